@@ -1,0 +1,77 @@
+import type { ObjectKeys } from '../../shared/keyspace.ts';
+import type { Fence, TaskId } from '../../shared/ids.ts';
+import type { LogBytesEvent, LogEndEvent, LogEvent, LogMark, LogMarkEvent, LogPosition } from '../../shared/log.ts';
+
+/**
+ * The log of one attempt, as its runner sees it: bytes go in, in order; they are cut into compressed pieces and stored at
+ * 1 MiB or after half a second, and reach followers at once.
+ */
+export interface LogWriter extends AsyncDisposable {
+  /** Resolves when there is room for more: awaiting it is what slows a task that prints faster than can be stored. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Records something between the bytes written before and after this call. */
+  mark(kind: LogMark['kind'], text: string, step?: number): void;
+  /** Stores the rest and the manifest. After it, the log is complete and never changes. */
+  finish(): Promise<LogSummary>;
+  /** Fires, with the CiError as reason, when a piece could not be stored for `storeTimeoutMs`: the attempt is lost to us. */
+  readonly failed: AbortSignal;
+}
+
+export interface LogSummary {
+  readonly bytes: number;
+  readonly lines: number;
+}
+
+export interface AttemptName {
+  readonly task: TaskId;
+  readonly fence: Fence;
+}
+
+/** Every log this node can serve: its own attempts' as they are written, and every stored one. */
+export interface Logs {
+  /**
+   * Opens the log of an attempt that this node runs.
+   * @param mask values that are replaced by *** before anything leaves this process
+   */
+  open(attempt: AttemptName, mask: readonly string[]): LogWriter;
+  /**
+   * What one attempt printed, from the byte at `from` on, without gap or repeat, and the marks from there on. With `follow` it
+   * goes on until the attempt ends, else it ends with what is there now. Memory: one piece. Bytes that are not here yet are
+   * looked for in the object store every second; `isOver` tells when nobody will write more.
+   */
+  read(request: ReadRequest, signal: AbortSignal): AsyncIterable<LogBytesEvent | LogMarkEvent | LogEndEvent>;
+}
+
+export interface ReadRequest extends AttemptName {
+  readonly from: number;
+  readonly follow: boolean;
+  /** Start this many bytes before the end instead of at `from`. */
+  readonly tail?: number;
+}
+
+/** A task's log over all its attempts: what people mean by "the log". */
+export interface TaskLogs {
+  /**
+   * Begins with an `attempt` event. Without `attempt`: the completing one, or the one under way and then each that follows,
+   * until the task is finished. Served from this node, else from the node that holds the claim, else from the object store.
+   * Rejects with `not-found` for a task or attempt that never was.
+   */
+  follow(request: FollowRequest, signal: AbortSignal): AsyncIterable<LogEvent>;
+}
+
+export interface FollowRequest {
+  readonly task: TaskId;
+  readonly attempt?: number;
+  readonly from?: LogPosition;
+  readonly tail?: number;
+  readonly follow: boolean;
+}
+
+/** Asks the node at `address` for the log of an attempt that it runs. Rejects with `unavailable` when it cannot be reached. */
+export type ReadFromNode = (
+  address: string,
+  request: ReadRequest,
+  signal: AbortSignal,
+) => AsyncIterable<LogBytesEvent | LogMarkEvent | LogEndEvent>;
+
+export type LogKeys = Pick<ObjectKeys, 'log' | 'logManifest'>;

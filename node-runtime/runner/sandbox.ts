@@ -1,0 +1,72 @@
+import type { Fence, TaskId } from '../../shared/ids.ts';
+
+/**
+ * How well a task is kept away from the node that runs it.
+ * - `bubblewrap`: own process, mount, IPC and user namespaces; sees the system read-only and its own folders only.
+ * - `user`: another user id than the node's; cannot read the node's files or /proc entries.
+ * - `none`: the node's own user. Only for tasks one trusts like oneself; said plainly at start.
+ */
+export type Isolation = 'bubblewrap' | 'user' | 'none';
+
+/**
+ * The node's side of its supervisor: a separate small process that owns every task process of this node, so that a node that
+ * is paused or dead cannot leave tasks running. It holds no credentials.
+ *
+ * - Not told of a renewal for 20 s, it freezes all sandboxes; a frozen one runs on after `thaw`, and is killed after 10 min.
+ * - When the node's end of its pipe closes, it kills everything and exits.
+ */
+export interface Supervisor extends AsyncDisposable {
+  readonly isolation: Isolation;
+  /** Makes the folders of an attempt, owned by the user its commands will run as. */
+  open(attempt: { task: TaskId; fence: Fence }): Promise<Sandbox>;
+  /** Tells when (`Clock.monotonic`) the last renewal that etcd acknowledged was *sent*. */
+  renewed(sentAt: number): void;
+  /** Fires if the supervisor process itself is lost: all its tasks are dead, and nothing more can be run. */
+  readonly lost: AbortSignal;
+}
+
+/** Where one attempt's commands run. Disposing of it kills all that ever ran in it and removes its folders. */
+export interface Sandbox extends AsyncDisposable {
+  /** Paths as the node sees them, all empty at first. */
+  readonly folders: SandboxFolders;
+  /** The same folders as commands see them. */
+  readonly inside: SandboxFolders;
+  /** Gives a file or tree that the node has put under `folders` to the user that commands run as. */
+  adopt(path: string): Promise<void>;
+  /** Starts a command. One at a time. */
+  run(command: Command): RunningCommand;
+  /** Stops everything in the sandbox where it stands. Safe to repeat. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** Kills every process that was ever started in it, also those that left their parent's session. Resolves when none is left. */
+  kill(): Promise<void>;
+}
+
+export interface SandboxFolders {
+  readonly workspace: string;
+  readonly home: string;
+  readonly tmp: string;
+}
+
+export interface Command {
+  readonly argv: readonly [string, ...string[]];
+  /** As commands see it. */
+  readonly cwd: string;
+  /** All of it: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface RunningCommand {
+  /** stdout and stderr as they come, in one stream. Not reading it pauses the command. Ends when nobody can write any more. */
+  readonly output: AsyncIterable<Uint8Array>;
+  readonly ended: Promise<CommandEnd>;
+  /** Asks with SIGTERM, and kills the whole sandbox after `graceMs`. */
+  stop(graceMs: number): void;
+}
+
+export type CommandEnd =
+  | { readonly kind: 'exited'; readonly code: number }
+  /** Killed by a signal; `byUs` when `stop`, `kill` or the supervisor's own rules sent it. */
+  | { readonly kind: 'killed'; readonly signal: string; readonly byUs: boolean }
+  /** It could not be started: no such program or folder. */
+  | { readonly kind: 'not-started'; readonly message: string };

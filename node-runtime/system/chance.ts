@@ -1,0 +1,16 @@
+import { randomBytes } from 'node:crypto';
+
+/** Chance, passed in: with a seeded one, the same seed gives the same history. */
+export interface Chance {
+  /** A number in [0, 1), for jitter and choices. Not for secrets. */
+  random(): number;
+  /** A word of [0-9a-z] that nobody else will draw: for instances, nonces and epochs. */
+  word(length: number): string;
+}
+
+const ALPHABET = '0123456789abcdefghijklmnopqrstuv';
+
+export const systemChance: Chance = {
+  random: () => Math.random(),
+  word: length => Array.from(randomBytes(length), byte => ALPHABET[byte % 32]).join(''),
+};

@@ -1,0 +1,56 @@
+/**
+ * Time, passed in. Nothing in node-runtime reads a clock or sets a timer except through this, so that a whole cluster can
+ * run in virtual time.
+ */
+export interface Clock {
+  /** Milliseconds since 1970. May step either way; for display and for records only. */
+  now(): number;
+  /**
+   * Milliseconds since some fixed moment; never steps back. The same for all processes of this machine until it restarts
+   * (CLOCK_MONOTONIC), so that a node and its supervisor can compare.
+   */
+  monotonic(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when that comes first. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => Number(process.hrtime.bigint() / 1000n) / 1000,
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const abort = () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      }, ms);
+      signal.addEventListener('abort', abort, { once: true });
+    }),
+};
+
+/** A time limit of its own on something that also ends with `parent`: a signal that must be disposed of to stop its timer. */
+export interface Deadline extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+/** Why a deadline's signal fired. */
+export class DeadlineExceeded extends Error {
+  override readonly name = 'DeadlineExceeded';
+}
+
+/** `using limit = deadline(clock, 3000, signal)`: `limit.signal` fires after 3 s or with `signal`, whichever comes first. */
+export function deadline(clock: Clock, ms: number, parent: AbortSignal): Deadline {
+  const own = new AbortController();
+  const timer = new AbortController();
+  clock.sleep(ms, timer.signal).then(
+    () => own.abort(new DeadlineExceeded(`Gave up after ${ms} ms`)),
+    () => undefined,
+  );
+  return { signal: AbortSignal.any([parent, own.signal]), [Symbol.dispose]: () => timer.abort() };
+}
+
+export const neverAborted: AbortSignal = new AbortController().signal;

@@ -1,0 +1,417 @@
+import { z } from 'zod';
+import { ERROR_STATUS, type ErrorCode } from './errors.ts';
+import { ArtifactManifest, MemberRecord, Outcome, PastAttempt, TaskResult } from './result.ts';
+import { TaskRecord, TaskSpec } from './task.ts';
+
+/**
+ * The API, once: the server registers these routes, the client calls them, OpenAPI is made of them. Times are milliseconds
+ * since 1970, sizes are bytes. Every call but the public ones carries `Authorization: Bearer TOKEN`.
+ */
+
+export const Role = z.enum(['viewer', 'runner', 'admin']);
+/** viewer: look. runner: also submit, cancel, retry. admin: also tokens and secrets. Each may do what the one before it may. */
+export type Role = z.infer<typeof Role>;
+
+export const ErrorBody = z.object({
+  error: z.object({
+    code: z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]),
+    message: z.string(),
+    /** Also in the node's log, and in the header `x-request-id` of every answer. */
+    requestId: z.string(),
+  }),
+});
+export type ErrorBody = z.infer<typeof ErrorBody>;
+
+const Id = z.string().regex(/^[0-9][0-9a-z]{25,31}$/);
+
+/** A task as people look at it: where it is in its life, derived from the keys it has. */
+export const TaskView = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('queued'), id: Id, task: TaskRecord, past: z.array(PastAttempt) }),
+  z.object({
+    state: z.literal('running'),
+    id: Id,
+    task: TaskRecord,
+    past: z.array(PastAttempt),
+    attempt: z.int(),
+    fence: z.int(),
+    node: z.string(),
+    claimed: z.number(),
+  }),
+  z.object({ state: z.literal('finished'), id: Id, task: TaskRecord, past: z.array(PastAttempt), result: TaskResult }),
+]);
+export type TaskView = z.infer<typeof TaskView>;
+export type TaskState = TaskView['state'];
+
+/** One line of a list: enough to show, small enough to send by the thousand. */
+export const TaskSummary = z.object({
+  id: Id,
+  name: z.string(),
+  state: z.enum(['queued', 'running', 'finished']),
+  outcome: Outcome.optional(),
+  message: z.string().optional(),
+  submitter: z.string(),
+  submitted: z.number(),
+  claimed: z.number().optional(),
+  finished: z.number().optional(),
+  node: z.string().optional(),
+  attempt: z.int().optional(),
+  cancelling: z.boolean().optional(),
+  labels: z.array(z.string()).optional(),
+});
+export type TaskSummary = z.infer<typeof TaskSummary>;
+
+export const NodeView = MemberRecord;
+export type NodeView = MemberRecord;
+
+export const ClusterView = z.object({
+  cluster: z.string(),
+  epoch: z.string(),
+  node: z.string(),
+  instance: z.string(),
+  version: z.string(),
+  role: Role,
+  principal: z.string(),
+});
+export type ClusterView = z.infer<typeof ClusterView>;
+
+export const SnapshotCheck = z.object({
+  /** Which of the commits asked for the cluster has whole, newest first as they were given. */
+  present: z.array(z.string()),
+});
+
+export const SnapshotManifest = z.looseObject({
+  v: z.int().min(1),
+  commit: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+  tree: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+  /** Commits whose parents were left behind: they are the `.git/shallow` of a checkout. */
+  shallow: z.array(z.string()),
+  /** Packs in the order in which they are to be indexed: a later one may hold deltas against an earlier one. */
+  packs: z.array(z.object({ id: z.string().regex(/^[0-9a-f]{16,64}$/), bytes: z.number() })).max(64),
+  created: z.number(),
+});
+export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
+
+export const TokenView = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: Role,
+  created: z.number(),
+  createdBy: z.string(),
+  expires: z.number().optional(),
+});
+export type TokenView = z.infer<typeof TokenView>;
+
+const Upload = z.object({ url: z.string(), expires: z.number() });
+
+/** Who may call a route: a role, anyone with a token, or everyone. */
+export type Access = Role | 'public';
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly access: Access;
+  readonly summary: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodType;
+  readonly bodyLimit?: number;
+  /** Absent: bytes, or nothing. */
+  readonly response?: z.ZodType;
+}
+
+const taskParams = z.object({ id: Id });
+const number = z.coerce.number().int().min(0);
+
+export const routes = {
+  cluster: {
+    method: 'GET',
+    path: '/v1/cluster',
+    access: 'viewer',
+    summary: 'The cluster, this node, and who is asking.',
+    response: ClusterView,
+  },
+  submitTask: {
+    method: 'POST',
+    path: '/v1/tasks',
+    access: 'runner',
+    summary: 'Submit a task. The id is made by the submitter: submitting it again is safe and changes nothing.',
+    body: z.object({ id: Id.optional(), task: TaskSpec }),
+    bodyLimit: 200_000,
+    response: TaskView,
+  },
+  listTasks: {
+    method: 'GET',
+    path: '/v1/tasks',
+    access: 'viewer',
+    summary: 'Tasks: queued ones in queue order, finished ones newest first.',
+    query: z.object({
+      state: z.enum(['queued', 'running', 'finished']).optional(),
+      limit: z.coerce.number().int().min(1).max(1000).optional(),
+      /** The `next` of the page before. */
+      after: z.string().max(500).optional(),
+    }),
+    response: z.object({ tasks: z.array(TaskSummary), next: z.string().optional() }),
+  },
+  getTask: {
+    method: 'GET',
+    path: '/v1/tasks/:id',
+    access: 'viewer',
+    summary: 'One task.',
+    params: taskParams,
+    response: TaskView,
+  },
+  cancelTask: {
+    method: 'POST',
+    path: '/v1/tasks/:id/cancel',
+    access: 'runner',
+    summary: 'Ask for the task to stop. Asking again changes nothing.',
+    params: taskParams,
+    response: TaskView,
+  },
+  retryTask: {
+    method: 'POST',
+    path: '/v1/tasks/:id/retry',
+    access: 'runner',
+    summary: 'Submit the same task again under a new id.',
+    params: taskParams,
+    body: z.object({ id: Id.optional() }),
+    response: TaskView,
+  },
+  taskLog: {
+    method: 'GET',
+    path: '/v1/tasks/:id/log',
+    access: 'viewer',
+    summary: 'The bytes an attempt printed, exactly, as far as they are known now. `from` and `to` are byte offsets.',
+    params: taskParams,
+    query: z.object({
+      attempt: number.optional(),
+      fence: number.optional(),
+      from: number.optional(),
+      to: number.optional(),
+    }),
+  },
+  listArtifacts: {
+    method: 'GET',
+    path: '/v1/tasks/:id/artifacts',
+    access: 'viewer',
+    summary: 'What a finished task kept.',
+    params: taskParams,
+    response: z.object({ artifacts: ArtifactManifest.shape.files }),
+  },
+  artifact: {
+    method: 'GET',
+    path: '/v1/tasks/:id/artifacts/*',
+    access: 'viewer',
+    summary: 'One artifact by its path: a redirect to an address that serves the bytes for 15 minutes.',
+    params: z.object({ id: Id, '*': z.string().max(1000) }),
+  },
+  checkSnapshots: {
+    method: 'POST',
+    path: '/v1/snapshots/check',
+    access: 'runner',
+    summary: 'Which of these snapshots the cluster has.',
+    body: z.object({ commits: z.array(z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)).max(100) }),
+    response: SnapshotCheck,
+  },
+  getSnapshot: {
+    method: 'GET',
+    path: '/v1/snapshots/:commit',
+    access: 'runner',
+    summary: 'What a snapshot consists of.',
+    params: z.object({ commit: z.string().max(64) }),
+    response: SnapshotManifest,
+  },
+  uploadPack: {
+    method: 'POST',
+    path: '/v1/packs/:id',
+    access: 'runner',
+    summary: 'An address to PUT a pack to. The id is a hash of its bytes.',
+    params: z.object({ id: z.string().regex(/^[0-9a-f]{16,64}$/) }),
+    response: Upload,
+  },
+  putSnapshot: {
+    method: 'PUT',
+    path: '/v1/snapshots/:commit',
+    access: 'runner',
+    summary: 'Publish a snapshot whose packs have been uploaded.',
+    params: z.object({ commit: z.string().max(64) }),
+    body: SnapshotManifest,
+    response: SnapshotManifest,
+  },
+  listNodes: {
+    method: 'GET',
+    path: '/v1/nodes',
+    access: 'viewer',
+    summary: 'The nodes that are alive.',
+    response: z.object({ nodes: z.array(NodeView) }),
+  },
+  createTicket: {
+    method: 'POST',
+    path: '/v1/tickets',
+    access: 'viewer',
+    summary: 'A word that opens one WebSocket within 30 s, for clients that cannot send headers.',
+    response: z.object({ ticket: z.string(), expires: z.number() }),
+  },
+  listTokens: {
+    method: 'GET',
+    path: '/v1/tokens',
+    access: 'admin',
+    summary: 'Tokens, without their secrets.',
+    response: z.object({ tokens: z.array(TokenView) }),
+  },
+  createToken: {
+    method: 'POST',
+    path: '/v1/tokens',
+    access: 'admin',
+    summary: 'A new token. Its secret is in this answer only.',
+    body: z.object({
+      name: z.string().min(1).max(100),
+      role: Role,
+      expiresSeconds: z.number().int().min(1).max(315_360_000).optional(),
+    }),
+    response: z.object({ token: z.string(), view: TokenView }),
+  },
+  revokeToken: {
+    method: 'DELETE',
+    path: '/v1/tokens/:id',
+    access: 'admin',
+    summary: 'End a token. Nodes notice within 10 s.',
+    params: z.object({ id: z.string().max(64) }),
+  },
+  listSecrets: {
+    method: 'GET',
+    path: '/v1/secrets',
+    access: 'admin',
+    summary: 'Names of the secrets, never their values.',
+    response: z.object({ secrets: z.array(z.object({ name: z.string(), updated: z.number() })) }),
+  },
+  putSecret: {
+    method: 'PUT',
+    path: '/v1/secrets/:name',
+    access: 'admin',
+    summary: 'Set a secret.',
+    params: z.object({ name: z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/) }),
+    body: z.object({ value: z.string().min(6).max(32_768) }),
+  },
+  deleteSecret: {
+    method: 'DELETE',
+    path: '/v1/secrets/:name',
+    access: 'admin',
+    summary: 'Delete a secret.',
+    params: z.object({ name: z.string().max(100) }),
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;
+
+/** Where the WebSocket is, and the subprotocol it speaks. A ticket goes beside it as the subprotocol `ticket.WORD`. */
+export const SOCKET_PATH = '/v1/stream';
+export const SOCKET_PROTOCOL = 'simple-ci.v1';
+
+const Subscription = z.int().min(0).max(0xffff_ffff);
+
+/**
+ * What a client says, as JSON text, at most 64 KiB. `id` is the client's own name for a subscription.
+ *
+ * Log bytes flow only as far as the client has given credit (1 MiB to begin with): it gives back what it has consumed. A
+ * slow client thus costs the node one buffer, and loses nothing.
+ */
+export const ClientMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('subscribe'), id: Subscription, topic: z.literal('tasks') }),
+  z.object({ type: z.literal('subscribe'), id: Subscription, topic: z.literal('nodes') }),
+  z.object({
+    type: z.literal('subscribe'),
+    id: Subscription,
+    topic: z.literal('log'),
+    task: Id,
+    /** Which attempt, counted from 1. Default: the one under way, then each that follows it. */
+    attempt: z.int().min(1).optional(),
+    /** Go on after this position. Default: from the start. */
+    from: z.object({ fence: z.int(), offset: z.number().int().min(0) }).optional(),
+    /** Start this many bytes before the end instead. */
+    tail: z.number().int().min(0).optional(),
+    /** false: end with what there is now. Default: until the task is finished. */
+    follow: z.boolean().optional(),
+  }),
+  z.object({ type: z.literal('unsubscribe'), id: Subscription }),
+  z.object({ type: z.literal('credit'), id: Subscription, bytes: z.number().int().min(1).max(16_777_216) }),
+]);
+export type ClientMessage = z.infer<typeof ClientMessage>;
+
+/**
+ * What the node says: JSON text, but log bytes are binary frames (`encodeLogFrame`). A `tasks` or `nodes` subscription begins
+ * with `snapshot`, then one `changed` for each that changes; after a lapse a new `snapshot` replaces all that was known.
+ * `end` is the last word of a subscription; `error` too, and says why.
+ */
+export const ServerMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('snapshot'),
+    id: Subscription,
+    tasks: z.array(TaskSummary).optional(),
+    nodes: z.array(NodeView).optional(),
+  }),
+  z.object({
+    type: z.literal('changed'),
+    id: Subscription,
+    task: TaskSummary.optional(),
+    node: NodeView.optional(),
+    /** A task that retention removed, or a node that departed. */
+    gone: z.string().optional(),
+  }),
+  z.object({
+    type: z.literal('attempt'),
+    id: Subscription,
+    fence: z.int(),
+    attempt: z.int(),
+    node: z.string(),
+    offset: z.number(),
+  }),
+  z.object({
+    type: z.literal('mark'),
+    id: Subscription,
+    mark: z.object({
+      offset: z.number(),
+      time: z.number(),
+      kind: z.enum(['step-started', 'step-finished', 'note']),
+      step: z.int().optional(),
+      text: z.string(),
+    }),
+  }),
+  z.object({
+    type: z.literal('attempt-end'),
+    id: Subscription,
+    offset: z.number(),
+    reason: z.enum(['finished', 'lost']),
+  }),
+  z.object({ type: z.literal('end'), id: Subscription }),
+  z.object({ type: z.literal('error'), id: Subscription.optional(), code: z.string(), message: z.string() }),
+]);
+export type ServerMessage = z.infer<typeof ServerMessage>;
+
+export const INITIAL_LOG_CREDIT = 1_048_576;
+const FRAME_HEADER_BYTES = 20;
+
+/** A binary frame: subscription (u32), offset (f64), time (f64), all big-endian, then the bytes. */
+export function encodeLogFrame(subscription: number, offset: number, time: number, bytes: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + bytes.length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, subscription);
+  view.setFloat64(4, offset);
+  view.setFloat64(12, time);
+  frame.set(bytes, FRAME_HEADER_BYTES);
+  return frame;
+}
+
+/** Undefined for a frame too short to be one. */
+export function decodeLogFrame(
+  frame: Uint8Array,
+): { subscription: number; offset: number; time: number; bytes: Uint8Array } | undefined {
+  if (frame.length < FRAME_HEADER_BYTES) return undefined;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  return {
+    subscription: view.getUint32(0),
+    offset: view.getFloat64(4),
+    time: view.getFloat64(12),
+    bytes: frame.subarray(FRAME_HEADER_BYTES),
+  };
+}

@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { DURATION_PATTERN } from './duration.ts';
+
+/** The largest task.json, in bytes of UTF-8. Anything bigger belongs into the workspace. */
+export const MAX_TASK_BYTES = 65_536;
+/** The format this release writes. A record of a newer major format is refused, unknown fields of this one are kept. */
+export const FORMAT_VERSION = 1;
+
+const Duration = z
+  .union([z.string().regex(DURATION_PATTERN), z.number().nonnegative().max(31_536_000)])
+  .describe('How long: "90s", "10m", "1h30m", or a number of seconds.');
+
+const Name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\u0000-\u001f\u007f]+$/, 'must not hold control characters');
+
+/** SIMPLE_CI_* is what the node tells the task; a task that sets it would lie to its own commands. */
+const Environment = z
+  .record(
+    z
+      .string()
+      .max(200)
+      .regex(
+        /^(?!SIMPLE_CI_)[A-Za-z_][A-Za-z0-9_]*$/,
+        'must be letters, digits and _, not start with a digit or SIMPLE_CI_',
+      ),
+    z.string().regex(/^[^\u0000]*$/, 'must not hold a NUL character'),
+  )
+  .describe('Environment variables. Values are passed as they are, never expanded.');
+
+const RelativePath = z
+  .string()
+  .min(1)
+  .max(1000)
+  .regex(
+    /^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\u0000\\]+$/,
+    'must be a path inside the workspace: relative, with / between parts, without ..',
+  );
+
+const Label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/=-]{0,99}$/, 'must be 1 to 100 of [A-Za-z0-9._/=-]');
+
+export const Step = z.looseObject({
+  name: Name.optional().describe('What people read; the command itself if absent.'),
+  run: z.string().min(1).describe('The command or script.'),
+  shell: z
+    .union([z.enum(['bash', 'sh']), z.array(z.string().min(1)).min(1).max(20)])
+    .optional()
+    .describe(
+      '"bash" or "sh" (both stop at the first failing command), or an argument list to which the script file is added. Default: bash where there is one, else sh.',
+    ),
+  env: Environment.optional(),
+  workingDirectory: RelativePath.optional().describe('Relative to the workspace. Default: the task’s own.'),
+  timeout: Duration.optional(),
+  continueOnError: z
+    .boolean()
+    .optional()
+    .describe('Go on with the next step, and let the task pass, when this one fails.'),
+});
+
+export const SnapshotSource = z.looseObject({
+  type: z.literal('snapshot'),
+  commit: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+  tree: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+});
+
+export const GitSource = z.looseObject({
+  type: z.literal('git'),
+  url: z
+    .string()
+    .max(2000)
+    .regex(
+      /^(https:\/\/|ssh:\/\/|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!\/\/))[^\u0000-\u0020\u007f]+$/,
+      'must be an https:// or ssh:// address',
+    ),
+  ref: z
+    .string()
+    .max(500)
+    .regex(
+      /^(?!-)[^\u0000-\u0020\u007f~^:?*[\\]+$/,
+      'must be a branch, tag or commit that git would accept, not starting with -',
+    ),
+});
+
+export const Source = z.discriminatedUnion('type', [
+  SnapshotSource,
+  GitSource,
+  z.looseObject({ type: z.literal('none') }),
+]);
+
+/** What a workspace's simple-ci.yaml says of one task: a task without its source. */
+const body = {
+  name: Name,
+  steps: z.array(Step).min(1).max(200),
+  env: Environment.optional(),
+  workingDirectory: RelativePath.optional(),
+  timeout: Duration.optional().describe('For all steps together. Default: 1h.'),
+  idleTimeout: Duration.optional().describe(
+    'Longest silence: without output for this long the task is stopped. Default: none.',
+  ),
+  priority: z.int().min(0).max(9).optional().describe('0 is the most urgent, 5 normal, 9 the least urgent.'),
+  labels: z.array(Label).max(50).optional().describe('Only nodes that have all of these labels take the task.'),
+  slots: z.int().min(1).max(1000).optional().describe('How many of a node’s slots it takes. Default: 1.'),
+  artifacts: z
+    .array(RelativePath)
+    .max(100)
+    .optional()
+    .describe('Files to keep: paths relative to the workspace, with * ** ? and [ ].'),
+  attempts: z
+    .looseObject({
+      crashed: z
+        .int()
+        .min(1)
+        .max(100)
+        .optional()
+        .describe('How many attempts may end in a crash of the task’s process. Default: 3.'),
+      lost: z.int().min(1).max(100).optional().describe('How many attempts may be lost with their node. Default: 10.'),
+    })
+    .optional(),
+  idempotent: z
+    .boolean()
+    .optional()
+    .describe('false: start it at most once, and report it lost rather than repeat it. Default: true.'),
+  secrets: z
+    .array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/))
+    .max(50)
+    .optional()
+    .describe('Names of the cluster’s secrets to pass as environment variables.'),
+};
+
+export const TaskBody = z.looseObject(body);
+
+/** task.json as people submit it. */
+export const TaskSpec = z.looseObject({
+  ...body,
+  source: Source.optional().describe('Where the files come from. Default: none, an empty workspace.'),
+});
+
+/** task.json as it lies in `tasks/`: the spec, and what the cluster says of it. */
+export const TaskRecord = z.looseObject({
+  ...TaskSpec.shape,
+  v: z.int().min(1),
+  /** Milliseconds since 1970 by the clock of the node that took it. For display only: order is by key. */
+  submitted: z.number(),
+  /** Who submitted it: the name of the token. */
+  submitter: z.string(),
+  /** A request to stop: the holder of the claim, or any node when there is none, ends the task as cancelled. */
+  cancelled: z.looseObject({ by: z.string(), at: z.number() }).optional(),
+});
+
+export type Step = z.infer<typeof Step>;
+export type Source = z.infer<typeof Source>;
+export type SnapshotSource = z.infer<typeof SnapshotSource>;
+export type GitSource = z.infer<typeof GitSource>;
+export type TaskBody = z.infer<typeof TaskBody>;
+export type TaskSpec = z.infer<typeof TaskSpec>;
+export type TaskRecord = z.infer<typeof TaskRecord>;
+
+export const DEFAULT_PRIORITY = 5;
+export const DEFAULT_TIMEOUT_MS = 3_600_000;
+export const DEFAULT_ATTEMPTS = { crashed: 3, lost: 10 } as const;
