@@ -1,8 +1,10 @@
+import { isCiError } from '../../shared/errors.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { AttemptsRecord, LockRecord, PastAttempt } from '../../shared/result.ts';
 import { DEFAULT_ATTEMPTS, FORMAT_VERSION, type TaskRecord } from '../../shared/task.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import type { LeaseId } from '../store/store.ts';
+import { retry } from '../system/retry.ts';
 import { type Claim, readTaskState, type Seen, type TaskState, taskStateOf } from './records.ts';
 
 /** Who claims. */
@@ -18,6 +20,8 @@ export type ClaimResult =
   | { readonly kind: 'claimed'; readonly claim: Claim; readonly transactions: number }
   /** Somebody else holds it, or it is no longer in the queue as it was seen. */
   | { readonly kind: 'taken'; readonly transactions: number }
+  /** The answer was lost and the claim is not there, or not yet: to be watched with `dropLateClaim`. */
+  | { readonly kind: 'unknown'; readonly nonce: string; readonly transactions: number }
   /** Its attempts are used up: it is to be dead-lettered. */
   | {
       readonly kind: 'exhausted';
@@ -41,17 +45,18 @@ export async function claimTask(
   signal: AbortSignal,
 ): Promise<ClaimResult> {
   const first = await tryClaim(cluster, id, seen, undefined, claimant, signal);
-  if (first.kind === 'claimed') return { ...first, transactions: 1 };
+  if (first.kind !== 'refused') return { ...first, transactions: 1 };
   const { task, lock, completed, attempts } = first.state;
   if (lock || completed || task?.revision !== seen.revision || !attempts) return { kind: 'taken', transactions: 1 };
   if (isExhausted(task.value, attempts.value)) return { kind: 'exhausted', task, attempts, transactions: 1 };
   const second = await tryClaim(cluster, id, seen, attempts, claimant, signal);
-  return second.kind === 'claimed' ? { ...second, transactions: 2 } : { kind: 'taken', transactions: 2 };
+  return second.kind === 'refused' ? { kind: 'taken', transactions: 2 } : { ...second, transactions: 2 };
 }
 
 type Try =
   | { readonly kind: 'claimed'; readonly claim: Claim }
-  | { readonly kind: 'refused'; readonly state: TaskState };
+  | { readonly kind: 'refused'; readonly state: TaskState }
+  | { readonly kind: 'unknown'; readonly nonce: string };
 
 async function tryClaim(
   cluster: Cluster,
@@ -93,12 +98,24 @@ async function tryClaim(
     claim: { id, task: seen.value, taskRevision: seen.revision, fence, lock, attempts },
   });
   if (result.kind === 'committed') return claim(result.revision);
-  // The answer may be lost, and a refusal may be the second hearing of our own success: the nonce tells.
+  // A refusal may be the second hearing of our own success (the transport sent it twice): the nonce tells.
   const state =
     result.kind === 'refused'
       ? taskStateOf(cluster, id, result.revision, result.records)
-      : await readTaskState(cluster, id, signal);
-  return state.lock?.value.nonce === lock.nonce ? claim(state.lock.revision) : { kind: 'refused', state };
+      : await readUntilAnswered(cluster, id, signal);
+  if (state.lock?.value.nonce === lock.nonce) return claim(state.lock.revision);
+  return result.kind === 'refused' ? { kind: 'refused', state } : { kind: 'unknown', nonce: lock.nonce };
+}
+
+/** After a lost answer the truth must be known: while the session lives, so would a lock that nobody works under. */
+function readUntilAnswered(cluster: Cluster, id: TaskId, signal: AbortSignal): Promise<TaskState> {
+  const isTransient = (error: unknown) => isCiError(error, 'unavailable');
+  return retry(() => readTaskState(cluster, id, signal), {
+    ...cluster,
+    signal,
+    isTransient,
+    limitMs: Number.POSITIVE_INFINITY,
+  });
 }
 
 /** The record that this claim writes. An attempt still open in the last one was lost: its holder closed it neither way. */

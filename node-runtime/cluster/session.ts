@@ -1,0 +1,110 @@
+import type { LeaseId } from '../store/store.ts';
+import { CALL_TIMEOUT_MS, type Cluster } from './cluster.ts';
+
+/** How long a node may be silent before the cluster takes it for dead, in seconds. An outside promise. */
+export const LEASE_TTL_SECONDS = 30;
+const RENEW_EVERY_MS = 5000;
+/** Without an acknowledged renewal for this long, nothing new is claimed. */
+const STOP_CLAIMING_AFTER_MS = 10_000;
+
+/** Why claims of a session are void: etcd has ended the lease, and with it every lock under it. */
+export class SessionLost extends Error {
+  override readonly name = 'SessionLost';
+}
+
+/**
+ * One lease of the store, kept alive: the member record and every claim of the node stand under it.
+ *
+ * Ages are counted from when the last acknowledged renewal was *sent*: the store cannot have ended the lease earlier than
+ * TTL after that. Both clocks are asked and the larger answer counts, as the monotonic one stands still while a laptop
+ * sleeps and the other may be set.
+ */
+export class Session {
+  readonly lease: LeaseId;
+  /** Fires with SessionLost when the store says that the lease is gone. Silence alone never fires it: an outage kills nothing. */
+  readonly lost: AbortSignal;
+  readonly #cluster: Cluster;
+  readonly #onRenewed: (sentAt: number) => void;
+  readonly #lost = new AbortController();
+  #sent: { monotonic: number; wall: number };
+  #recovery = Promise.withResolvers<void>();
+
+  private constructor(
+    cluster: Cluster,
+    lease: LeaseId,
+    sent: { monotonic: number; wall: number },
+    onRenewed: (sentAt: number) => void,
+  ) {
+    this.#cluster = cluster;
+    this.#onRenewed = onRenewed;
+    this.lease = lease;
+    this.lost = this.#lost.signal;
+    this.#sent = sent;
+    onRenewed(sent.monotonic);
+  }
+
+  /** @param onRenewed told the `Clock.monotonic` at which each acknowledged renewal was sent */
+  static async open(cluster: Cluster, onRenewed: (sentAt: number) => void, signal: AbortSignal): Promise<Session> {
+    const sent = moment(cluster);
+    const lease = await cluster.store.grantLease(LEASE_TTL_SECONDS, { signal, timeoutMs: CALL_TIMEOUT_MS });
+    return new Session(cluster, lease, sent, onRenewed);
+  }
+
+  /** Milliseconds since the last acknowledged renewal was sent. */
+  get age(): number {
+    const now = moment(this.#cluster);
+    return Math.max(now.monotonic - this.#sent.monotonic, now.wall - this.#sent.wall);
+  }
+
+  get maySafelyClaim(): boolean {
+    return !this.lost.aborted && this.age < STOP_CLAIMING_AFTER_MS;
+  }
+
+  /** Renews until the lease is lost or the signal fires; resolves then. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { clock, chance } = this.#cluster;
+    const ended = AbortSignal.any([signal, this.lost]);
+    while (!ended.aborted) {
+      const renewed = await this.#renew(ended);
+      const pause = renewed ? RENEW_EVERY_MS : 200 + 300 * chance.random();
+      await clock.sleep(pause, ended).catch(() => undefined);
+    }
+  }
+
+  /** Resolves at the next renewal that is acknowledged after a silence long enough for tasks to have been frozen. */
+  recovered(): Promise<void> {
+    return this.#recovery.promise;
+  }
+
+  /** Deletes everything under the lease at once. For a node that goes; its claims must have ended. */
+  async close(signal: AbortSignal): Promise<void> {
+    if (this.lost.aborted) return;
+    this.#lost.abort(new SessionLost('The node ended its session'));
+    await this.#cluster.store.revokeLease(this.lease, { signal, timeoutMs: CALL_TIMEOUT_MS });
+  }
+
+  async #renew(signal: AbortSignal): Promise<boolean> {
+    const sent = moment(this.#cluster);
+    const silence = this.age;
+    try {
+      const ttl = await this.#cluster.store.renewLease(this.lease, { signal, timeoutMs: CALL_TIMEOUT_MS });
+      if (ttl === 0) {
+        this.#lost.abort(new SessionLost('The store has ended the node’s lease: it was not renewed in time'));
+        return false;
+      }
+    } catch {
+      return false;
+    }
+    this.#sent = sent;
+    this.#onRenewed(sent.monotonic);
+    if (silence >= STOP_CLAIMING_AFTER_MS) {
+      this.#recovery.resolve();
+      this.#recovery = Promise.withResolvers<void>();
+    }
+    return true;
+  }
+}
+
+function moment({ clock }: Cluster): { monotonic: number; wall: number } {
+  return { monotonic: clock.monotonic(), wall: clock.now() };
+}

@@ -1,0 +1,212 @@
+import { isCiError } from '../../shared/errors.ts';
+import type { NodeId, TaskId } from '../../shared/ids.ts';
+import type { TaskRecord } from '../../shared/task.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Session } from '../cluster/session.ts';
+import { deadline } from '../system/clock.ts';
+import { claimTask } from './claim.ts';
+import { deadLetterTask, endUnheldTask } from './dead-letter.ts';
+import { Hesitation } from './hesitation.ts';
+import { dropLateClaim } from './late-claims.ts';
+import { type Candidate, QueueView } from './queue-view.ts';
+import { type Claim, readTaskState } from './records.ts';
+import type { Slots } from './slots.ts';
+
+export interface ClaimLoopOptions {
+  readonly cluster: Cluster;
+  readonly node: NodeId;
+  readonly instance: string;
+  readonly address: () => string;
+  readonly slots: Slots;
+  readonly labels: ReadonlySet<string>;
+  /** Undefined while the node has no session. */
+  readonly session: () => Session | undefined;
+  /** Which tasks this node may take, beside labels and slots. */
+  readonly accepts: (id: TaskId) => boolean;
+  /** Runs a claimed task to its end; its slots are free again when it resolves. Never rejects. */
+  readonly run: (claim: Claim, session: Session) => Promise<void>;
+  readonly observe: ClaimObserver;
+}
+
+/** Counts for the metrics. */
+export interface ClaimObserver {
+  claimed(transactions: number): void;
+  lost(transactions: number): void;
+}
+
+/** Claims under way at once, at most. */
+const CLAIMS_IN_FLIGHT = 16;
+/** A full node goes on watching the queue for this long, then stops: events it cannot use cost etcd and itself. */
+const WATCH_WHILE_FULL_MS = 5000;
+
+/**
+ * Takes tasks as long as there is room, until the signal fires (the node drains); resolves when the last claim under way
+ * has been decided. Tasks that it runs go on.
+ */
+export async function claimTasks(options: ClaimLoopOptions, signal: AbortSignal): Promise<void> {
+  const { cluster, slots } = options;
+  const fits = (id: TaskId, task: TaskRecord) =>
+    (task.slots ?? 1) <= slots.total &&
+    (task.labels ?? []).every(label => options.labels.has(label)) &&
+    options.accepts(id);
+  const competition = new Competition(options, new Hesitation(cluster.chance));
+  while (!signal.aborted) {
+    await slots.room(signal);
+    const view = new QueueView(cluster, fits);
+    const watching = new AbortController();
+    const both = AbortSignal.any([signal, watching.signal]);
+    const watch = view.run(both);
+    await Promise.race([competition.run(view, both), watch]).finally(() => watching.abort());
+    await watch;
+  }
+  await competition.settled();
+}
+
+class Competition {
+  readonly #options: ClaimLoopOptions;
+  readonly #hesitation: Hesitation;
+  /** Tasks for which this node is competing just now. */
+  readonly #inFlight = new Map<TaskId, Promise<Claim | undefined>>();
+
+  constructor(options: ClaimLoopOptions, hesitation: Hesitation) {
+    this.#options = options;
+    this.#hesitation = hesitation;
+  }
+
+  /** Competes for what the view shows; resolves when the node has been full for a while, or the signal fires. */
+  async run(view: QueueView, signal: AbortSignal): Promise<void> {
+    const { slots, session } = this.#options;
+    while (!signal.aborted) {
+      const own = session();
+      if (own?.maySafelyClaim) this.#start(view, own, signal);
+      if (slots.free === 0) {
+        if (!(await this.#roomWithin(WATCH_WHILE_FULL_MS, signal))) return;
+      } else if (own?.maySafelyClaim) {
+        await view.changed.wait(signal);
+      } else {
+        await this.#options.cluster.clock.sleep(250, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#inFlight.values());
+  }
+
+  /** Begins as many claims as there is room for. */
+  #start(view: QueueView, session: Session, signal: AbortSignal): void {
+    const { slots } = this.#options;
+    while (this.#inFlight.size < CLAIMS_IN_FLIGHT && slots.free > 0) {
+      const free = slots.free;
+      const choice = view.candidates(
+        this.#hesitation.choice,
+        candidate => !this.#inFlight.has(candidate.id) && (candidate.task.slots ?? 1) <= free,
+      );
+      const candidate = choice[Math.floor(this.#options.cluster.chance.random() * choice.length)];
+      if (!candidate) return;
+      const deciding = this.#compete(view, candidate, choice.length, session, signal);
+      this.#inFlight.set(candidate.id, deciding);
+      void this.#runIfWon(view, candidate, deciding, session, slots.take(candidate.task.slots ?? 1));
+    }
+  }
+
+  async #runIfWon(
+    view: QueueView,
+    { id }: Candidate,
+    deciding: Promise<Claim | undefined>,
+    session: Session,
+    slots: Disposable,
+  ): Promise<void> {
+    try {
+      const claim = await deciding.finally(() => this.#inFlight.delete(id));
+      view.changed.notify();
+      if (claim) await this.#options.run(claim, session);
+    } finally {
+      slots[Symbol.dispose]();
+      view.changed.notify();
+    }
+  }
+
+  async #compete(
+    view: QueueView,
+    candidate: Candidate,
+    among: number,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<Claim | undefined> {
+    await this.#hesitate(view, candidate.id, among, signal);
+    if (signal.aborted || !view.isFree(candidate.id) || !session.maySafelyClaim) return undefined;
+    try {
+      return await this.#claim(view, candidate, session);
+    } catch (error) {
+      // The store is away: the view notices too, and nothing is claimed meanwhile. Or the session is, and with it the claim.
+      if (session.lost.aborted || isCiError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Waits its random while, or until somebody else has the task. */
+  async #hesitate(view: QueueView, id: TaskId, among: number, signal: AbortSignal): Promise<void> {
+    const ms = this.#hesitation.draw(among);
+    if (ms < 1) return;
+    const enough = new AbortController();
+    const both = AbortSignal.any([signal, enough.signal]);
+    const rest = this.#options.cluster.clock.sleep(ms, both).then(
+      () => enough.abort(),
+      () => undefined,
+    );
+    while (!both.aborted && view.isFree(id)) await view.changed.wait(both);
+    enough.abort();
+    await rest;
+  }
+
+  async #claim(view: QueueView, candidate: Candidate, session: Session): Promise<Claim | undefined> {
+    const { cluster, node, instance, address, observe } = this.#options;
+    const { id, task, revision } = candidate;
+    const signal = session.lost;
+    if (task.cancelled) return this.#endCancelled(candidate, signal);
+    const result = await claimTask(
+      cluster,
+      id,
+      { value: task, revision },
+      { node, instance, address: address(), lease: session.lease },
+      signal,
+    );
+    if (result.kind === 'claimed') {
+      this.#hesitation.won();
+      view.noteTaken(id);
+      observe.claimed(result.transactions);
+      return result.claim;
+    }
+    view.noteTaken(id);
+    if (result.kind === 'taken') {
+      this.#hesitation.lost();
+      observe.lost(result.transactions);
+    } else if (result.kind === 'unknown') {
+      dropLateClaim(cluster, id, result.nonce, signal).catch(() => undefined); // Ends with the session at the latest.
+    } else await deadLetterTask(cluster, id, result.task, result.attempts, signal);
+    return undefined;
+  }
+
+  /** A cancelled task whose holder died before it could say so. */
+  async #endCancelled({ id, task, revision }: Candidate, signal: AbortSignal): Promise<undefined> {
+    const { attempts } = await readTaskState(this.#options.cluster, id, signal);
+    const by = task.cancelled?.by ?? 'somebody';
+    await endUnheldTask(
+      this.#options.cluster,
+      id,
+      { value: task, revision },
+      attempts,
+      'cancelled',
+      `Cancelled by ${by}`,
+      signal,
+    );
+  }
+
+  async #roomWithin(ms: number, signal: AbortSignal): Promise<boolean> {
+    const { cluster, slots } = this.#options;
+    using limit = deadline(cluster.clock, ms, signal);
+    await slots.room(limit.signal);
+    return slots.free > 0;
+  }
+}
