@@ -22,6 +22,8 @@ export const ErrorBody = z.object({
 });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
+const Commit = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
+const PackId = z.string().regex(/^[0-9a-f]{16,64}$/);
 const Id = z.string().regex(/^[0-9][0-9a-z]{25,31}$/);
 
 /** A task as people look at it: where it is in its life, derived from the keys it has. */
@@ -81,12 +83,12 @@ export const SnapshotCheck = z.object({
 
 export const SnapshotManifest = z.looseObject({
   v: z.int().min(1),
-  commit: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
-  tree: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+  commit: Commit,
+  tree: Commit,
   /** Commits whose parents were left behind: they are the `.git/shallow` of a checkout. */
   shallow: z.array(z.string()),
   /** Packs in the order in which they are to be indexed: a later one may hold deltas against an earlier one. */
-  packs: z.array(z.object({ id: z.string().regex(/^[0-9a-f]{16,64}$/), bytes: z.number() })).max(64),
+  packs: z.array(z.looseObject({ id: PackId, bytes: z.int().min(0) })).max(64),
   created: z.number(),
 });
 export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
@@ -114,11 +116,20 @@ export interface Route {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /** Largest body in bytes. Default: 64 KiB. */
   readonly bodyLimit?: number;
-  /** Absent: bytes, or nothing. */
+  /** Absent: bytes, text, or nothing. */
   readonly response?: z.ZodType;
+  /**
+   * A POST that does no more when it is done twice: a client whose connection broke may say it again, also to another node.
+   * `with-id`: only if the body has an `id`.
+   */
+  readonly repeatable?: true | 'with-id';
 }
 
+export const DEFAULT_BODY_LIMIT = 65_536;
+
+const SecretName = z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/);
 const taskParams = z.object({ id: Id });
 const number = z.coerce.number().int().min(0);
 
@@ -135,9 +146,10 @@ export const routes = {
     path: '/v1/tasks',
     access: 'runner',
     summary: 'Submit a task. The id is made by the submitter: submitting it again is safe and changes nothing.',
-    body: z.object({ id: Id.optional(), task: TaskSpec }),
+    body: z.looseObject({ id: Id.optional(), task: TaskSpec }),
     bodyLimit: 200_000,
     response: TaskView,
+    repeatable: 'with-id',
   },
   listTasks: {
     method: 'GET',
@@ -167,6 +179,7 @@ export const routes = {
     summary: 'Ask for the task to stop. Asking again changes nothing.',
     params: taskParams,
     response: TaskView,
+    repeatable: true,
   },
   retryTask: {
     method: 'POST',
@@ -174,8 +187,9 @@ export const routes = {
     access: 'runner',
     summary: 'Submit the same task again under a new id.',
     params: taskParams,
-    body: z.object({ id: Id.optional() }),
+    body: z.looseObject({ id: Id.optional() }),
     response: TaskView,
+    repeatable: 'with-id',
   },
   taskLog: {
     method: 'GET',
@@ -210,15 +224,16 @@ export const routes = {
     path: '/v1/snapshots/check',
     access: 'runner',
     summary: 'Which of these snapshots the cluster has.',
-    body: z.object({ commits: z.array(z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)).max(100) }),
+    body: z.looseObject({ commits: z.array(Commit).max(100) }),
     response: SnapshotCheck,
+    repeatable: true,
   },
   getSnapshot: {
     method: 'GET',
     path: '/v1/snapshots/:commit',
     access: 'runner',
     summary: 'What a snapshot consists of.',
-    params: z.object({ commit: z.string().max(64) }),
+    params: z.object({ commit: Commit }),
     response: SnapshotManifest,
   },
   uploadPack: {
@@ -226,16 +241,18 @@ export const routes = {
     path: '/v1/packs/:id',
     access: 'runner',
     summary: 'An address to PUT a pack to. The id is a hash of its bytes.',
-    params: z.object({ id: z.string().regex(/^[0-9a-f]{16,64}$/) }),
+    params: z.object({ id: PackId }),
     response: Upload,
+    repeatable: true,
   },
   putSnapshot: {
     method: 'PUT',
     path: '/v1/snapshots/:commit',
     access: 'runner',
     summary: 'Publish a snapshot whose packs have been uploaded.',
-    params: z.object({ commit: z.string().max(64) }),
+    params: z.object({ commit: Commit }),
     body: SnapshotManifest,
+    bodyLimit: 1_000_000,
     response: SnapshotManifest,
   },
   listNodes: {
@@ -251,6 +268,7 @@ export const routes = {
     access: 'viewer',
     summary: 'A word that opens one WebSocket within 30 s, for clients that cannot send headers.',
     response: z.object({ ticket: z.string(), expires: z.number() }),
+    repeatable: true,
   },
   listTokens: {
     method: 'GET',
@@ -264,7 +282,7 @@ export const routes = {
     path: '/v1/tokens',
     access: 'admin',
     summary: 'A new token. Its secret is in this answer only.',
-    body: z.object({
+    body: z.looseObject({
       name: z.string().min(1).max(100),
       role: Role,
       expiresSeconds: z.number().int().min(1).max(315_360_000).optional(),
@@ -276,7 +294,7 @@ export const routes = {
     path: '/v1/tokens/:id',
     access: 'admin',
     summary: 'End a token. Nodes notice within 10 s.',
-    params: z.object({ id: z.string().max(64) }),
+    params: z.object({ id: z.string().regex(/^[0-9a-z]{8}$/) }),
   },
   listSecrets: {
     method: 'GET',
@@ -290,19 +308,61 @@ export const routes = {
     path: '/v1/secrets/:name',
     access: 'admin',
     summary: 'Set a secret.',
-    params: z.object({ name: z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/) }),
-    body: z.object({ value: z.string().min(6).max(32_768) }),
+    params: z.object({ name: SecretName }),
+    body: z.looseObject({ value: z.string().min(6).max(32_768) }),
+    bodyLimit: 250_000,
   },
   deleteSecret: {
     method: 'DELETE',
     path: '/v1/secrets/:name',
     access: 'admin',
     summary: 'Delete a secret.',
-    params: z.object({ name: z.string().max(100) }),
+    params: z.object({ name: SecretName }),
   },
+  getObject: {
+    method: 'GET',
+    path: '/v1/objects/*',
+    access: 'public',
+    summary: 'Bytes of a cluster that keeps them in a directory: only at addresses that it has signed itself.',
+    params: z.object({ '*': z.string().max(2000) }),
+  },
+  putObject: {
+    method: 'PUT',
+    path: '/v1/objects/*',
+    access: 'public',
+    summary: 'Store bytes in a cluster that keeps them in a directory: only at addresses that it has signed itself.',
+    params: z.object({ '*': z.string().max(2000) }),
+  },
+  livez: { method: 'GET', path: '/livez', access: 'public', summary: 'Whether the process answers: always `ok`.' },
+  readyz: {
+    method: 'GET',
+    path: '/readyz',
+    access: 'public',
+    summary: '`ok` if the node can take requests, else 503 with the reason.',
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    access: 'viewer',
+    summary: 'Figures of this node, in Prometheus’ text format.',
+  },
+  openapi: { method: 'GET', path: '/openapi.json', access: 'public', summary: 'This description.' },
 } as const satisfies Record<string, Route>;
 
-export type RouteName = keyof typeof routes;
+export type Routes = typeof routes;
+export type RouteName = keyof Routes;
+
+type Read<N extends RouteName, Part extends string> = Routes[N] extends {
+  readonly [P in Part]: infer S extends z.ZodType;
+}
+  ? z.output<S>
+  : undefined;
+/** The parts of a request of that route, as its handler gets them; undefined for those that it does not have. */
+export type RouteParams<N extends RouteName> = Read<N, 'params'>;
+export type RouteQuery<N extends RouteName> = Read<N, 'query'>;
+export type RouteBody<N extends RouteName> = Read<N, 'body'>;
+/** What the route answers as JSON; undefined for those that answer bytes, text or nothing. */
+export type RouteResponse<N extends RouteName> = Read<N, 'response'>;
 
 /** Where the WebSocket is, and the subprotocol it speaks. A ticket goes beside it as the subprotocol `ticket.WORD`. */
 export const SOCKET_PATH = '/v1/stream';
@@ -332,6 +392,8 @@ export const ClientMessage = z.discriminatedUnion('type', [
     tail: z.number().int().min(0).optional(),
     /** false: end with what there is now. Default: until the task is finished. */
     follow: z.boolean().optional(),
+    /** Only the attempt that `from` names, and only what the node asked has itself: how nodes ask each other. */
+    local: z.boolean().optional(),
   }),
   z.object({ type: z.literal('unsubscribe'), id: Subscription }),
   z.object({ type: z.literal('credit'), id: Subscription, bytes: z.number().int().min(1).max(16_777_216) }),
@@ -384,11 +446,20 @@ export const ServerMessage = z.discriminatedUnion('type', [
     reason: z.enum(['finished', 'lost']),
   }),
   z.object({ type: z.literal('end'), id: Subscription }),
+  /** Every 15 s, so that a client can tell a silent cluster from a dead connection. */
+  z.object({ type: z.literal('heartbeat') }),
   z.object({ type: z.literal('error'), id: Subscription.optional(), code: z.string(), message: z.string() }),
 ]);
 export type ServerMessage = z.infer<typeof ServerMessage>;
 
+/** The largest message of a client, in bytes. */
+export const MAX_CLIENT_MESSAGE_BYTES = 65_536;
+/** A node says something at least this often; a client that hears nothing for 40 s should take the connection for dead. */
+export const HEARTBEAT_MS = 15_000;
+export const DEAD_AFTER_MS = 40_000;
 export const INITIAL_LOG_CREDIT = 1_048_576;
+/** More credit than this is not kept: it is what a client may have on its way at once, in bytes. */
+export const MAX_LOG_CREDIT = 16_777_216;
 const FRAME_HEADER_BYTES = 20;
 
 /** A binary frame: subscription (u32), offset (f64), time (f64), all big-endian, then the bytes. */

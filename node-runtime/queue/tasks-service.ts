@@ -1,5 +1,6 @@
 import type { TaskSummary, TaskView } from '../../shared/api.ts';
 import type { TaskId } from '../../shared/ids.ts';
+import type { TaskResult } from '../../shared/result.ts';
 import type { TaskSpec } from '../../shared/task.ts';
 
 /** What the API can do with tasks. Rejects with CiErrors; a call that its signal ends rejects with the signal's reason. */
@@ -9,14 +10,14 @@ export interface TasksService {
   /** Undefined for a task that never was, or that retention has removed. */
   get(id: TaskId, signal: AbortSignal): Promise<TaskView | undefined>;
   /** Queued tasks in queue order, finished ones newest first. `next` goes into `after` of the next page. */
-  list(request: ListTasks, signal: AbortSignal): Promise<TaskPage>;
+  list(request: ListRequest, signal: AbortSignal): Promise<TaskPage>;
   /** Asks for the task to stop; one that is finished stays as it is. Undefined for a task that is not there. */
   cancel(id: TaskId, by: string, signal: AbortSignal): Promise<TaskView | undefined>;
   /** Begins with a snapshot; another one replaces all that was said before. Ends quietly by its signal. */
   watch(signal: AbortSignal): AsyncIterable<TasksEvent>;
 }
 
-export interface ListTasks {
+export interface ListRequest {
   readonly state?: 'queued' | 'running' | 'finished';
   readonly limit: number;
   readonly after?: string;
@@ -31,3 +32,10 @@ export type TasksEvent =
   | { readonly kind: 'snapshot'; readonly tasks: readonly TaskSummary[] }
   | { readonly kind: 'changed'; readonly task: TaskSummary }
   | { readonly kind: 'gone'; readonly id: TaskId };
+
+/** Finished tasks that have left the store. */
+export interface TaskHistory {
+  get(id: TaskId, signal: AbortSignal): Promise<TaskResult | undefined>;
+  /** Up to `limit` that finished before `before` (milliseconds since 1970), newest first. */
+  list(limit: number, before: number, signal: AbortSignal): Promise<readonly { id: TaskId; result: TaskResult }[]>;
+}
