@@ -1,4 +1,5 @@
 import type { LeaseId } from '../store/store.ts';
+import { Wakeup } from '../system/wakeup.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from './cluster.ts';
 
 /** How long a node may be silent before the cluster takes it for dead, in seconds. An outside promise. */
@@ -23,11 +24,12 @@ export class Session {
   readonly lease: LeaseId;
   /** Fires with SessionLost when the store says that the lease is gone. Silence alone never fires it: an outage kills nothing. */
   readonly lost: AbortSignal;
+  /** Notified when a renewal is acknowledged after a silence long enough for tasks to have been frozen. */
+  readonly recovered = new Wakeup();
   readonly #cluster: Cluster;
   readonly #onRenewed: (sentAt: number) => void;
   readonly #lost = new AbortController();
   #sent: { monotonic: number; wall: number };
-  #recovery = Promise.withResolvers<void>();
 
   private constructor(
     cluster: Cluster,
@@ -71,11 +73,6 @@ export class Session {
     }
   }
 
-  /** Resolves at the next renewal that is acknowledged after a silence long enough for tasks to have been frozen. */
-  recovered(): Promise<void> {
-    return this.#recovery.promise;
-  }
-
   /** Deletes everything under the lease at once. For a node that goes; its claims must have ended. */
   async close(signal: AbortSignal): Promise<void> {
     if (this.lost.aborted) return;
@@ -97,10 +94,7 @@ export class Session {
     }
     this.#sent = sent;
     this.#onRenewed(sent.monotonic);
-    if (silence >= STOP_CLAIMING_AFTER_MS) {
-      this.#recovery.resolve();
-      this.#recovery = Promise.withResolvers<void>();
-    }
+    if (silence >= STOP_CLAIMING_AFTER_MS) this.recovered.notify();
     return true;
   }
 }

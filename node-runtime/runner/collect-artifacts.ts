@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
+import { join, matchesGlob } from 'node:path';
+import { CiError } from '../../shared/errors.ts';
+import type { Artifact, ArtifactManifest } from '../../shared/result.ts';
+import { FORMAT_VERSION } from '../../shared/task.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Claim } from '../queue/records.ts';
+
+/** More files than this belong into an archive, which the task can make itself. */
+const MOST_FILES = 10_000;
+const CHUNK_BYTES = 1_048_576;
+
+export interface Collected {
+  readonly count: number;
+  readonly bytes: number;
+  /** Of the manifest object; absent when nothing was kept. */
+  readonly sha256?: string;
+  /** Patterns that matched no file. */
+  readonly unmatched: readonly string[];
+}
+
+/**
+ * Stores the files that the task's patterns name, and a manifest of them. To be called when nothing of the task runs any more,
+ * so that nothing can change under it. Links are not followed: what is kept lies in the workspace. Rejects with `invalid` for
+ * what the task got wrong, and with the object store's errors.
+ */
+export async function collectArtifacts(
+  cluster: Cluster,
+  claim: Claim,
+  workspace: string,
+  signal: AbortSignal,
+): Promise<Collected> {
+  const patterns = claim.task.artifacts ?? [];
+  if (patterns.length === 0) return { count: 0, bytes: 0, unmatched: [] };
+  const { paths, unmatched } = await findFiles(workspace, patterns, signal);
+  const files: Artifact[] = [];
+  for (const path of paths) files.push(await storeFile(cluster, claim, workspace, path, signal));
+  if (files.length === 0) return { count: 0, bytes: 0, unmatched };
+  const manifest: ArtifactManifest = { v: FORMAT_VERSION, files };
+  const bytes = Buffer.from(JSON.stringify(manifest));
+  await cluster.objects.put(cluster.objectKeys.artifactManifest(claim.id, claim.fence), bytes, {
+    signal,
+    contentType: 'application/json',
+  });
+  const total = files.reduce((sum, file) => sum + file.size, 0);
+  return { count: files.length, bytes: total, sha256: createHash('sha256').update(bytes).digest('hex'), unmatched };
+}
+
+/** Regular files under the workspace that a pattern matches, or that lie in a folder which one matches. */
+async function findFiles(workspace: string, patterns: readonly string[], signal: AbortSignal) {
+  const wanted = patterns.map(pattern => ({
+    pattern,
+    clean: pattern.replace(/^\.\//, '').replace(/\/+$/, ''),
+    isMatched: false,
+  }));
+  const paths: string[] = [];
+  const walk = async (folder: string, isInside: boolean): Promise<void> => {
+    signal.throwIfAborted();
+    const entries = await readdir(join(workspace, folder), { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (path === '.git') continue;
+      const matches = wanted.filter(({ clean }) => path === clean || matchesGlob(path, clean));
+      if (entry.isDirectory()) {
+        const before = paths.length;
+        await walk(path, isInside || matches.length > 0);
+        if (paths.length > before) for (const match of matches) match.isMatched = true;
+      } else if (entry.isFile() && (isInside || matches.length > 0)) {
+        for (const match of matches) match.isMatched = true;
+        paths.push(path);
+        if (paths.length > MOST_FILES)
+          throw new CiError(
+            'invalid',
+            `Cannot keep artifacts as the patterns match more than ${MOST_FILES} files. Pack them into an archive`,
+          );
+      }
+    }
+  };
+  await walk('', false);
+  return { paths, unmatched: wanted.filter(({ isMatched }) => !isMatched).map(({ pattern }) => pattern) };
+}
+
+async function storeFile(
+  cluster: Cluster,
+  claim: Claim,
+  workspace: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<Artifact> {
+  await using file = await openInside(workspace, path);
+  const { size, mode } = await file.stat();
+  const hash = createHash('sha256');
+  for await (const chunk of chunks(file)) hash.update(chunk);
+  const sha256 = hash.digest('hex');
+  await cluster.objects.put(cluster.objectKeys.artifact(claim.id, claim.fence, sha256), chunks(file), { signal });
+  return { path, size, sha256, ...((mode & 0o111) !== 0 && { executable: true }) };
+}
+
+/** Opens a file without following a link at any part of its path. */
+async function openInside(workspace: string, path: string): Promise<FileHandle> {
+  let folder = workspace;
+  const parts = path.split('/');
+  for (const part of parts.slice(0, -1)) {
+    folder = join(folder, part);
+    if (!(await lstat(folder)).isDirectory())
+      throw new CiError('invalid', `Cannot keep artifact as a part of its path is no folder: ${path}`);
+  }
+  return open(join(folder, parts.at(-1) ?? ''), constants.O_RDONLY | constants.O_NOFOLLOW);
+}
+
+async function* chunks(file: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}

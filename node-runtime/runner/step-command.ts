@@ -1,0 +1,60 @@
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Step, TaskRecord } from '../../shared/task.ts';
+import type { Command, Sandbox } from './sandbox.ts';
+
+/** Where the scripts of steps lie within the sandbox's home folder. */
+const SCRIPTS = '.simple-ci';
+
+/**
+ * Writes the scripts of those steps whose shell wants a file. Before anything of the task has run: later, a folder could be a
+ * link that the task has put there.
+ */
+export async function writeScripts(sandbox: Sandbox, steps: readonly Step[]): Promise<void> {
+  const wanted = [...steps.entries()].filter(([, step]) => Array.isArray(step.shell));
+  if (wanted.length === 0) return;
+  const folder = join(sandbox.folders.home, SCRIPTS);
+  await mkdir(folder);
+  for (const [at, step] of wanted) await writeFile(join(folder, scriptName(at)), step.run, { mode: 0o755 });
+  await sandbox.adopt(folder);
+}
+
+/**
+ * The command of a step. A shell gets the script as one argument, so a step's text reaches it byte for byte; a shell given as
+ * an argument list gets the path of its script added.
+ */
+export async function stepCommand(
+  sandbox: Sandbox,
+  task: TaskRecord,
+  step: Step,
+  at: number,
+  env: Readonly<Record<string, string>>,
+): Promise<Command> {
+  const cwd = join(sandbox.inside.workspace, step.workingDirectory ?? task.workingDirectory ?? '.');
+  return { argv: await argvOf(sandbox, step, at), cwd, env };
+}
+
+async function argvOf(sandbox: Sandbox, step: Step, at: number): Promise<Command['argv']> {
+  if (Array.isArray(step.shell)) {
+    const [program = 'sh', ...rest] = step.shell;
+    return [program, ...rest, join(sandbox.inside.home, SCRIPTS, scriptName(at))];
+  }
+  const shell = step.shell ?? ((await hasBash()) ? 'bash' : 'sh');
+  return shell === 'bash'
+    ? ['bash', '--noprofile', '--norc', '-eo', 'pipefail', '-c', step.run]
+    : ['sh', '-e', '-c', step.run];
+}
+
+function scriptName(at: number): string {
+  return `step-${at + 1}`;
+}
+
+let bash: Promise<boolean> | undefined;
+
+function hasBash(): Promise<boolean> {
+  bash ??= Promise.any(['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash'].map(path => access(path))).then(
+    () => true,
+    () => false,
+  );
+  return bash;
+}

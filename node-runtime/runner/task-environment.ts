@@ -1,0 +1,35 @@
+import type { Step } from '../../shared/task.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Claim } from '../queue/records.ts';
+import type { SandboxFolders } from './sandbox.ts';
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * All variables a step's command sees. Built from nothing: what the node itself was started with is not in it. Later ones
+ * win: the cluster's secrets over Simple CI's own, the task's over these, the step's over all; SIMPLE_CI_* cannot be set.
+ */
+export function stepEnvironment(
+  cluster: Cluster,
+  claim: Claim,
+  inside: SandboxFolders,
+  secrets: ReadonlyMap<string, string>,
+  step: Step | undefined,
+): Record<string, string> {
+  return {
+    PATH,
+    LANG: 'C.UTF-8',
+    HOME: inside.home,
+    TMPDIR: inside.tmp,
+    CI: 'true',
+    ...Object.fromEntries(secrets),
+    ...claim.task.env,
+    ...step?.env,
+    SIMPLE_CI: 'true',
+    SIMPLE_CI_CLUSTER: cluster.id,
+    SIMPLE_CI_TASK: claim.id,
+    SIMPLE_CI_ATTEMPT: String(claim.lock.attempt),
+    SIMPLE_CI_FENCE: String(claim.fence),
+    SIMPLE_CI_WORKSPACE: inside.workspace,
+  };
+}
