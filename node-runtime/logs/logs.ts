@@ -7,13 +7,16 @@ import type { LogBytesEvent, LogEndEvent, LogEvent, LogMark, LogMarkEvent, LogPo
  * 1 MiB or after half a second, and reach followers at once.
  */
 export interface LogWriter extends AsyncDisposable {
-  /** Resolves when there is room for more: awaiting it is what slows a task that prints faster than can be stored. */
+  /**
+   * Resolves when there is room for more: awaiting it is what slows a task that prints faster than can be stored. The bytes are
+   * copied. One at a time: it must have resolved before the next `write`, and before a `mark` or `finish` that is to follow it.
+   */
   write(bytes: Uint8Array): Promise<void>;
   /** Records something between the bytes written before and after this call. */
   mark(kind: LogMark['kind'], text: string, step?: number): void;
   /** Stores the rest and the manifest. After it, the log is complete and never changes. */
   finish(): Promise<LogSummary>;
-  /** Fires, with the CiError as reason, when a piece could not be stored for `storeTimeoutMs`: the attempt is lost to us. */
+  /** Fires, and `write` and `finish` reject, with the CiError as reason, when a piece could not be stored for `storeTimeoutMs`: the attempt is lost to us. */
   readonly failed: AbortSignal;
 }
 
@@ -37,9 +40,12 @@ export interface Logs {
   /**
    * What one attempt printed, from the byte at `from` on, without gap or repeat, and the marks from there on. With `follow` it
    * goes on until the attempt ends, else it ends with what is there now. Memory: one piece. Bytes that are not here yet are
-   * looked for in the object store every second; `isOver` tells when nobody will write more.
+   * looked for in the object store every second; `isOver` tells when nobody will write more. An event has at most 256 KiB.
+   * Marks at `from` itself are given: who has seen some of them already drops these (`LogCursor`).
    */
   read(request: ReadRequest, signal: AbortSignal): AsyncIterable<LogBytesEvent | LogMarkEvent | LogEndEvent>;
+  /** How many bytes of the attempt's log are known here now: all of them if this node runs it, else those that are stored. */
+  length(attempt: AttemptName, signal: AbortSignal): Promise<number>;
 }
 
 export interface ReadRequest extends AttemptName {
@@ -47,6 +53,11 @@ export interface ReadRequest extends AttemptName {
   readonly follow: boolean;
   /** Start this many bytes before the end instead of at `from`. */
   readonly tail?: number;
+  /**
+   * Asked, before each look into the object store, whether the attempt has ended, and how, when this node does not run it. A
+   * log that has its manifest is finished whatever this says.
+   */
+  readonly isOver?: () => Promise<LogEndEvent['reason'] | undefined>;
 }
 
 /** A task's log over all its attempts: what people mean by "the log". */

@@ -1,0 +1,73 @@
+import type { LogStretch } from '../../shared/log-events.ts';
+import { LOG_BLOCK_BYTES, type LogTime } from '../../shared/log-piece.ts';
+
+/** Times are kept this exactly, in milliseconds: bytes read within it of each other count as read together. */
+const TIME_RESOLUTION_MS = 5;
+const FIRST_CAPACITY = 4096;
+
+/** One block of an attempt's output in memory: it grows to 1 MiB and then never changes. */
+export class LogBlock {
+  readonly start: number;
+  readonly firstLine: number;
+  readonly #times: LogTime[] = [];
+  #buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+  #length = 0;
+
+  constructor(start: number, firstLine: number) {
+    this.start = start;
+    this.firstLine = firstLine;
+  }
+
+  get end(): number {
+    return this.start + this.#length;
+  }
+
+  get isFull(): boolean {
+    return this.#length === LOG_BLOCK_BYTES;
+  }
+
+  /** Copies as many of the bytes as fit, and says how many these were. */
+  append(bytes: Uint8Array, time: number): number {
+    const part = bytes.subarray(0, LOG_BLOCK_BYTES - this.#length);
+    this.#reserve(this.#length + part.length);
+    this.#buffer.set(part, this.#length);
+    const last = this.#times.at(-1);
+    if (last === undefined || Math.abs(time - last.time) >= TIME_RESOLUTION_MS)
+      this.#times.push({ offset: this.end, time });
+    this.#length += part.length;
+    return part.length;
+  }
+
+  /** A view that stays as it is while the block grows. */
+  stretch(from = this.start, to = this.end): LogStretch {
+    const bytes = this.#buffer.subarray(from - this.start, to - this.start);
+    return { start: from, bytes, times: this.#timesOf(from, to) };
+  }
+
+  /** How many newlines are before the offset, in the whole log. */
+  linesBefore(offset: number): number {
+    return this.firstLine + countNewlines(this.#buffer.subarray(0, offset - this.start));
+  }
+
+  #reserve(length: number): void {
+    if (length <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.min(LOG_BLOCK_BYTES, Math.max(length, this.#buffer.length * 4)));
+    larger.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = larger;
+  }
+
+  #timesOf(from: number, to: number): LogTime[] {
+    const first = Math.max(
+      0,
+      this.#times.findLastIndex(entry => entry.offset <= from),
+    );
+    const [head, ...rest] = this.#times.slice(first).filter(entry => entry.offset < Math.max(to, from + 1));
+    return head === undefined ? [] : [{ offset: from, time: head.time }, ...rest];
+  }
+}
+
+export function countNewlines(bytes: Uint8Array): number {
+  let count = 0;
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] === 10) count++;
+  return count;
+}

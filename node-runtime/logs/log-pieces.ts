@@ -1,0 +1,81 @@
+import { inlinePiece, LogManifest, type LogManifestPiece } from '../../shared/log-manifest.ts';
+import { decodePiece, encodePiece, LOG_BLOCK_BYTES, type LogPiece } from '../../shared/log-piece.ts';
+import { type LogPieceName, logPieceName, logPieceNamesFrom, parseLogPieceName } from '../../shared/log-piece-name.ts';
+import { getBytes } from '../objects/collect.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { compress, decompress } from './log-codec.ts';
+import type { AttemptName, LogKeys } from './logs.ts';
+
+/** The stored pieces of one attempt's log. Every call is the object store's, with its failures. */
+export class LogPieces {
+  readonly #objects: ObjectStore;
+  readonly #prefix: string;
+  readonly #manifestKey: string;
+  readonly #timeoutMs: number;
+
+  constructor(objects: ObjectStore, keys: LogKeys, { task, fence }: AttemptName, timeoutMs: number) {
+    this.#objects = objects;
+    this.#prefix = keys.log(task, fence);
+    this.#manifestKey = keys.logManifest(task, fence);
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async put(name: LogPieceName, stored: Uint8Array, signal: AbortSignal): Promise<void> {
+    await this.#objects.put(this.#key(name), stored, this.#call(signal));
+  }
+
+  /** Undefined when there is no such piece, or no longer. */
+  async get(name: LogPieceName, signal: AbortSignal): Promise<LogPiece | undefined> {
+    const stored = await getBytes(this.#objects, this.#key(name), this.#call(signal));
+    return stored && decodePiece(stored, decompress);
+  }
+
+  /** The pieces that hold bytes from the offset on, and marks alone at or after it. */
+  async list(from: number, signal: AbortSignal): Promise<LogPieceName[]> {
+    const after = this.#prefix + logPieceNamesFrom(from - LOG_BLOCK_BYTES);
+    const pieces: LogPieceName[] = [];
+    for await (const { key } of this.#objects.list(this.#prefix, { ...this.#call(signal), after })) {
+      const piece = parseLogPieceName(key.slice(this.#prefix.length));
+      if (piece !== undefined && piece.end >= from) pieces.push(piece);
+    }
+    return pieces;
+  }
+
+  async remove(pieces: readonly LogPieceName[], signal: AbortSignal): Promise<void> {
+    await this.#objects.deleteMany(
+      pieces.map(piece => this.#key(piece)),
+      this.#call(signal),
+    );
+  }
+
+  async putManifest(manifest: LogManifest, signal: AbortSignal): Promise<void> {
+    const body = Buffer.from(JSON.stringify(manifest));
+    await this.#objects.put(this.#manifestKey, body, { ...this.#call(signal), contentType: 'application/json' });
+  }
+
+  /** Undefined as long as the log is not finished. */
+  async manifest(signal: AbortSignal): Promise<LogManifest | undefined> {
+    const body = await getBytes(this.#objects, this.#manifestKey, this.#call(signal));
+    return body && LogManifest.parse(JSON.parse(body.toString()));
+  }
+
+  /** A piece that the manifest names. */
+  async finished(piece: LogManifestPiece, signal: AbortSignal): Promise<LogPiece | undefined> {
+    if (piece.inline !== undefined) return decodePiece(inlinePiece(piece.inline), decompress);
+    return this.get({ start: piece.start, end: piece.end }, signal);
+  }
+
+  #key(name: LogPieceName): string {
+    return this.#prefix + logPieceName(name);
+  }
+
+  #call(signal: AbortSignal) {
+    return { signal, timeoutMs: this.#timeoutMs };
+  }
+}
+
+/** A piece in its stored form. */
+export async function packPiece({ bytes, ...index }: LogPiece): Promise<Uint8Array> {
+  const { encoding, payload } = await compress(bytes);
+  return encodePiece(index, encoding, payload);
+}

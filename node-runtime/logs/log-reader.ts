@@ -1,0 +1,140 @@
+import { coverPieces } from '../../shared/cover-pieces.ts';
+import { CiError } from '../../shared/errors.ts';
+import type { LogBytesEvent, LogEndEvent, LogMark, LogMarkEvent } from '../../shared/log.ts';
+import { logEvents } from '../../shared/log-events.ts';
+import type { LogManifest } from '../../shared/log-manifest.ts';
+import { LOG_BLOCK_BYTES, type LogPiece } from '../../shared/log-piece.ts';
+import type { LiveLog } from './live-log.ts';
+import type { LogPieces } from './log-pieces.ts';
+
+export type AttemptLogEvent = LogBytesEvent | LogMarkEvent | LogEndEvent;
+
+/** The log of an attempt that this node runs: from memory, and from the store what has left memory already. */
+export async function* readLive(
+  live: LiveLog,
+  pieces: LogPieces,
+  request: { readonly from: number; readonly follow: boolean },
+  signal: AbortSignal,
+): AsyncGenerator<AttemptLogEvent> {
+  let at = request.from;
+  let nextMark = live.marks.findIndex(mark => mark.offset >= at);
+  if (nextMark < 0) nextMark = live.marks.length;
+  for (;;) {
+    signal.throwIfAborted();
+    for (; nextMark < live.marks.length && live.marks[nextMark]!.offset <= at; nextMark++)
+      yield { kind: 'mark', mark: live.marks[nextMark]! };
+    const stretch = live.stretch(at) ?? (at < live.bytes ? await fullBlock(pieces, at, signal) : undefined);
+    if (stretch !== undefined) {
+      const end = stretch.start + stretch.bytes.length;
+      const marks = marksBefore(live.marks, nextMark, end);
+      yield* logEvents(stretch, at, marks);
+      nextMark += marks.length;
+      at = end;
+    } else if (nextMark === live.marks.length) {
+      if (live.end !== undefined) return yield { kind: 'end', offset: at, reason: live.end };
+      if (!request.follow) return;
+      await live.changed.wait(signal);
+    }
+  }
+}
+
+/** Full blocks lie where their offset says: no need to look for them. */
+async function fullBlock(pieces: LogPieces, offset: number, signal: AbortSignal): Promise<LogPiece> {
+  const start = Math.floor(offset / LOG_BLOCK_BYTES) * LOG_BLOCK_BYTES;
+  const piece = await pieces.get({ start, end: start + LOG_BLOCK_BYTES }, signal);
+  if (piece === undefined)
+    throw new CiError('gone', `Cannot read log as a stored piece of it is not there: from byte ${start}`);
+  return piece;
+}
+
+function marksBefore(marks: readonly LogMark[], first: number, end: number): LogMark[] {
+  let next = first;
+  while (next < marks.length && marks[next]!.offset < end) next++;
+  return marks.slice(first, next);
+}
+
+/** A way through the stored pieces of one attempt: what it has given is never given again, and nothing is left out. */
+export class StoredLogReader {
+  readonly #pieces: LogPieces;
+  #at: number;
+  /** The ordinal of the next mark to give; unknown until a piece tells. */
+  #nextMark = 0;
+  readonly #from: number;
+
+  constructor(pieces: LogPieces, from: number) {
+    this.#pieces = pieces;
+    this.#from = from;
+    this.#at = from;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Everything that is stored now. True at the end when the log is finished and this was all of it. */
+  async *readOn(signal: AbortSignal): AsyncGenerator<LogBytesEvent | LogMarkEvent, boolean> {
+    for (;;) {
+      const manifest = await this.#pieces.manifest(signal);
+      const step = manifest === undefined ? this.#readListed(signal) : this.#readManifest(manifest, signal);
+      const whole = yield* step;
+      if (whole) return manifest !== undefined;
+    }
+  }
+
+  /** @returns false when a piece had been replaced in the meantime: look again */
+  async *#readListed(signal: AbortSignal): AsyncGenerator<LogBytesEvent | LogMarkEvent, boolean> {
+    const names = await this.#pieces.list(this.#at, signal);
+    const alone = names.filter(name => name.firstMark !== undefined);
+    for (const name of coverPieces(
+      names.filter(name => name.start < name.end),
+      this.#at,
+    )) {
+      const piece = await this.#pieces.get(name, signal);
+      if (piece === undefined) return false;
+      yield* this.#give(piece);
+    }
+    for (const name of alone.sort((a, b) => a.firstMark! - b.firstMark!)) {
+      if (name.start !== this.#at) continue;
+      const piece = await this.#pieces.get(name, signal);
+      if (piece === undefined) return false;
+      yield* this.#give(piece);
+    }
+    return true;
+  }
+
+  async *#readManifest(
+    manifest: LogManifest,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogBytesEvent | LogMarkEvent, boolean> {
+    const first = manifest.pieces.findIndex(piece => piece.end > this.#at);
+    for (const entry of first < 0 ? [] : manifest.pieces.slice(first)) {
+      signal.throwIfAborted();
+      const piece = await this.#pieces.finished(entry, signal);
+      if (piece === undefined)
+        throw new CiError('gone', `Cannot read log as a stored piece of it is not there: from byte ${entry.start}`);
+      yield* this.#give(piece);
+    }
+    yield* this.#giveMarks(0, manifest.marks as LogMark[]);
+    return true;
+  }
+
+  *#give(piece: LogPiece): Generator<LogBytesEvent | LogMarkEvent> {
+    const due = this.#due(piece.firstMark, piece.marks);
+    const from = Math.max(this.#at, piece.start);
+    for (const event of logEvents(piece, from, due)) {
+      if (event.kind === 'bytes') this.#at = event.offset + event.bytes.length;
+      else this.#nextMark++;
+      yield event;
+    }
+    this.#nextMark = Math.max(this.#nextMark, piece.firstMark + piece.marks.length);
+  }
+
+  *#giveMarks(firstMark: number, marks: readonly LogMark[]): Generator<LogMarkEvent> {
+    for (const mark of this.#due(firstMark, marks)) yield { kind: 'mark', mark };
+    this.#nextMark = Math.max(this.#nextMark, firstMark + marks.length);
+  }
+
+  #due(firstMark: number, marks: readonly LogMark[]): LogMark[] {
+    return marks.slice(Math.max(0, this.#nextMark - firstMark)).filter(mark => mark.offset >= this.#from);
+  }
+}

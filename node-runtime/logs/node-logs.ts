@@ -1,0 +1,93 @@
+import type { ObjectStore } from '../objects/object-store.ts';
+import type { Chance } from '../system/chance.ts';
+import type { Clock } from '../system/clock.ts';
+import { LiveLog } from './live-log.ts';
+import { LogPieces } from './log-pieces.ts';
+import { type AttemptLogEvent, readLive, StoredLogReader } from './log-reader.ts';
+import { PieceLogWriter } from './log-writer.ts';
+import type { AttemptName, LogKeys, Logs, LogWriter, ReadRequest } from './logs.ts';
+import { Mask } from './mask.ts';
+
+export interface LogsOptions {
+  readonly objects: ObjectStore;
+  readonly objectKeys: LogKeys;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  /** How long a piece may take to be stored before the log counts as failed, in milliseconds. Default: 60 s. */
+  readonly storeTimeoutMs?: number;
+}
+
+const STORE_TIMEOUT_MS = 60_000;
+/** How often the store is asked for new pieces of an attempt that another node runs. */
+const POLL_MS = 1000;
+
+export function createLogs(options: LogsOptions): Logs {
+  return new NodeLogs(options);
+}
+
+class NodeLogs implements Logs {
+  readonly #options: LogsOptions;
+  /** Of the attempts that this node runs, by task and fence. */
+  readonly #live = new Map<string, LiveLog>();
+
+  constructor(options: LogsOptions) {
+    this.#options = options;
+  }
+
+  open(attempt: AttemptName, mask: readonly string[]): LogWriter {
+    const name = nameOf(attempt);
+    if (this.#live.has(name)) throw new Error(`The log of ${name} is open already`);
+    const live = new LiveLog();
+    this.#live.set(name, live);
+    const closed = () => void this.#live.delete(name);
+    const { clock } = this.#options;
+    return new PieceLogWriter({ live, pieces: this.#pieces(attempt), mask: new Mask(mask), clock, closed });
+  }
+
+  async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
+    const from = request.tail === undefined ? request.from : await this.#tailStart(request, request.tail, signal);
+    const live = this.#live.get(nameOf(request));
+    if (live !== undefined) yield* readLive(live, this.#pieces(request), { from, follow: request.follow }, signal);
+    else yield* this.#readStored({ ...request, from }, signal);
+  }
+
+  async length(attempt: AttemptName, signal: AbortSignal): Promise<number> {
+    const live = this.#live.get(nameOf(attempt));
+    if (live !== undefined) return live.bytes;
+    const pieces = this.#pieces(attempt);
+    const manifest = await pieces.manifest(signal);
+    if (manifest !== undefined) return manifest.bytes;
+    return (await pieces.list(0, signal)).reduce((most, piece) => Math.max(most, piece.end), 0);
+  }
+
+  async #tailStart(request: ReadRequest, tail: number, signal: AbortSignal): Promise<number> {
+    return Math.max(0, (await this.length(request, signal)) - tail);
+  }
+
+  async *#readStored(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
+    const reader = new StoredLogReader(this.#pieces(request), request.from);
+    for (;;) {
+      const over = await request.isOver?.();
+      const whole = yield* reader.readOn(signal);
+      if (whole) return yield { kind: 'end', offset: reader.at, reason: 'finished' };
+      if (over) return yield { kind: 'end', offset: reader.at, reason: over };
+      if (!request.follow) return;
+      await this.#pollPause(signal);
+    }
+  }
+
+  /** Not all followers at the same moment. */
+  #pollPause(signal: AbortSignal): Promise<void> {
+    const { clock, chance } = this.#options;
+    return clock.sleep(POLL_MS * (0.75 + chance.random() / 2), signal);
+  }
+
+  #pieces(attempt: AttemptName): LogPieces {
+    const { objects, objectKeys, storeTimeoutMs = STORE_TIMEOUT_MS } = this.#options;
+    return new LogPieces(objects, objectKeys, attempt, storeTimeoutMs);
+  }
+}
+
+function nameOf({ task, fence }: AttemptName): string {
+  return `${task}/${fence}`;
+}
