@@ -58,9 +58,10 @@ export function objectKeys(cluster: ClusterId, epoch: string) {
     /** What a snapshot consists of: its commit, tree and the packs that hold them. */
     snapshot: (commit: string) => `${root}snapshots/${commit}.json`,
     pack: (id: string) => `${root}packs/${id}.pack`,
-    /** Finished tasks that have left etcd, by the day on which they finished (`2026-11-24`). */
-    historyDay: (day: string) => `${root}history/${day}/`,
-    history: `${root}history/`,
+    /** A finished task that has left etcd. */
+    finished: (task: TaskId) => `${root}history/tasks/${task}.json`,
+    /** Lists of such tasks, by the day (UTC, `2026-11-24`) on which they finished. */
+    historyDay: (day: string) => `${root}history/days/${day}/`,
   };
 }
 

@@ -1,0 +1,18 @@
+// `npm test`: sets everything up, including the real etcd and the real S3, and runs every check and test.
+import { build } from './build.mjs';
+import { add, findTests, runStaticChecks, runTests, sentence } from './checks.mjs';
+import { installServers } from './install-servers.mjs';
+import { setUp } from './setup.mjs';
+
+const log = text => console.log(text);
+
+await setUp({ log });
+const { missing } = await installServers({ log });
+if (missing.length > 0 && process.env.CI === 'true') log(`In CI a missing server is a failure: ${missing.join(', ')}`);
+await build({ log });
+const { local, withServers } = await findTests();
+let total = await runStaticChecks(log);
+total = add(total, await runTests([...local, ...withServers]));
+if (missing.length > 0 && process.env.CI === 'true') total = add(total, { passed: 0, failed: missing.length });
+log(sentence(total));
+process.exitCode = total.failed === 0 ? 0 : 1;
