@@ -1,0 +1,42 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** What the program takes from the process around it. */
+export interface Environment {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Where the program was started: relative paths of the command line begin here. */
+  readonly folder: string;
+  /** For what people set up, such as logins. */
+  readonly configFolder: string;
+  /** For what nodes keep: the embedded store and caches. */
+  readonly dataFolder: string;
+  /** How to call this program again, as it is written in hints. */
+  readonly program: string;
+}
+
+/** The only place that reads `process.env`. Folders are those of the XDG base directory specification, on every system. */
+export function readEnvironment(): Environment {
+  const variables = { ...process.env };
+  const folderOf = (variable: string, otherwise: string[]) =>
+    join(variables[variable] || join(homedir(), ...otherwise), 'simple-ci');
+  return {
+    variables,
+    folder: process.cwd(),
+    configFolder: folderOf('XDG_CONFIG_HOME', ['.config']),
+    dataFolder: folderOf('XDG_DATA_HOME', ['.local', 'share']),
+    program: programName(variables),
+  };
+}
+
+/** In a checkout people start it by the npm script of that name. */
+function programName(variables: Environment['variables']): string {
+  return variables.npm_lifecycle_event === 'simple-ci' ? 'npm run simple-ci --' : 'simple-ci';
+}
+
+/** NO_COLOR forbids colours, FORCE_COLOR demands them, else a terminal that is not dumb gets them. */
+export function wantsColours(variables: Environment['variables'], isTerminal: boolean): boolean {
+  if (variables.NO_COLOR) return false;
+  const forced = variables.FORCE_COLOR;
+  if (forced !== undefined) return forced !== '0' && forced !== 'false';
+  return isTerminal && variables.TERM !== 'dumb';
+}

@@ -1,0 +1,33 @@
+/** Ctrl-C and SIGTERM. Whoever asked last gets them; when nobody has, `signal` fires, and a second one ends the process. */
+export interface Interrupts {
+  /** Fires at an interrupt that nobody has taken. */
+  readonly signal: AbortSignal;
+  /** From now on until disposed of, `handler` gets them: first 1, then 2, and so on. */
+  take(handler: (howMany: number) => void): Disposable;
+}
+
+/** Why `signal` fired. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+export function processInterrupts(exit: () => void): Interrupts {
+  const controller = new AbortController();
+  const handlers: { handle: (howMany: number) => void; seen: number }[] = [];
+  const interrupt = () => {
+    const taken = handlers.at(-1);
+    if (taken) taken.handle(++taken.seen);
+    else if (controller.signal.aborted) exit();
+    else controller.abort(new Interrupted('Interrupted'));
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  return {
+    signal: controller.signal,
+    take: handle => {
+      const taken = { handle, seen: 0 };
+      handlers.push(taken);
+      return { [Symbol.dispose]: () => void handlers.splice(handlers.indexOf(taken), 1) };
+    },
+  };
+}
