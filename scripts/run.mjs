@@ -1,0 +1,55 @@
+// `node scripts/run.mjs FILE args…`: sets the checkout up, then runs FILE on the pinned Node.
+// `node scripts/run.mjs --bin NAME args…`: the same for a program of node_modules/.bin.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { delimiter } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { orExplain, pinnedNode, setUp } from './setup.mjs';
+
+const bin = fileURLToPath(new URL('../node_modules/.bin', import.meta.url));
+
+/** Runs a command in the foreground, the pinned Node first on its PATH, and resolves with its exit code. */
+export function runOnPinnedNode(argv, { env = process.env, cwd } = {}) {
+  const child = spawn(argv[0], argv.slice(1), {
+    cwd,
+    stdio: 'inherit',
+    env: { ...env, PATH: `${bin}${delimiter}${env.PATH ?? ''}` },
+  });
+  const undo = passSignalsTo(child);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      undo();
+      resolve(code ?? 128 + (constants.signals[signal] ?? 0));
+    });
+  });
+}
+
+/**
+ * So that ending this process ends what it runs. A Ctrl-C on a terminal reaches the child twice then, from the terminal and from
+ * here, as it does from npm: programs take two within a moment for one.
+ */
+function passSignalsTo(child) {
+  const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP'].map(signal => {
+    const pass = () => child.kill(signal);
+    process.on(signal, pass);
+    return () => process.off(signal, pass);
+  });
+  return () => {
+    for (const undo of handlers) undo();
+  };
+}
+
+async function main() {
+  await setUp({ log: console.error });
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === undefined) {
+    console.error('Usage: node scripts/run.mjs FILE [args…], or --bin NAME [args…]');
+    return 2;
+  }
+  const isBin = first === '--bin';
+  const argv = isBin ? [`${bin}/${rest[0]}`, ...rest.slice(1)] : [pinnedNode, first, ...rest];
+  return runOnPinnedNode(argv);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await orExplain(main);
