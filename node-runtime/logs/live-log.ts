@@ -1,7 +1,7 @@
 import type { LogEndEvent, LogMark } from '../../shared/log.ts';
 import type { LogStretch } from '../../shared/log-events.ts';
+import { Wakeup } from '../system/wakeup.ts';
 import { LogBlock } from './log-block.ts';
-import { Wakeup } from './wakeup.ts';
 
 /** Blocks kept in memory, stored or not: 7 MiB. A follower further behind reads the stored pieces. */
 const BLOCKS_IN_MEMORY = 7;

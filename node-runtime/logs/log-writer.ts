@@ -3,13 +3,14 @@ import type { LogMark } from '../../shared/log.ts';
 import type { LogManifest, LogManifestPiece } from '../../shared/log-manifest.ts';
 import type { LogPiece } from '../../shared/log-piece.ts';
 import type { LogPieceName } from '../../shared/log-piece-name.ts';
+import { orAborted } from '../objects/until-aborted.ts';
 import { type Clock, deadline, neverAborted } from '../system/clock.ts';
+import { Wakeup } from '../system/wakeup.ts';
 import type { LiveLog } from './live-log.ts';
 import type { LogBlock } from './log-block.ts';
 import { type LogPieces, packPiece } from './log-pieces.ts';
 import type { LogSummary, LogWriter } from './logs.ts';
 import type { Mask } from './mask.ts';
-import { abortable, Wakeup } from './wakeup.ts';
 
 /** How long a byte waits for others before it is stored with them. With the time to store it, at most 1 s is ever lost. */
 const FLUSH_MS = 500;
@@ -51,7 +52,9 @@ export class PieceLogWriter implements LogWriter {
   readonly #manifest: LogManifestPiece[] = [];
   readonly #background = new Set<Promise<unknown>>();
   #state: 'open' | 'finishing' | 'closed' = 'open';
-  #writing = false;
+  /** Writes that have not resolved: the first of them waits for room, the others for their turn. */
+  #writing = 0;
+  #lastWrite: Promise<void> = Promise.resolve();
   #blocksInFlight = 0;
   /** What has been handed to the store, or is on its way there: bytes before this offset, and this many marks. */
   #cut = { offset: 0, marks: 0 };
@@ -77,16 +80,11 @@ export class PieceLogWriter implements LogWriter {
     return this.#failed.signal;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> {
     if (this.#state !== 'open') throw new Error('write after finish');
-    if (this.#writing) throw new Error('write before the last one was done');
-    this.#writing = true;
-    try {
-      for (const part of this.#mask.push(bytes)) await this.#append(part);
-      this.#releaseLater();
-    } finally {
-      this.#writing = false;
-    }
+    const write = this.#writing++ === 0 ? this.#writeNow(bytes) : this.#lastWrite.then(() => this.#writeNow(bytes));
+    this.#lastWrite = write.catch(() => undefined);
+    return write;
   }
 
   mark(kind: LogMark['kind'], text: string, step?: number): void {
@@ -101,14 +99,23 @@ export class PieceLogWriter implements LogWriter {
   async finish(): Promise<LogSummary> {
     if (this.#state !== 'open') throw new Error('finish after finish');
     this.#state = 'finishing';
+    await this.#lastWrite;
     for (const part of this.#mask.flush()) await this.#append(part);
     this.#hurry.abort();
     await this.#flushing;
-    while (this.#blocksInFlight > 0) await this.#room.wait(this.#over);
-    this.#failed.signal.throwIfAborted();
+    await this.#untilInFlight(0);
     const summary = await this.#storeEnd().catch(error => this.#fail(error));
     this.#close('finished');
     return summary;
+  }
+
+  async #writeNow(bytes: Uint8Array): Promise<void> {
+    try {
+      for (const part of this.#mask.push(bytes)) await this.#append(part);
+    } finally {
+      this.#writing--;
+    }
+    this.#releaseLater();
   }
 
   /** Without `finish` before it: what is not stored is lost, and the log has no manifest. */
@@ -123,7 +130,7 @@ export class PieceLogWriter implements LogWriter {
   /** Gives the last deletions a moment. */
   async #clean(): Promise<void> {
     using limit = deadline(this.#clock, CLEAN_MS, neverAborted);
-    await abortable(Promise.all(this.#background), limit.signal).catch(() => undefined);
+    await orAborted(Promise.all(this.#background), limit.signal).catch(() => undefined);
     this.#stop.abort();
   }
 
@@ -136,16 +143,18 @@ export class PieceLogWriter implements LogWriter {
 
   async #append(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0; ) {
-      while (this.#live.open.isFull) await this.#nextBlock();
-      this.#failed.signal.throwIfAborted();
+      this.#over.throwIfAborted();
+      if (this.#live.open.isFull) {
+        await this.#untilInFlight(BLOCKS_IN_FLIGHT - 1);
+        if (this.#live.open.isFull) this.#live.openNext();
+      }
       rest = rest.subarray(this.#take(rest));
     }
   }
 
-  /** Waits for room, then starts a new block. */
-  async #nextBlock(): Promise<void> {
-    while (this.#blocksInFlight >= BLOCKS_IN_FLIGHT) await this.#room.wait(this.#over);
-    if (this.#live.open.isFull) this.#live.openNext();
+  async #untilInFlight(most: number): Promise<void> {
+    while (this.#blocksInFlight > most && !this.#over.aborted) await this.#room.wait(this.#over);
+    this.#over.throwIfAborted();
   }
 
   #take(bytes: Uint8Array): number {
@@ -171,7 +180,7 @@ export class PieceLogWriter implements LogWriter {
     const held = this.#mask.pushed;
     this.#releasing = this.#pause(HOLD_MS).then(() => {
       this.#releasing = undefined;
-      if (this.#state !== 'open' || this.#writing) return;
+      if (this.#state !== 'open' || this.#writing > 0) return;
       if (this.#mask.pushed === held) this.#release(this.#mask.release());
       else this.#releaseLater();
     });

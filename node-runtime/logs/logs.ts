@@ -9,7 +9,7 @@ import type { LogBytesEvent, LogEndEvent, LogEvent, LogMark, LogMarkEvent, LogPo
 export interface LogWriter extends AsyncDisposable {
   /**
    * Resolves when there is room for more: awaiting it is what slows a task that prints faster than can be stored. The bytes are
-   * copied. One at a time: it must have resolved before the next `write`, and before a `mark` or `finish` that is to follow it.
+   * copied when their turn comes: keep them until it resolves. A `mark` that is to follow them must wait for it too.
    */
   write(bytes: Uint8Array): Promise<void>;
   /** Records something between the bytes written before and after this call. */

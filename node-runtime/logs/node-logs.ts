@@ -1,6 +1,7 @@
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { Chance } from '../system/chance.ts';
-import type { Clock } from '../system/clock.ts';
+import { type Clock, deadline } from '../system/clock.ts';
+import { Wakeup } from '../system/wakeup.ts';
 import { LiveLog } from './live-log.ts';
 import { LogPieces } from './log-pieces.ts';
 import { type AttemptLogEvent, readLive, StoredLogReader } from './log-reader.ts';
@@ -29,6 +30,7 @@ class NodeLogs implements Logs {
   readonly #options: LogsOptions;
   /** Of the attempts that this node runs, by task and fence. */
   readonly #live = new Map<string, LiveLog>();
+  readonly #opened = new Wakeup();
 
   constructor(options: LogsOptions) {
     this.#options = options;
@@ -39,6 +41,7 @@ class NodeLogs implements Logs {
     if (this.#live.has(name)) throw new Error(`The log of ${name} is open already`);
     const live = new LiveLog();
     this.#live.set(name, live);
+    this.#opened.notify();
     const closed = () => void this.#live.delete(name);
     const { clock } = this.#options;
     return new PieceLogWriter({ live, pieces: this.#pieces(attempt), mask: new Mask(mask), clock, closed });
@@ -46,9 +49,18 @@ class NodeLogs implements Logs {
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
     const from = request.tail === undefined ? request.from : await this.#tailStart(request, request.tail, signal);
-    const live = this.#live.get(nameOf(request));
-    if (live !== undefined) yield* readLive(live, this.#pieces(request), { from, follow: request.follow }, signal);
-    else yield* this.#readStored({ ...request, from }, signal);
+    const pieces = this.#pieces(request);
+    const reader = new StoredLogReader(pieces, from);
+    for (;;) {
+      const live = this.#live.get(nameOf(request));
+      if (live !== undefined) return yield* readLive(live, pieces, { from: reader.at, follow: request.follow }, signal);
+      const over = await request.isOver?.();
+      const isWhole = yield* reader.readOn(signal);
+      if (isWhole) return yield { kind: 'end', offset: reader.at, reason: 'finished' };
+      if (over) return yield { kind: 'end', offset: reader.at, reason: over };
+      if (!request.follow) return;
+      await this.#pollPause(signal);
+    }
   }
 
   async length(attempt: AttemptName, signal: AbortSignal): Promise<number> {
@@ -64,22 +76,12 @@ class NodeLogs implements Logs {
     return Math.max(0, (await this.length(request, signal)) - tail);
   }
 
-  async *#readStored(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
-    const reader = new StoredLogReader(this.#pieces(request), request.from);
-    for (;;) {
-      const over = await request.isOver?.();
-      const whole = yield* reader.readOn(signal);
-      if (whole) return yield { kind: 'end', offset: reader.at, reason: 'finished' };
-      if (over) return yield { kind: 'end', offset: reader.at, reason: over };
-      if (!request.follow) return;
-      await this.#pollPause(signal);
-    }
-  }
-
-  /** Not all followers at the same moment. */
-  #pollPause(signal: AbortSignal): Promise<void> {
+  /** Until it is time to look again, not for all followers at the same moment; or until this node opens a log: it may be that one. */
+  async #pollPause(signal: AbortSignal): Promise<void> {
     const { clock, chance } = this.#options;
-    return clock.sleep(POLL_MS * (0.75 + chance.random() / 2), signal);
+    using limit = deadline(clock, POLL_MS * (0.75 + chance.random() / 2), signal);
+    await this.#opened.wait(limit.signal);
+    signal.throwIfAborted();
   }
 
   #pieces(attempt: AttemptName): LogPieces {
