@@ -1,0 +1,26 @@
+import { MAX_LOG_CREDIT } from '../../shared/api.ts';
+import { Wakeup } from '../system/wakeup.ts';
+
+/** How many bytes a client is ready to take: it gives, the sender takes. */
+export class Credit {
+  readonly #given = new Wakeup();
+  #bytes: number;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  give(bytes: number): void {
+    this.#bytes = Math.min(this.#bytes + bytes, MAX_LOG_CREDIT);
+    this.#given.notify();
+  }
+
+  /** Takes up to `most` bytes, at least one; waits while there are none. */
+  async take(most: number, signal: AbortSignal): Promise<number> {
+    while (this.#bytes === 0 && !signal.aborted) await this.#given.wait(signal);
+    signal.throwIfAborted();
+    const taken = Math.min(most, this.#bytes);
+    this.#bytes -= taken;
+    return taken;
+  }
+}

@@ -1,0 +1,110 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Figures of one node, read at /metrics. Times are in seconds, as Prometheus has them. */
+export interface Metrics {
+  readonly registry: Registry;
+  /** Attempts that this node has begun. */
+  readonly tasksClaimed: Counter;
+  /** Tasks that this node has completed, by outcome. */
+  readonly tasksCompleted: Counter<'outcome'>;
+  /** Attempts that this node gave up, by why. */
+  readonly attemptsEnded: Counter<'end'>;
+  /** Transactions spent on competing for tasks, won or lost: divided by tasks claimed, the price of a claim. */
+  readonly claimTransactions: Counter<'result'>;
+  /** From a task's submission until this node claimed it, by the clocks of two nodes. */
+  readonly claimLatency: Histogram;
+  readonly taskDuration: Histogram<'outcome'>;
+  readonly running: Gauge;
+  readonly slots: Gauge;
+  readonly slotsUsed: Gauge;
+  /** Queued tasks that this node sees; it looks no further than it has to, so this is at least that many. */
+  readonly queued: Gauge;
+  /** Since the last renewal of the node's lease that the store has acknowledged. */
+  readonly leaseAge: Gauge;
+  readonly storeCalls: Histogram<'call' | 'result'>;
+  readonly objectCalls: Histogram<'call' | 'result'>;
+  readonly logBytes: Counter;
+  readonly requests: Histogram<'route' | 'status'>;
+  readonly sockets: Gauge;
+  readonly subscriptions: Gauge<'topic'>;
+  /** Log bytes sent to followers. */
+  readonly followedBytes: Counter;
+}
+
+const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const WAIT_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 1800];
+const TASK_SECONDS = [0.1, 1, 5, 15, 60, 180, 600, 1800, 3600, 14_400];
+
+export function createMetrics(about: { readonly version: string; readonly node: string }): Metrics {
+  const registry = new Registry();
+  addProcess(registry, about);
+  const add = <T>(make: new (options: never) => T, name: string, help: string, more: object = {}): T =>
+    new make({ name: `simple_ci_${name}`, help, registers: [registry], ...more } as never);
+  const calls = { labelNames: ['call', 'result'], buckets: CALL_SECONDS };
+  return {
+    registry,
+    tasksClaimed: add(Counter, 'tasks_claimed_total', 'Attempts begun by this node'),
+    tasksCompleted: add(Counter<'outcome'>, 'tasks_completed_total', 'Tasks completed by this node', {
+      labelNames: ['outcome'],
+    }),
+    attemptsEnded: add(Counter<'end'>, 'attempts_given_up_total', 'Attempts given up by this node', {
+      labelNames: ['end'],
+    }),
+    claimTransactions: add(Counter<'result'>, 'claim_transactions_total', 'Transactions spent on claims', {
+      labelNames: ['result'],
+    }),
+    claimLatency: add(Histogram, 'claim_latency_seconds', 'From submission to claim', { buckets: WAIT_SECONDS }),
+    taskDuration: add(Histogram<'outcome'>, 'task_duration_seconds', 'From claim to completion', {
+      labelNames: ['outcome'],
+      buckets: TASK_SECONDS,
+    }),
+    running: add(Gauge, 'running_tasks', 'Tasks running on this node'),
+    slots: add(Gauge, 'slots', 'Slots of this node'),
+    slotsUsed: add(Gauge, 'slots_used', 'Slots taken by running tasks'),
+    queued: add(Gauge, 'queued_tasks_seen', 'Queued tasks that this node sees'),
+    leaseAge: add(Gauge, 'lease_age_seconds', 'Since the last acknowledged renewal'),
+    storeCalls: add(Histogram<'call' | 'result'>, 'store_call_seconds', 'Calls to the coordination store', calls),
+    objectCalls: add(Histogram<'call' | 'result'>, 'object_call_seconds', 'Calls to the object store', calls),
+    logBytes: add(Counter, 'log_bytes_total', 'Bytes printed by tasks of this node'),
+    requests: add(Histogram<'route' | 'status'>, 'http_request_seconds', 'API requests', {
+      labelNames: ['route', 'status'],
+      buckets: CALL_SECONDS,
+    }),
+    sockets: add(Gauge, 'websocket_connections', 'Open WebSockets'),
+    subscriptions: add(Gauge<'topic'>, 'websocket_subscriptions', 'Subscriptions on open WebSockets', {
+      labelNames: ['topic'],
+    }),
+    followedBytes: add(Counter, 'followed_log_bytes_total', 'Log bytes sent to followers'),
+  };
+}
+
+/** What is worth knowing of the process itself, read when asked and not before: nothing of it runs in between. */
+function addProcess(registry: Registry, { version, node }: { version: string; node: string }): void {
+  const registers = [registry];
+  new Gauge({ name: 'simple_ci_info', help: 'What this node is', labelNames: ['version', 'node'], registers }).set(
+    { version, node },
+    1,
+  );
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('process_start_time_seconds', 'When the process started', () => Math.round(performance.timeOrigin / 1000));
+  gauge('process_resident_memory_bytes', 'Memory of the process', () => process.memoryUsage.rss());
+  gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use', () => process.memoryUsage().heapUsed);
+  gauge(
+    'process_cpu_seconds_total',
+    'CPU time used',
+    () => (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
+  );
+  gauge(
+    'nodejs_eventloop_utilization',
+    'Part of its life that the event loop was busy',
+    () => performance.eventLoopUtilization().utilization,
+  );
+}
