@@ -150,10 +150,10 @@ export function keepNewest(past: readonly PastAttempt[]): PastAttempt[] {
   return past.slice(-20);
 }
 
-/** Whether the task may not be started again: a budget is used up, or it may be started only once and was. */
+/** Whether the task may not be started again: a budget is used up, or it may be started only once and may have been. */
 export function isExhausted(task: TaskRecord, attempts: AttemptsRecord): boolean {
   const lost = attempts.lost + (attempts.open ? 1 : 0);
-  if (task.idempotent === false && lost + attempts.crashed > 0) return true;
+  if (task.idempotent === false && attempts.claims > 0) return true;
   return (
     lost >= (task.attempts?.lost ?? DEFAULT_ATTEMPTS.lost) ||
     attempts.crashed >= (task.attempts?.crashed ?? DEFAULT_ATTEMPTS.crashed)

@@ -20,7 +20,10 @@ export async function deadLetterTask(
 function verdict(task: TaskRecord, attempts: AttemptsRecord): { outcome: Outcome; message: string } {
   const crashBudget = task.attempts?.crashed ?? DEFAULT_ATTEMPTS.crashed;
   if (task.idempotent === false)
-    return { outcome: 'dead-lettered', message: 'Its only attempt was lost, and it says that it may not be repeated' };
+    return {
+      outcome: 'dead-lettered',
+      message: 'Its only attempt ended without a verdict, and it says that it may not be repeated',
+    };
   if (attempts.crashed >= crashBudget) {
     return {
       outcome: 'crashed',

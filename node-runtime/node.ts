@@ -1,0 +1,229 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from '../shared/client.ts';
+import { CiError } from '../shared/errors.ts';
+import { type NodeId, parseNodeId } from '../shared/ids.ts';
+import { keyspace } from '../shared/keyspace.ts';
+import type { MemberRecord } from '../shared/result.ts';
+import { FORMAT_VERSION } from '../shared/task.ts';
+import { AccessControl } from './api/access.ts';
+import { startApi } from './api/api-server.ts';
+import { createReadFromNode } from './api/read-from-node.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { readClusterKey } from './cluster/cluster-key.ts';
+import { joinCluster } from './cluster/join-cluster.ts';
+import type { AskInstance } from './cluster/membership.ts';
+import { readSecrets } from './cluster/secrets.ts';
+import { createToken, ensureAdminToken } from './cluster/tokens.ts';
+import { createLogs } from './logs/node-logs.ts';
+import { createTaskLogs } from './logs/task-logs.ts';
+import { DirectoryObjectStore } from './objects/directory-object-store.ts';
+import type { ObjectStore } from './objects/object-store.ts';
+import type { AddressSigner } from './objects/signed-address.ts';
+import type { NodeOptions, RunningNode } from './options.ts';
+import { History } from './queue/history.ts';
+import { Slots } from './queue/slots.ts';
+import { Tasks } from './queue/tasks.ts';
+import { createPrepareSource } from './runner/prepare-source.ts';
+import { startSupervisor } from './runner/supervisor/start-supervisor.ts';
+import { SupervisorKeeper } from './runner/supervisor-keeper.ts';
+import { TaskExecutor } from './runner/task-executor.ts';
+import { Node, type NodeState } from './running-node.ts';
+import type { Store } from './store/store.ts';
+import { systemChance } from './system/chance.ts';
+import { deadline, neverAborted, systemClock } from './system/clock.ts';
+import { createLogger } from './system/logger.ts';
+import { createMetrics } from './system/metrics.ts';
+
+/**
+ * Starts a node: it serves the API and runs tasks until it is drained. The only place where the parts of a node meet. A start
+ * that fails rejects with a CiError and leaves nothing behind.
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  await using resources = new AsyncDisposableStack();
+  const clock = systemClock;
+  const chance = systemChance;
+  const nodeId = options.nodeId ?? parseNodeId(hostname());
+  const instance = chance.word(16);
+  const logger = createLogger({ level: options.logLevel, pretty: process.stderr.isTTY === true });
+  const metrics = createMetrics({ version: options.version, node: nodeId });
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+
+  const store = resources.use(await openStore(options));
+  const entry = { keys: keyspace(options.cluster), store, clock };
+  let address = '';
+  let signer: AddressSigner | undefined;
+  let adminToken: string | undefined;
+  const objectsOf = async (): Promise<ObjectStore> => {
+    adminToken = await ensureAdminToken(entry, neverAborted);
+    if (options.s3) return openS3(options);
+    const key = await readClusterKey(entry, neverAborted);
+    signer = { secret: key.derive('objects'), baseUrl: () => address };
+    return new DirectoryObjectStore({ root: join(options.dataDir, 'objects'), clock, chance, signer });
+  };
+  const { cluster, formed } = await joinCluster(
+    options.cluster,
+    { store, objects: objectsOf, clock, chance },
+    neverAborted,
+  );
+  resources.use(cluster.objects);
+  options.onNotice(formed ? `Formed cluster ${cluster.id}` : `Joined cluster ${cluster.id}`);
+
+  const access = resources.use(await AccessControl.open(cluster, neverAborted));
+  const history = new History(cluster);
+  const logs = createLogs({ objects: cluster.objects, objectKeys: cluster.objectKeys, clock, chance });
+  const readFromNode = createReadFromNode({ token: () => access.issueNodeToken(nodeId) });
+  const taskLogs = createTaskLogs({
+    cluster,
+    logs,
+    instance,
+    readFromNode,
+    history: (id, signal) => history.get(id, signal),
+  });
+  const state: NodeState = { session: undefined, isDraining: false };
+  const api = resources.use(
+    await startApi({
+      cluster,
+      node: nodeId,
+      instance,
+      version: options.version,
+      listen: options.listen,
+      advertise: options.advertise,
+      hosts: options.hostNames,
+      tasks: new Tasks(cluster, history),
+      taskLogs,
+      logs,
+      access,
+      secretsKey: options.secretsKey,
+      signedObjects: signer,
+      isReady: () =>
+        state.session?.maySafelyClaim ? undefined : 'the coordination store has not answered for a while',
+      isDraining: () => state.isDraining,
+      metrics,
+      logger,
+    }),
+  );
+  address = api.address;
+
+  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options), clock));
+  if (options.slots > 0) await supervisors.begin();
+  const slots = new Slots(options.slots);
+  metrics.slots.set(options.slots);
+  const executor = new TaskExecutor({
+    cluster,
+    logs,
+    supervisor: () => supervisors.current,
+    session: () => state.session,
+    readSecrets: (names, signal) => readNamedSecrets(cluster, options.secretsKey, names, signal),
+    prepareSource: createPrepareSource({ cacheDir: join(options.dataDir, 'packs') }),
+  });
+  const started = clock.now();
+  const member = (): MemberRecord => ({
+    v: FORMAT_VERSION,
+    node: nodeId,
+    instance,
+    address,
+    slots: options.slots,
+    labels: [...options.labels],
+    version: options.version,
+    started,
+    draining: state.isDraining,
+    isolation: supervisors.isolation ?? 'none',
+  });
+  const node = new Node(
+    options,
+    {
+      cluster,
+      nodeId,
+      instance,
+      adminToken,
+      localToken: () => readLocalToken(cluster, options.dataDir, adminToken),
+      api,
+      slots,
+      supervisors,
+      executor,
+      history,
+      member,
+      keeping: { askInstance: askInstance(access, nodeId) },
+      state,
+      metrics,
+      logger,
+    },
+    resources.move(),
+  );
+  try {
+    await node.begin();
+  } catch (error) {
+    await node[Symbol.asyncDispose]();
+    throw error;
+  }
+  return node;
+}
+
+/** The heavy clients are loaded only where they are used. */
+async function openStore({ etcd, dataDir }: NodeOptions): Promise<Store> {
+  if (etcd) {
+    const { EtcdStore } = await import('./store/etcd-store.ts');
+    return EtcdStore.open(etcd, { clock: systemClock, chance: systemChance }, neverAborted);
+  }
+  const { EmbeddedStore } = await import('./store/embedded-store.ts');
+  return EmbeddedStore.open({ file: join(dataDir, 'store.sqlite'), clock: systemClock });
+}
+
+async function openS3({ s3 }: NodeOptions): Promise<ObjectStore> {
+  if (!s3) throw new Error('No S3 was given');
+  const { S3ObjectStore } = await import('./objects/s3-object-store.ts');
+  return new S3ObjectStore({ ...s3, clock: systemClock, chance: systemChance });
+}
+
+function startOwnSupervisor({ supervisorCommand, dataDir, isolation, onNotice }: NodeOptions) {
+  return startSupervisor({
+    command: supervisorCommand,
+    root: join(dataDir, 'sandboxes'),
+    isolation,
+    clock: systemClock,
+    onNotice,
+  });
+}
+
+async function readNamedSecrets(
+  cluster: Cluster,
+  key: Buffer | undefined,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const values = await readSecrets(cluster, key, names, signal);
+  const missing = names.filter(name => !values.has(name));
+  if (missing.length === 0) return values;
+  throw new CiError(
+    'invalid',
+    `Cannot run the task as it asks for secrets that the cluster does not have: ${missing.join(', ')}`,
+  );
+}
+
+/** Whose instance answers at an address: a node that lives under our name is a duplicate, one that does not answer has died. */
+function askInstance(access: AccessControl, node: NodeId): AskInstance {
+  return async (address, signal) => {
+    using limit = deadline(systemClock, 2000, signal);
+    try {
+      const client = createClient({ urls: [address], token: await access.issueNodeToken(node) });
+      return (await client.call('cluster', {}, limit.signal)).instance;
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+  };
+}
+
+/** An admin token for this machine's own user, kept in the data folder: who can read that folder can read the store in it. */
+async function readLocalToken(cluster: Cluster, dataDir: string, adminToken: string | undefined): Promise<string> {
+  const file = join(dataDir, `token-${cluster.epoch}`);
+  const kept = await readFile(file, 'utf8').catch(() => undefined);
+  if (kept) return kept;
+  const token =
+    adminToken ??
+    (await createToken(cluster, { name: 'local', role: 'admin', createdBy: 'this machine' }, neverAborted)).token;
+  await writeFile(file, token, { mode: 0o600 });
+  return token;
+}

@@ -1,0 +1,54 @@
+import type { ClusterId, NodeId, TaskId } from '../shared/ids.ts';
+import type { S3Options } from './objects/s3-address.ts';
+import type { RetentionOptions } from './queue/retention.ts';
+import type { Isolation } from './runner/sandbox.ts';
+import type { EtcdOptions } from './store/etcd-options.ts';
+import type { LogLevel } from './system/logger.ts';
+
+/** Everything a node can be told. Only the cluster id is a decision; the command line has defaults for the rest. */
+export interface NodeOptions {
+  readonly cluster: ClusterId;
+  /** Default: the name of the host. */
+  readonly nodeId?: NodeId;
+  /** Absent: the embedded store, in the data folder. */
+  readonly etcd?: EtcdOptions;
+  /** Absent: a directory, in the data folder. */
+  readonly s3?: S3Options;
+  /** Embedded store, directory objects, caches and sandboxes. With etcd and S3, nothing in it matters. */
+  readonly dataDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Where others reach this node. Default: where it listens. */
+  readonly advertise?: string;
+  /** More host names under which it may be addressed. */
+  readonly hostNames?: readonly string[];
+  /** 0: it serves the API and runs no tasks. */
+  readonly slots: number;
+  readonly labels: readonly string[];
+  readonly isolation: Isolation | 'auto';
+  readonly drainTimeoutMs: number;
+  readonly secretsKey?: Buffer;
+  /** Which tasks it may claim. Default: all that fit. */
+  readonly accepts?: (id: TaskId) => boolean;
+  /** The argument list that runs `simple-ci supervise`. */
+  readonly supervisorCommand: readonly [string, ...string[]];
+  readonly retention?: RetentionOptions;
+  readonly version: string;
+  /** Plain sentences for the person who started it. */
+  readonly onNotice: (text: string) => void;
+  readonly logLevel: LogLevel;
+}
+
+export interface RunningNode extends AsyncDisposable {
+  /** The API's URL. */
+  readonly address: string;
+  /** The cluster's first admin token, if this start made it: to be shown once. */
+  readonly adminToken: string | undefined;
+  /** A token for the person who runs this process, kept in the data folder. */
+  localToken(): Promise<string>;
+  /** Claims nothing more, lets running tasks finish within the drain timeout, hands back the rest, leaves the cluster. */
+  drain(): Promise<void>;
+  /** Ends a drain's patience: what runs is handed back now. */
+  hurry(): void;
+  /** Resolves when the node has stopped; rejects if it stopped by a failure. */
+  readonly ended: Promise<void>;
+}

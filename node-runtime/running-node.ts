@@ -1,0 +1,285 @@
+import { CiError, describeError } from '../shared/errors.ts';
+import type { NodeId } from '../shared/ids.ts';
+import type { MemberRecord } from '../shared/result.ts';
+import type { ApiServer } from './api/api-server.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { updateMember } from './cluster/membership.ts';
+import type { Session } from './cluster/session.ts';
+import { keepSession, openSession, type SessionKeeping } from './keep-session.ts';
+import type { NodeOptions, RunningNode } from './options.ts';
+import { claimTasks } from './queue/claim-loop.ts';
+import type { History } from './queue/history.ts';
+import type { Claim } from './queue/records.ts';
+import { retain } from './queue/retention.ts';
+import type { Slots } from './queue/slots.ts';
+import type { Executor } from './runner/executor.ts';
+import { type AttemptEnding, runAttempt } from './runner/run-attempt.ts';
+import type { SupervisorKeeper } from './runner/supervisor-keeper.ts';
+import { deadline, neverAborted } from './system/clock.ts';
+import type { Logger } from './system/logger.ts';
+import type { Metrics } from './system/metrics.ts';
+
+/** What a node is made of. */
+export interface NodeParts {
+  readonly cluster: Cluster;
+  readonly nodeId: NodeId;
+  readonly instance: string;
+  readonly adminToken: string | undefined;
+  readonly localToken: () => Promise<string>;
+  readonly api: ApiServer;
+  readonly slots: Slots;
+  readonly supervisors: SupervisorKeeper;
+  readonly executor: Executor;
+  readonly history: History;
+  readonly member: () => MemberRecord;
+  readonly keeping: Pick<SessionKeeping, 'askInstance'>;
+  readonly state: NodeState;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+/** What changes while a node lives. */
+export interface NodeState {
+  session: Session | undefined;
+  isDraining: boolean;
+}
+
+/** How long API requests under way may take when the node stops, in milliseconds. */
+const API_GRACE_MS = 5000;
+/** How long leaving may take when the store does not answer, in milliseconds. */
+const LEAVE_LIMIT_MS = 5000;
+/** How long handing back may take once it has been decided: tasks are killed, their claims released. */
+const HAND_BACK_LIMIT_MS = 30_000;
+
+/** A node at work: a list of loops that end by their signals, in the order in which a node leaves. */
+export class Node implements RunningNode {
+  readonly adminToken: string | undefined;
+  readonly ended: Promise<void>;
+  readonly #options: NodeOptions;
+  readonly #parts: NodeParts;
+  readonly #resources: AsyncDisposableStack;
+  readonly #ended = Promise.withResolvers<void>();
+  /** Ends claiming; then, with nothing left to run, the rest. */
+  readonly #claiming = new AbortController();
+  readonly #handBack = new AbortController();
+  readonly #living = new AbortController();
+  readonly #attempts = new Set<Promise<void>>();
+  #loops: Promise<unknown>[] = [];
+  #claims: Promise<void> = Promise.resolve();
+  #drained: Promise<void> | undefined;
+
+  constructor(options: NodeOptions, parts: NodeParts, resources: AsyncDisposableStack) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#resources = resources;
+    this.adminToken = parts.adminToken;
+    this.ended = this.#ended.promise;
+    this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
+  }
+
+  get address(): string {
+    return this.#parts.api.address;
+  }
+
+  localToken(): Promise<string> {
+    return this.#parts.localToken();
+  }
+
+  /** Joins as a member and begins to work. */
+  async begin(): Promise<void> {
+    const keeping = this.#sessionKeeping();
+    const session = await openSession(keeping, this.#living.signal);
+    const { cluster, history, supervisors, logger } = this.#parts;
+    const living = this.#living.signal;
+    this.#loop('session', keepSession(keeping, session, living));
+    this.#loop(
+      'retention',
+      retain(
+        cluster,
+        history,
+        this.#options.retention ?? {},
+        error => logger.warn('Cannot archive finished tasks', { error }),
+        living,
+      ),
+    );
+    if (this.#options.slots === 0) return;
+    this.#loop(
+      'supervisor',
+      supervisors.keep(
+        () => logger.error('The supervisor process was lost: its tasks are dead. Starting another'),
+        living,
+      ),
+    );
+    this.#claims = this.#claim();
+    this.#loop('claims', this.#claims);
+  }
+
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  hurry(): void {
+    this.#handBack.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.hurry();
+    await this.drain();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      await this.#finishTasks();
+      await this.#leave();
+    } finally {
+      this.#living.abort();
+      await Promise.allSettled(this.#loops);
+      await this.#resources.disposeAsync();
+      this.#ended.resolve();
+    }
+  }
+
+  /** Claims nothing more; waits for what runs, up to the drain timeout, then hands it back. */
+  async #finishTasks(): Promise<void> {
+    const { cluster, state, logger } = this.#parts;
+    state.isDraining = true;
+    this.#claiming.abort();
+    await this.#announce().catch(error => logger.warn('Cannot tell the cluster that this node drains', { error }));
+    using limit = deadline(cluster.clock, this.#options.drainTimeoutMs, this.#handBack.signal);
+    limit.signal.addEventListener('abort', () => this.#handBack.abort(), { once: true });
+    await this.#claims.catch(() => undefined);
+    const all = this.#allEnded();
+    await Promise.race([all, this.#handedBack()]);
+  }
+
+  async #allEnded(): Promise<void> {
+    while (this.#attempts.size > 0) await Promise.all(this.#attempts);
+  }
+
+  /** Resolves when handing back was decided and its own limit has passed. */
+  async #handedBack(): Promise<void> {
+    const { clock } = this.#parts.cluster;
+    const { signal } = this.#handBack;
+    if (!signal.aborted)
+      await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([this.#allEnded(), clock.sleep(HAND_BACK_LIMIT_MS, neverAborted)]);
+  }
+
+  async #leave(): Promise<void> {
+    const { api, cluster, state } = this.#parts;
+    await api.stop({ graceMs: API_GRACE_MS });
+    using limit = deadline(cluster.clock, LEAVE_LIMIT_MS, neverAborted);
+    // A store that does not answer now ends the lease by itself, 30 s later.
+    await state.session?.close(limit.signal).catch(() => undefined);
+  }
+
+  #sessionKeeping(): SessionKeeping {
+    const { cluster, member, keeping, state, supervisors } = this.#parts;
+    return {
+      cluster,
+      member,
+      askInstance: keeping.askInstance,
+      onRenewed: sentAt => supervisors.renewed(sentAt),
+      onSession: session => {
+        state.session = session;
+      },
+      onNotice: this.#options.onNotice,
+    };
+  }
+
+  async #announce(): Promise<void> {
+    const { cluster, state, member } = this.#parts;
+    if (state.session) await updateMember(cluster, state.session, member(), this.#living.signal);
+  }
+
+  #claim(): Promise<void> {
+    const { cluster, nodeId, instance, slots, state, supervisors, metrics } = this.#parts;
+    return claimTasks(
+      {
+        cluster,
+        node: nodeId,
+        instance,
+        address: () => this.address,
+        slots,
+        labels: new Set(this.#options.labels),
+        session: () => (supervisors.isRunning ? state.session : undefined),
+        accepts: this.#options.accepts ?? (() => true),
+        run: (claim, session) => this.#run(claim, session),
+        observe: {
+          claimed: transactions => {
+            metrics.tasksClaimed.inc();
+            metrics.claimTransactions.inc({ result: 'won' }, transactions);
+          },
+          lost: transactions => metrics.claimTransactions.inc({ result: 'lost' }, transactions),
+        },
+      },
+      this.#claiming.signal,
+    );
+  }
+
+  async #run(claim: Claim, session: Session): Promise<void> {
+    const attempt = this.#attempt(claim, session);
+    this.#attempts.add(attempt);
+    await attempt.finally(() => this.#attempts.delete(attempt));
+  }
+
+  /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */
+  async #attempt(claim: Claim, session: Session): Promise<void> {
+    const { cluster, executor, metrics, logger } = this.#parts;
+    metrics.running.inc();
+    metrics.claimLatency.observe(Math.max(0, claim.lock.claimed - claim.task.submitted) / 1000);
+    logger.info('Claimed', { task: claim.id, name: claim.task.name, attempt: claim.lock.attempt, fence: claim.fence });
+    try {
+      const ending = await runAttempt({ cluster, session, executor, handBack: this.#handBack.signal }, claim);
+      this.#note(claim, ending);
+    } catch (error) {
+      logger.error('An attempt failed by a bug in the node: the node stops, so that others can take the task', {
+        task: claim.id,
+        error,
+      });
+      this.#fail(error);
+    } finally {
+      metrics.running.dec();
+    }
+  }
+
+  #note(claim: Claim, ending: AttemptEnding): void {
+    const { metrics, logger } = this.#parts;
+    if (ending.kind === 'completed') {
+      const { outcome, message, times } = ending.result;
+      metrics.tasksCompleted.inc({ outcome });
+      metrics.taskDuration.observe({ outcome }, Math.max(0, times.finished - claim.lock.claimed) / 1000);
+      logger.info('Completed', { task: claim.id, outcome, message });
+      return;
+    }
+    const end = ending.kind === 'fenced' ? 'lost' : ending.end;
+    metrics.attemptsEnded.inc({ end });
+    logger.warn('Gave up an attempt', {
+      task: claim.id,
+      end,
+      ...(ending.kind === 'released' && { message: ending.message }),
+    });
+  }
+
+  /** A loop that fails takes the node down with it: another node does its work, and whoever started it hears why. */
+  #loop(name: string, running: Promise<unknown>): void {
+    this.#loops.push(
+      running.catch(error => {
+        if (this.#living.signal.aborted) return;
+        this.#parts.logger.error(`The node stops as its ${name} loop failed`, { error });
+        this.#fail(error);
+      }),
+    );
+  }
+
+  #fail(error: unknown): void {
+    const reason =
+      error instanceof CiError
+        ? error
+        : new Error(`The node stopped by a bug: ${describeError(error)}`, { cause: error });
+    this.#ended.reject(reason);
+    this.hurry();
+    void this.drain();
+  }
+}
