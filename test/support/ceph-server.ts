@@ -40,6 +40,7 @@ export interface Gateway {
 }
 
 const LIMIT_MS = 90_000;
+const MISSING = 'Ceph is not installed: apt-get install ceph-mon ceph-osd radosgw';
 const PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'ceph', 'monmaptool', 'setpriv'];
 const execute = promisify(execFile);
 
@@ -48,13 +49,17 @@ export function cephIsInstalled(): boolean {
   return PROGRAMS.every(program => folders.some(folder => isThere(join(folder, program))));
 }
 
+/** Why tests that need a Ceph are skipped here, if they are. In CI they are not: there a missing one is a failure. */
+export function whyNoCeph(): string | false {
+  if (sharedCeph() !== undefined || cephIsInstalled() || process.env.CI === 'true') return false;
+  return MISSING;
+}
+
 /** Whether the test can go on: a missing Ceph is a failure in CI, else a skip that says why. */
 export function requireCeph(test: TestContext): boolean {
-  if (sharedCeph() !== undefined || cephIsInstalled()) return true;
-  const why = 'Ceph is not installed: apt-get install ceph-mon ceph-osd radosgw';
-  if (process.env.CI === 'true') throw new Error(why);
-  test.skip(why);
-  return false;
+  const why = whyNoCeph();
+  if (why !== false) test.skip(why);
+  return why === false;
 }
 
 /** The Ceph that the test program has started for all its tests, with a bucket of one's own; else one of one's own. */
@@ -65,6 +70,7 @@ export async function startCeph(): Promise<CephS3> {
 
 /** About 2 s. It ends when it is disposed of, and also when this process dies. */
 export async function startOwnCeph(): Promise<OwnCephS3> {
+  if (!cephIsInstalled()) throw new Error(MISSING);
   for (let tries = 1; ; tries++) {
     try {
       return await startOnFreePorts();
