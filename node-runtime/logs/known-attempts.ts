@@ -40,5 +40,10 @@ function attemptsOfRecord({ past, open }: AttemptsRecord, revision: number): Kno
 }
 
 function ofPast({ attempt, fence, node, end }: PastAttempt): KnownAttempt {
-  return { attempt, fence, node, state: { kind: 'over', how: end === 'lost' ? 'lost' : 'finished' } };
+  return {
+    attempt,
+    fence,
+    node,
+    state: { kind: 'over', how: end === 'lost' || end === 'infrastructure' ? 'lost' : 'finished' },
+  };
 }

@@ -44,6 +44,11 @@ export class LiveLog {
     this.changed.notify();
   }
 
+  /** How many marks are before the byte at the offset. */
+  marksBefore(offset: number): number {
+    return this.marks.findLastIndex(mark => mark.offset < offset) + 1;
+  }
+
   /** Goes on with a new block; the full one stays readable. */
   openNext(): void {
     const full = this.open;

@@ -1,5 +1,5 @@
 import type { LogStretch } from '../../shared/log-events.ts';
-import { LOG_BLOCK_BYTES, type LogTime } from '../../shared/log-piece.ts';
+import { LOG_BLOCK_BYTES, type LogPiece, type LogTime } from '../../shared/log-piece.ts';
 
 /** Times are kept this exactly, in milliseconds: bytes read within it of each other count as read together. */
 const TIME_RESOLUTION_MS = 5;
@@ -12,10 +12,13 @@ export class LogBlock {
   readonly #times: LogTime[] = [];
   #buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
   #length = 0;
+  /** Newlines are counted once: up to here, so many in the whole log. */
+  #counted: { offset: number; lines: number };
 
   constructor(start: number, firstLine: number) {
     this.start = start;
     this.firstLine = firstLine;
+    this.#counted = { offset: start, lines: firstLine };
   }
 
   get end(): number {
@@ -38,15 +41,24 @@ export class LogBlock {
     return part.length;
   }
 
-  /** A view that stays as it is while the block grows. */
-  stretch(from = this.start, to = this.end): LogStretch {
-    const bytes = this.#buffer.subarray(from - this.start, to - this.start);
-    return { start: from, bytes, times: this.#timesOf(from, to) };
+  /** A view of the bytes from an offset on, that stays as it is while the block grows. */
+  stretch(from: number): LogStretch {
+    return this.#stretch(from, this.end);
   }
 
-  /** How many newlines are before the offset, in the whole log. */
+  /** As it is stored, but for the marks. */
+  piece(start: number, end: number): Omit<LogPiece, 'firstMark' | 'marks'> {
+    const firstLine = this.linesBefore(start);
+    return { ...this.#stretch(start, end), end, firstLine, lines: this.linesBefore(end) - firstLine };
+  }
+
+  /** How many newlines are before the offset, in the whole log. Cheap for the start, and for offsets that only grow. */
   linesBefore(offset: number): number {
-    return this.firstLine + countNewlines(this.#buffer.subarray(0, offset - this.start));
+    if (offset === this.start) return this.firstLine;
+    const known = offset < this.#counted.offset ? { offset: this.start, lines: this.firstLine } : this.#counted;
+    const fresh = this.#buffer.subarray(known.offset - this.start, offset - this.start);
+    this.#counted = { offset, lines: known.lines + countNewlines(fresh) };
+    return this.#counted.lines;
   }
 
   #reserve(length: number): void {
@@ -54,6 +66,11 @@ export class LogBlock {
     const larger = Buffer.allocUnsafeSlow(Math.min(LOG_BLOCK_BYTES, Math.max(length, this.#buffer.length * 4)));
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
+  }
+
+  #stretch(start: number, end: number): LogStretch {
+    const bytes = this.#buffer.subarray(start - this.start, end - this.start);
+    return { start, bytes, times: this.#timesOf(start, end) };
   }
 
   #timesOf(from: number, to: number): LogTime[] {
@@ -66,8 +83,9 @@ export class LogBlock {
   }
 }
 
-export function countNewlines(bytes: Uint8Array): number {
+function countNewlines(bytes: Uint8Array): number {
+  const { length } = bytes;
   let count = 0;
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] === 10) count++;
+  for (let i = 0; i < length; i++) if (bytes[i] === 10) count++;
   return count;
 }

@@ -17,8 +17,7 @@ export async function* readLive(
   signal: AbortSignal,
 ): AsyncGenerator<AttemptLogEvent> {
   let at = request.from;
-  let nextMark = live.marks.findIndex(mark => mark.offset >= at);
-  if (nextMark < 0) nextMark = live.marks.length;
+  let nextMark = live.marksBefore(at);
   for (;;) {
     signal.throwIfAborted();
     for (; nextMark < live.marks.length && live.marks[nextMark]!.offset <= at; nextMark++)
@@ -26,9 +25,9 @@ export async function* readLive(
     const stretch = live.stretch(at) ?? (at < live.bytes ? await fullBlock(pieces, at, signal) : undefined);
     if (stretch !== undefined) {
       const end = stretch.start + stretch.bytes.length;
-      const marks = marksBefore(live.marks, nextMark, end);
-      yield* logEvents(stretch, at, marks);
-      nextMark += marks.length;
+      const marksHere = live.marks.slice(nextMark, live.marksBefore(end));
+      yield* logEvents(stretch, at, marksHere);
+      nextMark += marksHere.length;
       at = end;
     } else if (nextMark === live.marks.length) {
       if (live.end !== undefined) return yield { kind: 'end', offset: at, reason: live.end };
@@ -45,12 +44,6 @@ async function fullBlock(pieces: LogPieces, offset: number, signal: AbortSignal)
   if (piece === undefined)
     throw new CiError('gone', `Cannot read log as a stored piece of it is not there: from byte ${start}`);
   return piece;
-}
-
-function marksBefore(marks: readonly LogMark[], first: number, end: number): LogMark[] {
-  let next = first;
-  while (next < marks.length && marks[next]!.offset < end) next++;
-  return marks.slice(first, next);
 }
 
 /** A way through the stored pieces of one attempt: what it has given is never given again, and nothing is left out. */

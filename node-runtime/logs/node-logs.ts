@@ -5,6 +5,7 @@ import { Wakeup } from '../system/wakeup.ts';
 import { LiveLog } from './live-log.ts';
 import { LogPieces } from './log-pieces.ts';
 import { type AttemptLogEvent, readLive, StoredLogReader } from './log-reader.ts';
+import { LogUploads } from './log-uploads.ts';
 import { PieceLogWriter } from './log-writer.ts';
 import type { AttemptName, LogKeys, Logs, LogWriter, ReadRequest } from './logs.ts';
 import { Mask } from './mask.ts';
@@ -44,7 +45,8 @@ class NodeLogs implements Logs {
     this.#opened.notify();
     const closed = () => void this.#live.delete(name);
     const { clock } = this.#options;
-    return new PieceLogWriter({ live, pieces: this.#pieces(attempt), mask: new Mask(mask), clock, closed });
+    const uploads = new LogUploads(this.#pieces(attempt), clock);
+    return new PieceLogWriter({ live, uploads, mask: new Mask(mask), clock, closed });
   }
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
