@@ -6,7 +6,8 @@ import { CiError } from '../../shared/errors.ts';
 import type { NodeId } from '../../shared/ids.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { type ClusterKey, readClusterKey } from '../cluster/cluster-key.ts';
-import { hashSecret, parseTokenText } from '../cluster/token-text.ts';
+import { hashSecret, parseTokenText, type TokenText } from '../cluster/token-text.ts';
+import type { TokenRecord } from '../cluster/tokens.ts';
 import type { Principal } from './authorize.ts';
 import { FailureLimit } from './failure-limit.ts';
 import { TokenCache } from './token-cache.ts';
@@ -63,15 +64,17 @@ export class AccessControl implements Disposable {
     if (text.startsWith('eyJ')) return this.#readNodeToken(text);
     const token = parseTokenText(text);
     if (!token) throw refused('its token is not one of Simple CI, or not whole');
-    if (!this.#tokens.has(token.id) && this.#failures.isExceeded(address))
+    const isKnown = this.#tokens.knows(token.id);
+    if (!isKnown && this.#failures.isExceeded(address))
       throw new CiError(
         'rate-limited',
         `Cannot take the request as ${address} has sent too many wrong tokens: wait a little`,
       );
-    const principal = await this.#principal(token.id, token.secret);
-    if (principal) return principal;
-    this.#failures.note(address);
-    throw refused('its token is unknown, revoked or expired');
+    const record = await this.#record(token.id);
+    if (!record && !isKnown) this.#failures.note(address);
+    const principal = record && this.#principal(token, record);
+    if (!principal) throw refused('its token is unknown, revoked or expired');
+    return principal;
   }
 
   /** A word that opens one WebSocket within 30 s in the principal's name, also at another node. `expires`: ms since 1970. */
@@ -134,11 +137,8 @@ export class AccessControl implements Disposable {
     this.#tokens.forget(id);
   }
 
-  async #principal(id: string, secret: string): Promise<Principal | undefined> {
-    const record = await this.#record(id);
-    if (!record || !timingSafeEqual(Buffer.from(record.hash, 'hex'), Buffer.from(hashSecret(secret), 'hex')))
-      return undefined;
-    const { name, role, expires } = record;
+  #principal({ id, secret }: TokenText, { hash, name, role, expires }: TokenRecord): Principal | undefined {
+    if (!timingSafeEqual(Buffer.from(hash, 'hex'), Buffer.from(hashSecret(secret), 'hex'))) return undefined;
     if (expires !== undefined && expires <= this.#cluster.clock.now()) return undefined;
     return { name, role, token: id, ...(expires !== undefined && { expires }) };
   }

@@ -43,7 +43,7 @@ export interface ApiOptions {
   readonly origins?: readonly string[] | undefined;
   readonly tasks: TasksService;
   readonly taskLogs: TaskLogs;
-  readonly logs: Logs;
+  readonly logs: Pick<Logs, 'read'>;
   readonly access: AccessControl;
   /** Undefined: secrets cannot be set at this node. */
   readonly secretsKey?: Buffer | undefined;
@@ -176,7 +176,8 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
   });
   app.setErrorHandler((error, request, reply) => {
     const { status, headers, body } = answerOf(error, request.id);
-    if (body.error.code === 'internal') logger.error('A request failed', { requestId: request.id, error });
+    const isWanted = !request.raw.socket.destroyed;
+    if (body.error.code === 'internal' && isWanted) logger.error('A request failed', { requestId: request.id, error });
     // What is left of the body is not waited for.
     const close = request.raw.complete ? {} : { connection: 'close' };
     return reply

@@ -14,7 +14,7 @@ const FRAME_BYTES = 262_144;
 /** The events that the client asked for: of the task wherever they are, or of one attempt from this node alone. */
 export function openLog(
   { task, attempt, from, tail, follow = true, local = false }: SubscribeLog,
-  logs: { readonly taskLogs: TaskLogs; readonly logs: Logs },
+  logs: { readonly taskLogs: TaskLogs; readonly logs: Pick<Logs, 'read'> },
   signal: AbortSignal,
 ): AsyncIterable<LogEvent> {
   const id = parseTaskId(task);

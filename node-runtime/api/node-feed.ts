@@ -1,6 +1,6 @@
 import type { NodeView } from '../../shared/api.ts';
-import { isCiError } from '../../shared/errors.ts';
-import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { follow } from '../store/follow.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { Wakeup } from '../system/wakeup.ts';
 import { readMember } from './node-routes.ts';
@@ -17,6 +17,7 @@ export class NodeFeed {
   readonly #changed = new Wakeup();
   readonly #stopped = new AbortController();
   #members: Members | undefined;
+  #failure: unknown;
   #followers = 0;
   #watch: { readonly end: AbortController; readonly done: Promise<void> } | undefined;
 
@@ -31,10 +32,11 @@ export class NodeFeed {
     try {
       let told: Members | undefined;
       while (!ended.aborted) {
+        if (this.#failure !== undefined) throw this.#failure;
         const now = this.#members;
         if (now && now !== told) yield* difference(told, now);
         told = now;
-        if (now === this.#members) await this.#changed.wait(ended);
+        if (now === this.#members && this.#failure === undefined) await this.#changed.wait(ended);
       }
     } finally {
       await this.#end();
@@ -59,30 +61,22 @@ export class NodeFeed {
     const watch = this.#watch;
     this.#watch = undefined;
     this.#members = undefined;
+    this.#failure = undefined;
     watch?.end.abort();
     await watch?.done;
   }
 
-  /** Reads everything anew after any failure of the store: nothing is decided by what people see here. */
+  /** What waiting does not mend, such as a store that refuses this node, ends the watch and is told to every follower. */
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, chance } = this.#cluster;
-    while (!signal.aborted) {
-      try {
-        await this.#readAndWatch(signal);
-      } catch (error) {
-        if (!signal.aborted && !isCiError(error)) throw error;
+    const { store, keys, clock, chance } = this.#cluster;
+    try {
+      for await (const event of follow(store, { prefix: keys.members, clock, chance }, signal)) {
+        if (event.kind === 'snapshot') this.#set(new Map(event.records.flatMap(record => this.#entry(record))));
+        else this.#set(this.#apply(event.changes));
       }
-      await clock.sleep(300 + 700 * chance.random(), signal).catch(() => undefined);
-    }
-  }
-
-  async #readAndWatch(signal: AbortSignal): Promise<void> {
-    const { store, keys } = this.#cluster;
-    const call = { signal, timeoutMs: CALL_TIMEOUT_MS };
-    const { records, revision } = await store.range({ prefix: keys.members, limit: 10_000 }, call);
-    this.#set(new Map(records.flatMap(record => this.#entry(record))));
-    for await (const { changes } of store.watch({ prefix: keys.members, from: revision + 1 }, signal)) {
-      if (changes.length > 0) this.#set(this.#apply(changes));
+    } catch (error) {
+      this.#failure = error;
+      this.#changed.notify();
     }
   }
 

@@ -1,14 +1,14 @@
 import type { NodeView } from '../../shared/api.ts';
 import { MemberRecord } from '../../shared/result.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
+import { readAll } from '../store/read-all.ts';
 import type { Handlers } from './handlers.ts';
 
 export function nodeHandlers({ cluster }: { cluster: Cluster }): Pick<Handlers, 'listNodes'> {
   return {
     listNodes: async ({ signal }) => {
-      const request = { prefix: cluster.keys.members, limit: 10_000 };
-      const { records } = await cluster.store.range(request, { signal, timeoutMs: CALL_TIMEOUT_MS });
-      return { nodes: records.flatMap(({ value }) => readMember(value) ?? []) };
+      const records = readAll(cluster.store, cluster.keys.members, { signal, timeoutMs: CALL_TIMEOUT_MS });
+      return { nodes: (await Array.fromAsync(records)).flatMap(({ value }) => readMember(value) ?? []) };
     },
   };
 }

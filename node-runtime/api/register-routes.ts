@@ -20,21 +20,32 @@ declare module 'fastify' {
 /** Puts every route of the table onto the server; what a request must look like comes from there alone. */
 export function registerRoutes(app: FastifyInstance, handlers: Handlers, ended: AbortSignal): void {
   for (const name of Object.keys(routes) as RouteName[]) {
-    const route: Route = routes[name];
-    app.route({
-      method: route.method,
-      url: route.path,
-      config: { route: name },
-      bodyLimit: route.bodyLimit ?? DEFAULT_BODY_LIMIT,
-      handler: async (request, reply) => {
-        const parts = readParts(route, request);
-        const handler = handlers[name] as (request: unknown) => Promise<unknown>;
-        const { principal, raw: incoming } = request;
-        const answer = await handler({ ...parts, principal, incoming, signal: requestSignal(reply, ended) });
-        return route.response ? answer : sendRaw(reply, answer as RawAnswer | undefined);
-      },
-    });
+    if (name !== 'putObject') registerRoute(app, name, handlers, ended);
   }
+  void app.register((scope, _options, done) => {
+    // Bytes of any type, which the handler reads itself.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
+    registerRoute(scope, 'putObject', handlers, ended);
+    done();
+  });
+}
+
+function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers, ended: AbortSignal): void {
+  const route: Route = routes[name];
+  app.route({
+    method: route.method,
+    url: route.path,
+    config: { route: name },
+    bodyLimit: route.bodyLimit ?? DEFAULT_BODY_LIMIT,
+    handler: async (request, reply) => {
+      const parts = readParts(route, request);
+      const handler = handlers[name] as (request: unknown) => Promise<unknown>;
+      const { principal, raw: incoming } = request;
+      const answer = await handler({ ...parts, principal, incoming, signal: requestSignal(reply, ended) });
+      return route.response ? answer : sendRaw(reply, answer as RawAnswer | undefined);
+    },
+  });
 }
 
 function readParts(route: Route, request: FastifyRequest) {

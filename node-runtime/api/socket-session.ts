@@ -15,7 +15,7 @@ import { Outbox } from './outbox.ts';
 export interface SessionParts {
   readonly tasks: TasksService;
   readonly taskLogs: TaskLogs;
-  readonly logs: Logs;
+  readonly logs: Pick<Logs, 'read'>;
   readonly watchNodes: (signal: AbortSignal) => AsyncIterable<NodesEvent>;
   readonly clock: Clock;
   readonly metrics: Metrics;

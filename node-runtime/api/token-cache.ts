@@ -10,6 +10,7 @@ const MOST_ENTRIES = 2000;
 interface Entry {
   readonly record: Promise<TokenRecord | undefined>;
   until: number;
+  wasThere: boolean;
 }
 
 /** Token records, read from the store at most once in ten seconds each, however many requests carry them. */
@@ -24,28 +25,34 @@ export class TokenCache {
     this.#signal = signal;
   }
 
-  has(id: string): boolean {
+  /** Whether asking for it costs nothing, or is worth its cost as there was such a token a while ago. */
+  knows(id: string): boolean {
     const entry = this.#entries.get(id);
-    return entry !== undefined && entry.until > this.#cluster.clock.monotonic();
+    return entry !== undefined && (entry.wasThere || this.#isFresh(entry));
   }
 
   get(id: string): Promise<TokenRecord | undefined> {
     const entry = this.#entries.get(id);
-    return entry && this.has(id) ? entry.record : this.#read(id);
+    return entry && this.#isFresh(entry) ? entry.record : this.#read(id, entry?.wasThere ?? false);
   }
 
   forget(id: string): void {
     this.#entries.delete(id);
   }
 
-  #read(id: string): Promise<TokenRecord | undefined> {
+  #isFresh({ until }: Entry): boolean {
+    return until > this.#cluster.clock.monotonic();
+  }
+
+  #read(id: string, wasThere: boolean): Promise<TokenRecord | undefined> {
     const start = this.#cluster.clock.monotonic();
-    const entry: Entry = { record: readToken(this.#cluster, id, this.#signal), until: start + BELIEVE_MS };
+    const entry: Entry = { record: readToken(this.#cluster, id, this.#signal), until: start + BELIEVE_MS, wasThere };
     this.#entries.delete(id);
     this.#entries.set(id, entry);
     if (this.#entries.size > MOST_ENTRIES) this.#entries.delete(this.#entries.keys().next().value as string);
     entry.record.then(
       record => {
+        entry.wasThere = record !== undefined;
         if (!record) entry.until = start + DOUBT_MS;
       },
       () => {

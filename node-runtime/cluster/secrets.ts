@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { FORMAT_VERSION } from '../../shared/task.ts';
+import { readAll } from '../store/read-all.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from './cluster.ts';
 
 /**
@@ -70,7 +71,7 @@ export async function deleteSecret(cluster: Cluster, name: string, signal: Abort
 export async function listSecrets(cluster: Cluster, signal: AbortSignal): Promise<{ name: string; updated: number }[]> {
   const prefix = cluster.keys.secrets;
   const call = { signal, timeoutMs: CALL_TIMEOUT_MS };
-  const { records } = await cluster.store.range({ prefix, limit: 10_000 }, call);
+  const records = await Array.fromAsync(readAll(cluster.store, prefix, call));
   return records.flatMap(record => {
     const name = record.key.slice(prefix.length);
     const { updated } = SECRET_NAME.test(name) ? (parse(record.value) ?? {}) : {};

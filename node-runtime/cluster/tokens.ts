@@ -3,6 +3,7 @@ import { Role, type TokenView } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { FORMAT_VERSION } from '../../shared/task.ts';
+import { readAll } from '../store/read-all.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from './cluster.ts';
 import { clusterKeyRecord } from './cluster-key.ts';
 import { hashSecret, newTokenText } from './token-text.ts';
@@ -63,7 +64,7 @@ export async function readToken(
 export async function listTokens(cluster: TokenStore, signal: AbortSignal): Promise<TokenView[]> {
   const prefix = cluster.keys.tokens;
   const call = { signal, timeoutMs: CALL_TIMEOUT_MS };
-  const { records } = await cluster.store.range({ prefix, limit: 10_000 }, call);
+  const records = await Array.fromAsync(readAll(cluster.store, prefix, call));
   return records.flatMap(({ key, value }) => {
     const record = parse(value);
     return record ? [viewOf(key.slice(prefix.length), record)] : [];
