@@ -68,7 +68,7 @@ export async function decodePiece(stored: Uint8Array, decompress: Decompress): P
   const { index, encoding, payload } = openPiece(stored);
   const size = index.end - index.start;
   if (size > LOG_BLOCK_BYTES) throw broken(`it claims to hold ${size} bytes`);
-  const bytes = encoding === 'raw' ? payload : await decompress(payload, size);
+  const bytes = encoding === 'raw' ? payload : await decompress(payload, size).catch(refuseDamaged);
   if (bytes.length !== size) throw broken(`it holds ${bytes.length} bytes where ${size} were promised`);
   return { ...index, bytes };
 }
@@ -134,6 +134,10 @@ function pushVarint(into: number[], value: number): void {
   into.push(rest);
 }
 
-function broken(why: string): CiError {
-  return new CiError('internal', `Cannot read log piece as ${why}`);
+function refuseDamaged(error: unknown): never {
+  throw broken('its bytes are damaged', error);
+}
+
+function broken(why: string, cause?: unknown): CiError {
+  return new CiError('internal', `Cannot read log piece as ${why}`, { cause });
 }
