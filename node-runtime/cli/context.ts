@@ -1,9 +1,9 @@
 import type { Chance } from '../system/chance.ts';
+import type { NodeOptions, RunningNode } from '../options.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Command } from './command.ts';
 import type { Environment } from './environment.ts';
 import type { Interrupts } from './interrupts.ts';
-import type { StartNode } from './start-node.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What a command works with. */
@@ -17,7 +17,8 @@ export interface CliContext {
   readonly chance: Chance;
   /** Ends the command: an interrupt that it has not taken, or nobody reads its output any more. */
   readonly signal: AbortSignal;
-  readonly startNode: StartNode;
+  /** What a node is made of meets in node.ts, which this folder does not know. */
+  readonly startNode: (options: NodeOptions) => Promise<RunningNode>;
   /** The command line that starts a node's supervisor. */
   readonly supervisorCommand: readonly [string, ...string[]];
 }

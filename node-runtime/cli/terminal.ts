@@ -20,6 +20,8 @@ export interface Terminal {
   readonly style: Style;
   /** Of standard error. */
   readonly sayStyle: Style;
+  /** Whether standard output gets colours. */
+  readonly hasColours: boolean;
   /** Columns of standard output; undefined when it is no terminal. */
   readonly columns: number | undefined;
   /** Whether standard error is a terminal: if not, there are no status lines to see. */
@@ -65,7 +67,7 @@ export function processTerminal(environment: Environment): Terminal {
   return {
     print: line => void printed(`${line}\n`),
     write: async bytes => {
-      if (!printed(bytes) && !closed.signal.aborted) await drained(stdout, closed.signal);
+      if (bytes.length > 0 && !printed(bytes) && !closed.signal.aborted) await drained(stdout, closed.signal);
     },
     say: line => around(() => stderr.write(`${line}\n`)),
     status: line => {
@@ -76,6 +78,7 @@ export function processTerminal(environment: Environment): Terminal {
     },
     style: makeStyle(wantsColours(environment.variables, stdout.isTTY)),
     sayStyle: makeStyle(wantsColours(environment.variables, stderr.isTTY)),
+    hasColours: wantsColours(environment.variables, stdout.isTTY),
     columns: stdout.isTTY ? stdout.columns : undefined,
     showsStatus: Boolean(stderr.isTTY),
     canAsk: Boolean(stdin.isTTY && stderr.isTTY),

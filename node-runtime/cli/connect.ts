@@ -1,0 +1,126 @@
+import { createClient, type Client } from '../../shared/client.ts';
+import { CiError } from '../../shared/errors.ts';
+import { parseClusterId, parseNodeId, quote, type TaskId } from '../../shared/ids.ts';
+import type { LogLevel } from '../system/logger.ts';
+import type { ConnectionOptions } from './common-options.ts';
+import type { CliContext } from './context.ts';
+import { activeLogin, readLogins } from './logins.ts';
+
+/** A way to a cluster, for the time of one command. */
+export interface Connection extends AsyncDisposable {
+  readonly client: Client;
+  /** Whether the cluster is an embedded node that ends with this command. */
+  readonly isEmbedded: boolean;
+  /** How to go on with another command on the same cluster: a line to type. */
+  hint(words: string): string;
+}
+
+/** What an embedded node does besides answering. */
+export interface EmbeddedWork {
+  readonly slots: number;
+  readonly labels: readonly string[];
+  readonly accepts: (id: TaskId) => boolean;
+}
+
+const NO_WORK: EmbeddedWork = { slots: 0, labels: [], accepts: () => false };
+
+/** The cluster of `--url`, else that of the active login, else an embedded node on this machine's data folder. */
+export async function connect(
+  context: CliContext,
+  options: ConnectionOptions,
+  work: EmbeddedWork = NO_WORK,
+): Promise<Connection> {
+  const address = await findAddress(context, options);
+  if (!address) return connectEmbedded(context, options, work);
+  for (const url of address.urls) checkAddress(url, options['insecure-http']);
+  const client = createClient({ urls: address.urls, token: address.token });
+  return {
+    client,
+    isEmbedded: false,
+    hint: words => `${context.environment.program} ${words}${hintOptions({ url: address.given })}`,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+interface Address {
+  readonly urls: readonly string[];
+  readonly token: string;
+  /** The addresses that have to be given again next time. */
+  readonly given: readonly string[];
+}
+
+async function findAddress({ environment }: CliContext, options: ConnectionOptions): Promise<Address | undefined> {
+  if (options.url.length === 0 && options.data !== undefined) return undefined;
+  const logins = await readLogins(environment.configFolder);
+  if (options.url.length === 0) {
+    const login = activeLogin(logins);
+    return login && { urls: login.urls, token: options.token ?? login.token, given: [] };
+  }
+  const known = logins.clusters.find(login => options.url.some(url => login.urls.includes(url)));
+  const token = options.token ?? known?.token;
+  if (token !== undefined) return { urls: options.url, token, given: options.url };
+  throw new CiError(
+    'unauthenticated',
+    `Cannot ask ${options.url[0]} without a token: set SIMPLE_CI_TOKEN, or run \`${environment.program} login ${options.url[0]}\``,
+  );
+}
+
+/** A token must not travel where others can read it. */
+export function checkAddress(text: string, allowsHttp: boolean): void {
+  const url = URL.parse(text);
+  const refuse = (why: string) => new CiError('invalid', `Cannot use node address as ${why}: ${quote(text)}`);
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw refuse('it does not start with http:// or https://');
+  if (url.username !== '' || url.search !== '' || url.hash !== '') throw refuse('it is more than a host and a path');
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !allowsHttp)
+    throw refuse(
+      'the token would go to another machine unencrypted; use https, or --insecure-http if the network is yours',
+    );
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || /^127(\.\d+){3}$/.test(host) || host === '[::1]';
+}
+
+async function connectEmbedded(
+  context: CliContext,
+  { data }: ConnectionOptions,
+  { slots, labels, accepts }: EmbeddedWork,
+): Promise<Connection> {
+  const { environment, chance } = context;
+  const { resolve, join } = await import('node:path');
+  const { ownSecretsKey } = await import('./secrets-key.ts');
+  const dataDir = data === undefined ? join(environment.dataFolder, 'local') : resolve(environment.folder, data);
+  await using started = new AsyncDisposableStack();
+  const node = started.use(
+    await context.startNode({
+      cluster: parseClusterId('local'),
+      nodeId: parseNodeId(`run-${chance.word(8)}`),
+      dataDir,
+      secretsKey: await ownSecretsKey(join(dataDir, 'secrets-key')),
+      listen: { host: '127.0.0.1', port: 0 },
+      slots,
+      labels,
+      accepts,
+      isolation: 'none',
+      drainTimeoutMs: 0,
+      supervisorCommand: context.supervisorCommand,
+      version: context.version,
+      onNotice: () => undefined,
+      logLevel: (environment.variables.SIMPLE_CI_LOG_LEVEL as LogLevel | undefined) ?? 'silent',
+    }),
+  );
+  const client = createClient({ urls: [node.address], token: await node.localToken() });
+  const owned = started.move();
+  return {
+    client,
+    isEmbedded: true,
+    hint: words => `${environment.program} ${words}${hintOptions({ data })}`,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function hintOptions({ url = [], data }: { url?: readonly string[]; data?: string | undefined }): string {
+  const words = [...url.map(one => `--url ${one}`), ...(data === undefined ? [] : [`--data ${data}`])];
+  return words.map(word => ` ${word}`).join('');
+}

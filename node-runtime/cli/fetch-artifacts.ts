@@ -1,0 +1,92 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, matchesGlob, resolve } from 'node:path';
+import type { Client } from '../../shared/client.ts';
+import { CiError } from '../../shared/errors.ts';
+import { quote, type TaskId } from '../../shared/ids.ts';
+import type { Artifact } from '../../shared/result.ts';
+import { count, formatBytes } from './amounts.ts';
+import type { ConnectionOptions } from './common-options.ts';
+import { connect } from './connect.ts';
+import type { CliContext } from './context.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { findTaskId } from './find-task-id.ts';
+import { saveArtifact } from './save-artifact.ts';
+import { formatTable } from './table.ts';
+import { plainText } from './text-width.ts';
+
+type Options = ConnectionOptions & { readonly json: boolean; readonly output?: string | undefined };
+
+export async function listArtifacts(context: CliContext, word: string, options: Options): Promise<ExitCode> {
+  await using connection = await connect(context, options);
+  const { terminal, signal } = context;
+  const id = await findTaskId(connection.client, word, signal);
+  const { artifacts } = await connection.client.call('listArtifacts', { params: { id } }, signal);
+  if (options.json) terminal.print(JSON.stringify({ artifacts }));
+  else if (artifacts.length === 0) terminal.say('The task kept no artifacts.');
+  else {
+    const rows = artifacts.map(({ path, size }) => [formatBytes(size), plainText(path)]);
+    const titles = [{ title: 'SIZE', align: 'right' }, { title: 'PATH' }] as const;
+    for (const line of formatTable(titles, rows, undefined, terminal.style)) terminal.print(line);
+  }
+  return EXIT.passed;
+}
+
+export async function fetchArtifacts(
+  context: CliContext,
+  word: string,
+  path: string | undefined,
+  options: Options,
+): Promise<ExitCode> {
+  await using connection = await connect(context, options);
+  const { client } = connection;
+  const id = await findTaskId(client, word, context.signal);
+  const { artifacts } = await client.call('listArtifacts', { params: { id } }, context.signal);
+  const single = artifacts.find(artifact => artifact.path === path);
+  if (single && options.output === '-') return printArtifact(context, client, id, single);
+  const folder = resolve(context.environment.folder, options.output ?? '.');
+  const saved: string[] = [];
+  for (const artifact of single ? [single] : choose(artifacts, path)) {
+    const file = single ? await placeOfOne(folder, single, options.output) : placeOf(folder, artifact);
+    context.terminal.status(`Fetching ${artifact.path} (${formatBytes(artifact.size)}) …`);
+    await saveArtifact(client, id, artifact, file, context.signal);
+    saved.push(file);
+    if (!options.json) context.terminal.print(file);
+  }
+  context.terminal.status(undefined);
+  if (options.json) context.terminal.print(JSON.stringify({ saved }));
+  else context.terminal.say(`Fetched ${count(saved.length, 'artifact')}.`);
+  return EXIT.passed;
+}
+
+function choose(artifacts: readonly Artifact[], path: string | undefined): readonly Artifact[] {
+  const chosen = path === undefined ? artifacts : artifacts.filter(artifact => matchesGlob(artifact.path, path));
+  if (chosen.length > 0 || path === undefined) return chosen;
+  const known = artifacts.map(artifact => artifact.path).slice(0, 5);
+  const there = known.length > 0 ? `there is ${known.join(', ')}${artifacts.length > 5 ? ', …' : ''}` : 'there is none';
+  throw new CiError('not-found', `Cannot find artifact ${quote(path)}: ${there}`);
+}
+
+/** One artifact goes to the file that was named, or under its own name into the folder that was. */
+async function placeOfOne(place: string, artifact: Artifact, output: string | undefined): Promise<string> {
+  const isFolder =
+    output === undefined || output.endsWith('/') || (await stat(place).catch(() => undefined))?.isDirectory();
+  return isFolder ? placeOf(place, { path: basename(artifact.path) }) : place;
+}
+
+/** Whoever made the artifact chose its path: nothing of it may lead out of the folder. */
+function placeOf(folder: string, { path }: Pick<Artifact, 'path'>): string {
+  const parts = path.split('/');
+  if (/[\\\u0000]/.test(path) || parts.some(part => part === '' || part === '.' || part === '..'))
+    throw new CiError('invalid', `Cannot fetch artifact as its path leads out of the folder: ${quote(path)}`);
+  return join(folder, ...parts);
+}
+
+async function printArtifact(
+  { terminal, signal }: CliContext,
+  client: Client,
+  id: TaskId,
+  artifact: Artifact,
+): Promise<ExitCode> {
+  for await (const bytes of client.download(id, artifact.path, signal)) await terminal.write(bytes);
+  return EXIT.passed;
+}

@@ -1,0 +1,134 @@
+import type { TaskView } from '../../shared/api.ts';
+import { describeError } from '../../shared/errors.ts';
+import type { TaskId } from '../../shared/ids.ts';
+import { deadline, neverAborted } from '../system/clock.ts';
+import type { Connection } from './connect.ts';
+import type { CliContext } from './context.ts';
+import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
+import { type LogFormat, printLog } from './print-log.ts';
+import { watchQueue } from './queue-status.ts';
+import { describeEnd } from './task-end.ts';
+
+export interface FollowOptions {
+  readonly json: boolean;
+  readonly timestamps: boolean;
+}
+
+type Finished = Extract<TaskView, { state: 'finished' }>;
+
+/** Why following ended before the task did. */
+class Left extends Error {}
+
+/** A wait shorter than this is not worth a line where lines stay, in milliseconds. */
+const SHORT_WAIT_MS = 2000;
+/** Between the end of the log and the record of the end lies a transaction; asked again after this, in milliseconds. */
+const ASK_AGAIN_MS = 100;
+const CANCEL_LIMIT_MS = 10_000;
+
+/**
+ * Shows a task from its submission to its end: why it waits, its log, its outcome. Ctrl-C cancels it and waits for its end;
+ * a second one leaves.
+ */
+export async function followTask(
+  context: CliContext,
+  connection: Connection,
+  view: TaskView,
+  options: FollowOptions,
+): Promise<ExitCode> {
+  const id = view.id as TaskId;
+  const leave = new AbortController();
+  using _ = context.interrupts.take(howMany => {
+    if (howMany > 1) leave.abort(new Left());
+    else void cancel(context, connection, id);
+  });
+  try {
+    const end = await watchToEnd(context, connection, view, options, leave.signal);
+    printEnd(context, connection, end, options);
+    return exitCodeOfOutcome(end.result.outcome);
+  } catch (error) {
+    if (!(leave.signal.reason instanceof Left)) throw error;
+    sayHowToReturn(context, connection, id);
+    return EXIT.cancelled;
+  }
+}
+
+async function watchToEnd(
+  context: CliContext,
+  connection: Connection,
+  view: TaskView,
+  { json, timestamps }: FollowOptions,
+  signal: AbortSignal,
+): Promise<Finished> {
+  const format: LogFormat = json ? 'json' : timestamps ? 'timestamps' : 'text';
+  const { client } = connection;
+  const waiting = new AbortController();
+  const queue = showQueue(context, connection, view, json, AbortSignal.any([signal, waiting.signal]));
+  const stopWaiting = () => {
+    waiting.abort();
+    context.terminal.status(undefined);
+  };
+  try {
+    await printLog(context.terminal, client.log(view.id, { follow: true }, signal), format, stopWaiting);
+    return await awaitEnd(context, connection, view.id, signal);
+  } finally {
+    stopWaiting();
+    await queue;
+  }
+}
+
+/** On a terminal at once, in a line that goes away; elsewhere in lines that stay, if it takes more than a moment. */
+async function showQueue(
+  { terminal, clock }: CliContext,
+  { client }: Connection,
+  view: TaskView,
+  json: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const say = (why: string) => {
+    if (json) terminal.print(JSON.stringify({ event: 'queued', why }));
+    else if (terminal.showsStatus) terminal.status(terminal.sayStyle.dim(`Queued: ${why}`));
+    else terminal.say(`Queued: ${why}`);
+  };
+  try {
+    if (!terminal.showsStatus) await clock.sleep(SHORT_WAIT_MS, signal);
+    await watchQueue(client, view.id as TaskId, view.task, say, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function awaitEnd(
+  { clock }: CliContext,
+  { client }: Connection,
+  id: string,
+  signal: AbortSignal,
+): Promise<Finished> {
+  for (;;) {
+    const view = await client.call('getTask', { params: { id } }, signal);
+    if (view.state === 'finished') return view;
+    await clock.sleep(ASK_AGAIN_MS, signal);
+  }
+}
+
+/** Whoever interrupts wants it gone, whatever becomes of this process: asked for on a signal of its own. */
+async function cancel({ terminal, clock }: CliContext, { client, isEmbedded }: Connection, id: TaskId): Promise<void> {
+  using limit = deadline(clock, CANCEL_LIMIT_MS, neverAborted);
+  const second = isEmbedded ? 'stops at once' : 'leaves without waiting for its end';
+  terminal.say(`Cancelling; Ctrl-C again ${second}.`);
+  try {
+    await client.call('cancelTask', { params: { id } }, limit.signal);
+  } catch (error) {
+    terminal.say(`Cannot cancel the task: ${describeError(error)}`);
+  }
+}
+
+function printEnd({ terminal }: CliContext, connection: Connection, end: Finished, { json }: FollowOptions): void {
+  const exitCode = exitCodeOfOutcome(end.result.outcome);
+  if (json) terminal.print(JSON.stringify({ event: 'finished', id: end.id, exitCode, result: end.result }));
+  else for (const line of describeEnd(end, terminal.sayStyle, connection)) terminal.say(line);
+}
+
+function sayHowToReturn({ terminal }: CliContext, { isEmbedded, hint }: Connection, id: TaskId): void {
+  if (isEmbedded) terminal.say(`Stopped. What it printed: ${hint(`logs ${id}`)}`);
+  else terminal.say(`Left; the task goes on without you. To return to it: ${hint(`logs ${id} -f`)}`);
+}

@@ -1,0 +1,67 @@
+import { createClient } from '../../shared/client.ts';
+import { askSecret } from './ask-secret.ts';
+import { checkAddress } from './connect.ts';
+import type { CliContext } from './context.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { findLogin, type Logins, readLogins, withLogin, withoutLogin, writeLogins } from './logins.ts';
+import { formatTable } from './table.ts';
+
+interface LoginOptions {
+  readonly token: string | undefined;
+  readonly 'token-stdin': boolean;
+  readonly 'insecure-http': boolean;
+  readonly json: boolean;
+}
+
+/** Tries the token before it is kept. */
+export async function logIn(context: CliContext, urls: readonly string[], options: LoginOptions): Promise<ExitCode> {
+  const { terminal, environment, clock, signal } = context;
+  for (const url of urls) checkAddress(url, options['insecure-http']);
+  const logins = await readLogins(environment.configFolder);
+  const token = (await findToken(context, urls[0]!, options)).trim();
+  const about = await createClient({ urls: urls, token }).call('cluster', {}, signal);
+  const { cluster, principal, role } = about;
+  const login = { cluster, urls: urls.map(url => url.replace(/\/+$/, '')), token, added: clock.now() };
+  await writeLogins(environment.configFolder, withLogin(logins, login));
+  if (options.json) terminal.print(JSON.stringify({ cluster, principal, role, urls: login.urls }));
+  else terminal.say(`Logged in to ${terminal.sayStyle.bold(cluster)} as ${principal} (${role}).`);
+  return EXIT.passed;
+}
+
+async function findToken(context: CliContext, url: string, options: LoginOptions): Promise<string> {
+  if (options['token-stdin']) return context.terminal.readInput(context.signal);
+  return options.token ?? askSecret(context, `Token for ${url}: `);
+}
+
+export async function listLogins({ terminal, environment }: CliContext, json: boolean): Promise<ExitCode> {
+  const { active, clusters } = await readLogins(environment.configFolder);
+  const list = clusters.map(({ cluster, urls }) => ({ cluster, urls, active: cluster === active }));
+  if (json) terminal.print(JSON.stringify({ logins: list }));
+  else if (list.length === 0) terminal.say(`You are logged in nowhere. Try: ${environment.program} login URL`);
+  else {
+    const rows = list.map(one => [one.active ? '*' : '', one.cluster, one.urls.join(' ')]);
+    const titles = [{ title: '' }, { title: 'CLUSTER' }, { title: 'ADDRESS', flexible: true }] as const;
+    for (const line of formatTable(titles, rows, terminal.columns, terminal.style)) terminal.print(line);
+  }
+  return EXIT.passed;
+}
+
+export async function useLogin(context: CliContext, cluster: string, json: boolean): Promise<ExitCode> {
+  await changeLogins(context, logins => ({ ...logins, active: findLogin(logins, cluster).cluster }));
+  if (json) context.terminal.print(JSON.stringify({ active: cluster }));
+  else context.terminal.say(`Commands go to ${cluster} from now on.`);
+  return EXIT.passed;
+}
+
+export async function forgetLogin(context: CliContext, cluster: string, json: boolean): Promise<ExitCode> {
+  const logins = await changeLogins(context, before => withoutLogin(before, findLogin(before, cluster).cluster));
+  if (json) context.terminal.print(JSON.stringify({ forgotten: cluster, active: logins.active ?? null }));
+  else context.terminal.say(`Logged out of ${cluster}. Commands go to ${logins.active ?? 'an embedded node'} now.`);
+  return EXIT.passed;
+}
+
+async function changeLogins({ environment }: CliContext, change: (logins: Logins) => Logins): Promise<Logins> {
+  const logins = change(await readLogins(environment.configFolder));
+  await writeLogins(environment.configFolder, logins);
+  return logins;
+}

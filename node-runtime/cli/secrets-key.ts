@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CiError } from '../../shared/errors.ts';
+
+/** Reads the key that secrets are sealed with: 32 bytes as they are, in hex, or in base64. */
+export async function readSecretsKey(file: string): Promise<Buffer> {
+  const refuse = (why: string, cause?: unknown) =>
+    new CiError('invalid', `Cannot use the key for secrets as ${why}: ${file}`, { cause });
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw refuse('its file cannot be opened', error);
+  });
+  const text = bytes.toString('latin1').trim();
+  const candidates = [
+    bytes,
+    Buffer.from(text, 'base64'),
+    /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : bytes,
+  ];
+  const key = candidates.findLast(candidate => candidate.length === 32);
+  if (key) return key;
+  throw refuse('it is not 32 bytes, in hex or base64 or as they are; make one with: openssl rand -base64 32');
+}
+
+/** The key of this machine's own cluster, made when it is first needed. */
+export async function ownSecretsKey(file: string): Promise<Buffer> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx', flush: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new CiError('invalid', `Cannot keep data in this folder: ${dirname(file)}`, { cause: error });
+  }
+  return readSecretsKey(file);
+}
