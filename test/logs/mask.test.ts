@@ -37,14 +37,8 @@ const ENCODINGS: Record<string, (secret: Buffer) => string> = {
   'its first line': secret => secret.toString().split('\n')[0]!,
   'its second line': secret => secret.toString().split('\n')[1]!,
   base64: secret => secret.toString('base64'),
-  'base64, one byte in': secret =>
-    Buffer.concat([Buffer.from('x'), secret])
-      .toString('base64')
-      .slice(2, -4),
-  'base64, two bytes in': secret =>
-    Buffer.concat([Buffer.from('xy'), secret])
-      .toString('base64')
-      .slice(3, -4),
+  'base64, one byte in': secret => Buffer.concat([Buffer.from('x'), secret]).toString('base64'),
+  'base64, two bytes in': secret => Buffer.concat([Buffer.from('xy'), secret]).toString('base64'),
   base64url: secret => secret.toString('base64url'),
   'percent-encoded': secret => encodeURIComponent(secret.toString()),
   JSON: secret => JSON.stringify(secret.toString()).slice(1, -1),
