@@ -1,0 +1,25 @@
+// `npm run bench -- NAME [--json]`: prints a figure and, from the same run, the floor it is held against.
+import { parseArgs } from 'node:util';
+import { type Bench, formatFigures } from './figures.ts';
+
+const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
+  dispatch: () => import('./dispatch.ts'),
+  throughput: () => import('./throughput.ts'),
+  backlog: () => import('./backlog.ts'),
+  logs: () => import('./logs.ts'),
+  snapshot: () => import('./snapshot.ts'),
+  startup: () => import('./startup.ts'),
+};
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
+const [name = ''] = positionals;
+const load = BENCHES[name];
+if (!load) {
+  console.error(`Usage: npm run bench -- NAME [--json], where NAME is one of: ${Object.keys(BENCHES).join(', ')}`);
+  process.exitCode = 2;
+} else {
+  const { bench } = await load();
+  const figures = await bench(text => console.error(text));
+  const result = { bench: name, figures };
+  console.log(values.json ? JSON.stringify(result) : formatFigures(result));
+}

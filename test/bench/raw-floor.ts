@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Store } from '../../node-runtime/store/store.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
+
+const call = { signal: neverAborted, timeoutMs: 10_000 };
+
+/** Transactions a second that etcd takes from `stores` clients together, with `inFlight` under way: create a key, delete it. */
+export async function rawTransactionsPerSecond(
+  stores: readonly Store[],
+  inFlight: number,
+  seconds: number,
+): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  let count = 0;
+  const worker = async (at: number) => {
+    const store = stores[at % stores.length]!;
+    for (let i = 0; performance.now() < end; i++) {
+      const key = `floor/${at}/${i}`;
+      await store.commit({ when: [{ key, exists: false }], then: [{ put: key, value: 'x'.repeat(200) }] }, call);
+      await store.commit({ when: [{ key, exists: true }], then: [{ delete: key }] }, call);
+      count += 2;
+    }
+  };
+  const started = performance.now();
+  await Promise.all(Array.from({ length: inFlight }, (_, at) => worker(at)));
+  return count / ((performance.now() - started) / 1000);
+}
+
+/** Processes a second that this machine starts and sees end, with `inFlight` under way. */
+export async function rawSpawnsPerSecond(inFlight: number, seconds: number): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  let count = 0;
+  const started = performance.now();
+  await Promise.all(
+    Array.from({ length: inFlight }, async () => {
+      for (; performance.now() < end; count++) await spawnTrue();
+    }),
+  );
+  return count / ((performance.now() - started) / 1000);
+}
+
+/** Starts `sh -c true` with its output piped, and waits for its end. */
+export async function spawnTrue(): Promise<void> {
+  const child = spawn('sh', ['-e', '-c', 'true'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.resume();
+  child.stderr.resume();
+  await once(child, 'close');
+}
+
+/** Milliseconds from a put, seen by a watch of another client, over a claim transaction, to a process that has started. */
+export async function rawDispatchMs(submitter: Store, worker: Store, rounds: number): Promise<number[]> {
+  const times: number[] = [];
+  const stop = new AbortController();
+  const { revision } = await worker.range({ key: 'floor', limit: 1 }, call);
+  const events = worker.watch({ prefix: 'floor/', from: revision + 1 }, stop.signal)[Symbol.asyncIterator]();
+  for (let round = 0; round < rounds; round++) {
+    const key = `floor/dispatch/${round}`;
+    const started = wallMs();
+    const put = submitter.commit(
+      { when: [{ key, exists: false }], then: [{ put: key, value: 'x'.repeat(300) }] },
+      call,
+    );
+    for (let seen = false; !seen; ) {
+      const { value } = await events.next();
+      seen =
+        value?.changes.some((change: { kind: string; record?: { key: string } }) => change.record?.key === key) ===
+        true;
+    }
+    await worker.commit(
+      { when: [{ key, exists: true }], then: [{ put: `lock/${round}`, value: 'x'.repeat(200) }] },
+      call,
+    );
+    const child = spawn('bash', ['-c', TELL_START], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const [text] = (await once(child.stdout, 'data')) as [Buffer];
+    times.push((startTime(text.toString()) ?? Number.NaN) - started);
+    await Promise.all([put, once(child, 'close')]);
+  }
+  stop.abort();
+  await events.return?.();
+  return times;
+}
+
+/** A command with which a process tells, without starting another, when it started. */
+export const TELL_START = 'echo "started $EPOCHREALTIME"';
+
+/** Milliseconds since 1970 that such a process has told. */
+export function startTime(text: string): number | undefined {
+  const seconds = /started (\d+)[.,](\d+)/.exec(text);
+  return seconds ? Number(`${seconds[1]}.${seconds[2]}`) * 1000 : undefined;
+}
+
+/** Milliseconds since 1970, finer than whole ones. */
+export function wallMs(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,127 @@
+import { availableParallelism } from 'node:os';
+import { submitTask } from '../../node-runtime/queue/submit.ts';
+import type { Executor } from '../../node-runtime/runner/executor.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { newTaskId } from '../../shared/ids.ts';
+import { type Competitor, compete, idleExecutor } from '../support/competitor.ts';
+import { taskSpec } from '../support/test-tasks.ts';
+import { type BenchCluster, benchCluster } from './bench-cluster.ts';
+import { realExecutor } from './bench-executor.ts';
+import { type Bench, type Figure, figure, median } from './figures.ts';
+import { rawSpawnsPerSecond, rawTransactionsPerSecond } from './raw-floor.ts';
+
+const NODES = [1, 8, 50];
+const SLOTS = 64;
+const RUNS = 3;
+const SECONDS = 4;
+
+/**
+ * No-op tasks a second through their whole life (submitted, claimed, completed), all nodes and submitters in this process on
+ * one etcd. The floor of the idle executor is a third of the raw transactions a second, as a task takes three; that of the
+ * real one is raw spawns a second, or that, whichever is less.
+ */
+export const bench: Bench = async log => {
+  const figures: Figure[] = [];
+  for (const nodes of NODES) {
+    log(`${nodes} nodes, idle executor`);
+    figures.push(...(await measure(nodes, () => idleExecutor)));
+  }
+  log('1 node, real processes');
+  figures.push(...(await measureSpawning()));
+  return figures;
+};
+
+async function measure(nodes: number, executor: () => Executor): Promise<Figure[]> {
+  const rates: number[] = [];
+  const prices: number[] = [];
+  const floors: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    await using etcd = await benchCluster();
+    const stores = await Promise.all(Array.from({ length: Math.min(nodes, 8) }, () => etcd.connect()));
+    floors.push((await rawTransactionsPerSecond(stores, 64, SECONDS / 2)) / 3);
+    const { rate, price } = await drain(etcd, nodes, executor);
+    rates.push(rate);
+    prices.push(price);
+  }
+  const price = { aim: { of: 'value', atMost: 1.2 } } as const;
+  return [
+    figure(`no-op tasks, ${nodes} nodes, idle executor`, median(rates), 'tasks/s', {
+      floor: median(floors),
+      aim: { of: 'ratio', atLeast: 0.7 },
+    }),
+    figure(`claim transactions a claim, ${nodes} nodes`, median(prices), 'transactions', nodes === 50 ? price : {}),
+  ];
+}
+
+/** Lets submitters keep a backlog of a few hundred while nodes run it down; counts completions for some seconds. */
+async function drain(
+  etcd: BenchCluster,
+  nodes: number,
+  executor: () => Executor,
+): Promise<{ rate: number; price: number }> {
+  const submitter = await etcd.join();
+  let submitted = 0;
+  let completed = 0;
+  const counting = (inner: Executor): Executor => ({
+    execute: async (claim, stop) => {
+      const outcome = await inner.execute(claim, stop);
+      completed++;
+      return outcome;
+    },
+  });
+  const slots = Math.max(1, Math.floor(SLOTS / nodes));
+  const members: Competitor[] = [];
+  for (let i = 0; i < nodes; i++)
+    members.push(await compete(await etcd.join(), `n${i}`, { slots, executor: counting(executor()) }));
+  const stop = new AbortController();
+  const submitters = Array.from({ length: 16 }, async () => {
+    while (!stop.signal.aborted) {
+      if (submitted - completed > 300) await new Promise(resolve => setTimeout(resolve, 2));
+      else {
+        submitted++;
+        await submitTask(submitter, newTaskId(5, Date.now(), Math.random), taskSpec(), 'bench', neverAborted);
+      }
+    }
+  });
+  await new Promise(resolve => setTimeout(resolve, 1500));
+  const before = { completed, ...sum(members) };
+  const started = performance.now();
+  await new Promise(resolve => setTimeout(resolve, SECONDS * 1000));
+  const after = { completed, ...sum(members) };
+  const seconds = (performance.now() - started) / 1000;
+  stop.abort();
+  await Promise.all(submitters);
+  await Promise.all(members.map(member => member[Symbol.asyncDispose]()));
+  const claims = after.claims - before.claims;
+  return {
+    rate: (after.completed - before.completed) / seconds,
+    price: (after.transactions - before.transactions) / claims,
+  };
+}
+
+function sum(members: readonly Competitor[]): { claims: number; transactions: number } {
+  const claims = members.reduce((total, { claims }) => total + claims.length, 0);
+  return {
+    claims,
+    transactions: members.reduce((total, { transactions }) => total + transactions.won + transactions.lost, 0),
+  };
+}
+
+async function measureSpawning(): Promise<Figure[]> {
+  const rates: number[] = [];
+  const floors: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    await using etcd = await benchCluster();
+    const spawns = await rawSpawnsPerSecond(availableParallelism() * 2, SECONDS / 2);
+    const transactions = await rawTransactionsPerSecond([await etcd.connect()], 64, SECONDS / 2);
+    floors.push(Math.min(spawns, transactions / 3));
+    await using real = await realExecutor(await etcd.join());
+    rates.push((await drain(etcd, 1, () => real.executor)).rate);
+  }
+  return [
+    figure('no-op tasks, 1 node, `true` really spawned', median(rates), 'tasks/s', {
+      floor: median(floors),
+      aim: { of: 'ratio', atLeast: 0.7 },
+    }),
+  ];
+}
