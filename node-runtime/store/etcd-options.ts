@@ -31,7 +31,7 @@ export function parseEtcdOptions(addresses: string, credentials: EtcdCredentials
   const urls = parts.map(part => parseEndpoint(part, scheme, addresses));
   const tls = readTls(credentials, scheme);
   const auth = readAuth(credentials, urls);
-  const [first, ...others] = [...new Set(urls.map(origin))];
+  const [first, ...others] = [...new Set(parts.map((part, index) => origin(urls[index]!, part)))];
   return { endpoints: [first!, ...others], ...(tls && { tls }), ...(auth && { auth }) };
 }
 
@@ -49,10 +49,10 @@ function parseEndpoint(part: string, scheme: string, addresses: string): URL {
   return url;
 }
 
-/** `URL` drops a port that is the scheme's own, so 443 and 80 must be looked for in what was written. */
-function origin(url: URL): string {
-  const port = url.port || (/:\d+\/?$/.test(url.href) ? '' : DEFAULT_PORT);
-  return `${url.protocol}//${url.hostname}:${port}`;
+/** `URL` drops a port that is the scheme's own: whether one was given is to be seen in what was written. */
+function origin(url: URL, part: string): string {
+  const written = /:(\d+)\/?$/.exec(part)?.[1];
+  return `${url.protocol}//${url.hostname}:${url.port || written || DEFAULT_PORT}`;
 }
 
 function readTls({ ca, cert, key }: EtcdCredentials, scheme: string): EtcdOptions['tls'] {

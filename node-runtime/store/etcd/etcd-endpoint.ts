@@ -1,0 +1,199 @@
+import { type CallOptions, type ClientDuplexStream, connectivityState, InterceptingCall } from '@grpc/grpc-js';
+import { Etcd3, type IOptions } from 'etcd3';
+import { EtcdFailure, STATUS } from './etcd-failure.ts';
+
+/** What a call carries, besides its message. */
+export interface EndpointCall {
+  readonly signals: readonly AbortSignal[];
+  /** Milliseconds since 1970; absent for streams without an end. */
+  readonly deadline?: number;
+  readonly token?: string;
+  /** A member that has no leader refuses at once, and cuts the stream when it loses its leader. */
+  readonly requireLeader?: boolean;
+}
+
+export type EtcdClient = Pick<Etcd3, 'kv' | 'leaseClient' | 'watchClient' | 'auth' | 'maintenance'>;
+
+/** etcd3's policies would repeat writes, and would refuse all calls for 5 s after one that failed. */
+const NO_POLICY = {
+  execute: async <T>(work: (context: unknown) => PromiseLike<T> | T): Promise<T> => await work({}),
+} as unknown as NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
+
+/**
+ * Pings find a dead connection within 13 s; etcd itself takes more than one in 5 s for an attack. A read of 500 large records
+ * passes gRPC's default of 4 MB.
+ */
+const CHANNEL = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 3000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_send_message_length': -1,
+  'grpc.enable_http_proxy': 0,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2000,
+} as const;
+
+/** etcd3 as transport: its connection pool, messages and raw clients, for one address. */
+class Transport extends Etcd3 {
+  isReady(): Promise<boolean> {
+    return this.pool.withConnection(
+      'KV',
+      ({ client }) => client.getChannel().getConnectivityState(true) === connectivityState.READY,
+    );
+  }
+
+  connect(until: number): Promise<void> {
+    return this.pool.withConnection(
+      'KV',
+      ({ client }) => new Promise((resolve, reject) => client.waitForReady(until, e => (e ? reject(e) : resolve()))),
+    );
+  }
+}
+
+export interface EndpointCredentials {
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+/** Connections made so far by this process. */
+let connections = 0;
+
+/** One member of etcd, and the connection to it. */
+export class EtcdEndpoint {
+  readonly address: string;
+  readonly #credentials: EndpointCredentials;
+  #transport: Transport;
+  #avoidedUntil = Number.NEGATIVE_INFINITY;
+  #streams = new AbortController();
+
+  constructor(address: string, credentials: EndpointCredentials) {
+    this.address = address;
+    this.#credentials = credentials;
+    this.#transport = openTransport(address, credentials);
+  }
+
+  isReady(): Promise<boolean> {
+    return this.#transport.isReady();
+  }
+
+  /** Resolves when it can be talked to. @param until milliseconds since 1970 */
+  connect(until: number): Promise<void> {
+    return this.#transport.connect(until);
+  }
+
+  /** Fires when the member is to be avoided: its streams must move to another one, however well they seem. */
+  get moving(): AbortSignal {
+    return this.#streams.signal;
+  }
+
+  /** `Clock.monotonic` until when others are asked rather than this one. */
+  get avoidedUntil(): number {
+    return this.#avoidedUntil;
+  }
+
+  /** Its connection may be dead without knowing it, so that when it is asked again, that is on a new one. */
+  avoidUntil(moment: number): void {
+    this.#avoidedUntil = moment;
+    this.#streams.abort();
+    this.#streams = new AbortController();
+    this.#transport.close();
+    this.#transport = openTransport(this.address, this.#credentials);
+  }
+
+  /** Fails with an EtcdFailure. */
+  async call<T>(send: (client: EtcdClient, options: CallOptions) => Promise<T>, call: EndpointCall): Promise<T> {
+    let failure: EtcdFailure | undefined;
+    const options = this.#options(call, (status, details) => {
+      failure = new EtcdFailure(status, details, this.address);
+    });
+    try {
+      return await send(this.#transport, options);
+    } catch (error) {
+      throw failure ?? error;
+    }
+  }
+
+  /** What the server sends on a stream that the given call opens, until it ends. Fails with an EtcdFailure. */
+  async *stream<Request, Reply>(
+    open: (client: EtcdClient, options: CallOptions) => Promise<unknown>,
+    request: Request,
+    call: EndpointCall,
+  ): AsyncGenerator<Reply> {
+    let failure: EtcdFailure | undefined;
+    const options = this.#options(call, (status, details) => {
+      failure = new EtcdFailure(status, details, this.address);
+    });
+    const stream = (await open(this.#transport, options)) as ClientDuplexStream<Request, Reply>;
+    stream.on('error', () => undefined);
+    try {
+      stream.write(request);
+      for await (const reply of stream) yield reply as Reply;
+    } catch (error) {
+      throw failure ?? error;
+    } finally {
+      stream.cancel();
+    }
+  }
+
+  close(): void {
+    this.#streams.abort();
+    this.#transport.close();
+  }
+
+  /**
+   * Failures are noted here, as gRPC tells them, and shown to etcd3 as one that it does nothing about: it would close the
+   * connections of other calls, or ask again without end when a token is refused.
+   */
+  #options(call: EndpointCall, onFailure: (status: number, details: string) => void): CallOptions {
+    const interceptor: NonNullable<CallOptions['interceptors']>[number] = (options, next) => {
+      const cancel = () => inner.cancelWithStatus(STATUS.cancelled, 'the call was given up');
+      const inner = new InterceptingCall(next(options), {
+        start(metadata, _listener, start) {
+          if (call.token) metadata.set('token', call.token);
+          if (call.requireLeader) metadata.set('hasleader', 'true');
+          start(metadata, {
+            onReceiveStatus(status, pass) {
+              for (const signal of call.signals) signal.removeEventListener('abort', cancel);
+              if (status.code === 0) return pass(status);
+              onFailure(status.code, status.details);
+              pass({ ...status, code: STATUS.failedPrecondition, details: 'see the failure noted' });
+            },
+          });
+          for (const signal of call.signals) signal.addEventListener('abort', cancel, { once: true });
+          if (call.signals.some(signal => signal.aborted)) queueMicrotask(cancel);
+        },
+      });
+      return inner;
+    };
+    return { interceptors: [interceptor], ...(call.deadline !== undefined && { deadline: call.deadline }) };
+  }
+}
+
+function openTransport(address: string, { ca, cert, key }: EndpointCredentials): Transport {
+  return new Transport({
+    hosts: address,
+    // The type wants a root certificate; gRPC takes its absence for "those that Node.js knows".
+    ...(address.startsWith('https:') && {
+      credentials: { rootCertificate: ca as Buffer, ...(cert && { certChain: cert }), ...(key && { privateKey: key }) },
+    }),
+    // gRPC lets channels with the same options share a connection, also one that hangs: each transport is to have its own.
+    grpcOptions: { ...CHANNEL, 'grpc.primary_user_agent': `simple-ci/${++connections}` },
+    faultHandling: { host: () => NO_POLICY, global: NO_POLICY },
+  });
+}
+
+/** For a stream that is used for one question. */
+export async function firstReply<Reply>(opened: unknown, request: unknown): Promise<Reply> {
+  const stream = opened as ClientDuplexStream<unknown, Reply>;
+  try {
+    return await new Promise<Reply>((resolve, reject) => {
+      stream.on('data', resolve).on('error', reject);
+      stream.on('end', () => reject(new Error('The stream ended without a reply')));
+      stream.write(request);
+    });
+  } finally {
+    stream.cancel();
+  }
+}

@@ -1,0 +1,86 @@
+import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, ITxnRequest, ITxnResponse } from 'etcd3';
+import { type KeyRange, prefixRange, requestedRange } from '../key-range.ts';
+import type {
+  Change,
+  CommitResult,
+  Compare,
+  LeaseId,
+  Operation,
+  RangeRequest,
+  StoreRecord,
+  Transaction,
+} from '../store.ts';
+
+/** In etcd's requests a single zero byte stands for "from the first key" and "to the last key". */
+const EDGE = Buffer.from([0]);
+
+export function toRangeRequest(request: RangeRequest): IRangeRequest {
+  const range = requestedRange(request);
+  return {
+    ...(range ? toRange(range) : { key: Buffer.from((request as { key: string }).key) }),
+    limit: request.limit,
+    keys_only: request.keysOnly ?? false,
+    ...(request.revision !== undefined && { revision: request.revision }),
+  };
+}
+
+export function toPrefixRange(prefix: string): { key: Buffer; range_end: Buffer } {
+  return toRange(prefixRange(prefix));
+}
+
+export function toTxnRequest({ when, then, otherwise = [] }: Transaction): ITxnRequest {
+  return {
+    compare: when.map(toCompare),
+    success: then.map(toOperation),
+    failure: otherwise.map(key => ({ request_range: { key: Buffer.from(key) } })),
+  };
+}
+
+export function toCommitResult(response: ITxnResponse): CommitResult {
+  const revision = Number(response.header.revision);
+  if (response.succeeded) return { kind: 'committed', revision };
+  const found = response.responses.flatMap(part => part.response_range.kvs.map(toRecord));
+  return { kind: 'refused', revision, records: new Map(found.map(record => [record.key, record])) };
+}
+
+export function toRecord(kv: IKeyValue): StoreRecord {
+  return {
+    key: kv.key.toString(),
+    value: kv.value.toString(),
+    createRevision: Number(kv.create_revision),
+    modRevision: Number(kv.mod_revision),
+    ...(kv.lease !== '0' && { lease: kv.lease as LeaseId }),
+  };
+}
+
+export function toChange(event: { readonly type: string; readonly kv: IKeyValue }): Change {
+  return event.type.toLowerCase() === 'delete'
+    ? { kind: 'delete', key: event.kv.key.toString(), revision: Number(event.kv.mod_revision) }
+    : { kind: 'put', record: toRecord(event.kv) };
+}
+
+function toRange({ start, end }: KeyRange): { key: Buffer; range_end: Buffer } {
+  return { key: start.length > 0 ? start : EDGE, range_end: end ?? EDGE };
+}
+
+/** A key that does not exist has revisions of 0. */
+function toCompare(compare: Compare): ICompare {
+  const key = Buffer.from(compare.key);
+  if ('modRevision' in compare) return { key, target: 'Mod', result: 'Equal', mod_revision: compare.modRevision };
+  const { result, revision } =
+    'exists' in compare
+      ? ({ result: compare.exists ? 'Greater' : 'Equal', revision: 0 } as const)
+      : ({ result: 'Equal', revision: compare.createRevision } as const);
+  return { key, target: 'Create', result, create_revision: revision };
+}
+
+function toOperation(operation: Operation): IRequestOp {
+  if ('delete' in operation) return { request_delete_range: { key: Buffer.from(operation.delete) } };
+  return {
+    request_put: {
+      key: Buffer.from(operation.put),
+      value: Buffer.from(operation.value),
+      ...(operation.lease !== undefined && { lease: operation.lease }),
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+export interface Faults {
+  /** Milliseconds by which bytes are late, in each direction. */
+  readonly latencyMs?: number;
+  /** Swallows bytes on their way to the server, from it, or both; connections stay open. */
+  readonly blackhole?: 'up' | 'down' | 'both';
+  /** Resets new connections at once. */
+  readonly refuse?: boolean;
+  /** Resets a connection after so many more bytes from the server. */
+  readonly cutAfterBytes?: number;
+}
+
+interface Connection {
+  readonly client: Socket;
+  readonly server: Socket;
+  left: number;
+}
+
+/** A TCP proxy before a real server, with faults that may change while connections are open. */
+export class FaultProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  readonly #target: URL;
+  #faults: Faults = {};
+  /** Connections made so far. */
+  accepted = 0;
+
+  private constructor(target: URL) {
+    this.#target = target;
+    this.#server = createServer({ noDelay: true }, client => this.#accept(client));
+  }
+
+  /** @param target such as `http://127.0.0.1:2379` */
+  static async start(target: string): Promise<FaultProxy> {
+    const proxy = new FaultProxy(new URL(target));
+    await new Promise<void>((resolve, reject) => {
+      proxy.#server.once('error', reject).listen(0, '127.0.0.1', resolve);
+    });
+    return proxy;
+  }
+
+  /** Where to connect to instead of to the target. */
+  get endpoint(): string {
+    return `${this.#target.protocol}//127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Replaces the faults there are; without any, all goes through. */
+  set(faults: Faults): void {
+    this.#faults = faults;
+    for (const connection of this.#connections) connection.left = faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Resets all open connections. */
+  cut(): void {
+    for (const { client, server } of this.#connections) {
+      client.resetAndDestroy();
+      server.destroy();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await new Promise(resolve => this.#server.close(resolve));
+  }
+
+  #accept(client: Socket): void {
+    this.accepted++;
+    client.on('error', () => undefined);
+    if (this.#faults.refuse) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect({ host: this.#target.hostname, port: Number(this.#target.port), noDelay: true });
+    const left = this.#faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
+    const connection = { client, server, left };
+    this.#connections.add(connection);
+    server.on('error', () => client.resetAndDestroy());
+    server.on('close', () => client.destroy());
+    client.on('close', () => {
+      this.#connections.delete(connection);
+      server.destroy();
+    });
+    client.on('data', bytes => this.#pass(connection, 'up', bytes));
+    server.on('data', bytes => this.#pass(connection, 'down', bytes));
+  }
+
+  #pass(connection: Connection, direction: 'up' | 'down', bytes: Buffer): void {
+    const { latencyMs, blackhole } = this.#faults;
+    if (blackhole === 'both' || blackhole === direction) return;
+    const to = direction === 'up' ? connection.server : connection.client;
+    const allowed = direction === 'up' ? bytes : this.#allowed(connection, bytes);
+    const write = () => {
+      if (!to.destroyed && !to.write(allowed)) this.#waitForDrain(connection, direction, to);
+      if (allowed.length < bytes.length) connection.client.resetAndDestroy();
+    };
+    // Timers of the same length fire in their order, so bytes keep theirs.
+    if (latencyMs) setTimeout(write, latencyMs);
+    else write();
+  }
+
+  #allowed(connection: Connection, bytes: Buffer): Buffer {
+    const allowed = bytes.subarray(0, Math.min(bytes.length, connection.left));
+    connection.left -= bytes.length;
+    return allowed;
+  }
+
+  #waitForDrain(connection: Connection, direction: 'up' | 'down', to: Socket): void {
+    const from = direction === 'up' ? connection.client : connection.server;
+    from.pause();
+    to.once('drain', () => from.resume());
+  }
+}
