@@ -59,6 +59,16 @@ export class CutShort extends Error {
   override readonly name = 'CutShort';
 }
 
+/** S3 has done a request to delete many, but kept some. `code` is its reason for the first of them. */
+export class NotDeleted extends Error {
+  override readonly name = 'NotDeleted';
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** Whether the same request may work by itself a moment later. */
 export function isTransientFailure(error: unknown): boolean {
   const { name = '', $metadata } = asFailure(error);
@@ -66,7 +76,7 @@ export function isTransientFailure(error: unknown): boolean {
   if (error instanceof CiError) return false;
   if (error instanceof CutShort || name === 'TimeoutError' || TRANSIENT_SOCKETS.has(code)) return true;
   const status = $metadata?.httpStatusCode ?? 0;
-  return TRANSIENT_ANSWERS.has(code) || status === 408 || status === 429 || (status >= 500 && status !== 501);
+  return TRANSIENT_ANSWERS.has(code) || [408, 409, 429].includes(status) || (status >= 500 && status !== 501);
 }
 
 /** S3's word for what is wrong (`NoSuchBucket`), else the socket's (`ECONNREFUSED`), else the exception's name. */
@@ -107,17 +117,22 @@ function explain(error: unknown, now: number): readonly [ErrorCode, string] {
     return ['unauthenticated', 'the secret key is not the one that belongs to the access key'];
   if (name === 'CredentialsProviderError')
     return ['unauthenticated', `no credentials were found (AWS_ACCESS_KEY_ID and others): ${message}`];
-  if (UNAUTHENTICATED.has(code)) return ['unauthenticated', `the credentials were refused (${code}: ${message})`];
+  if (UNAUTHENTICATED.has(code)) return ['unauthenticated', `the credentials were refused (${wordsOf(code, message)})`];
   if (code === 'RequestTimeTooSkewed') return ['unavailable', `${skew($response?.headers?.date, now)} (${code})`];
   if (code === 'EntityTooLarge') return ['too-large', 'the object store takes no object of this size'];
-  if (status === 403) return ['forbidden', `these credentials may not do that (${code})`];
+  if (status === 403 || code === 'AccessDenied')
+    return ['forbidden', `these credentials may not do that (${wordsOf(code, message)})`];
   if (TRANSIENT_SOCKETS.has(code)) return ['unavailable', `the object store could not be reached (${message || code})`];
   if (CERTIFICATE.test(code))
     return ['unavailable', `its certificate is not trusted (${code}; NODE_EXTRA_CA_CERTS names further authorities)`];
   if (name === 'TimeoutError' || name === 'DeadlineExceeded')
     return ['unavailable', `the object store did not answer in time (${message})`];
   const answer = status === undefined ? '' : `status ${status} `;
-  return ['unavailable', `the object store failed (${answer}${code}${message === code ? '' : `: ${message}`})`];
+  return ['unavailable', `the object store failed (${answer}${wordsOf(code, message)})`];
+}
+
+function wordsOf(code: string, message: string): string {
+  return message === '' || message === code || message === 'UnknownError' ? code : `${code}: ${message}`;
 }
 
 function skew(date: string | undefined, now: number): string {

@@ -13,7 +13,7 @@ import type {
 } from './object-store.ts';
 import { type Request, S3Connection, type S3Object, type S3StoreOptions } from './s3-connection.ts';
 import { openDownload, readDownload } from './s3-download.ts';
-import { isMissing, statusOf } from './s3-error.ts';
+import { isMissing, NotDeleted, statusOf } from './s3-error.ts';
 import { PART_BYTES, partsOf, slicesOf, uploadInParts } from './s3-upload.ts';
 import { untilAborted } from './until-aborted.ts';
 
@@ -163,8 +163,8 @@ export class S3ObjectStore implements ObjectStore {
     const { Errors = [] } = await client.send(command, { abortSignal: signal });
     const kept = Errors.filter(({ Code }) => Code !== 'NoSuchKey');
     if (kept.length === 0) return;
-    const [{ Key, Code = 'UnknownError', Message = Code }] = kept as [(typeof kept)[0]];
-    throw Object.assign(new Error(`${kept.length} were not, such as ${quote(Key)}: ${Message}`), { code: Code });
+    const { Key = '', Code = 'UnknownError', Message = Code } = kept[0]!;
+    throw new NotDeleted(Code, `${kept.length} of ${objects.length} objects, such as ${quote(Key)}: ${Message}`);
   }
 
   #infoOf({ Key = '', Size = 0, LastModified }: _Object): ObjectInfo {
