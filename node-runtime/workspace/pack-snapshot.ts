@@ -1,0 +1,91 @@
+import { createHash, type Hash } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../system/clock.ts';
+import { Git, GitError, type UserEnvironment } from './git.ts';
+import type { Snapshot } from './take-snapshot.ts';
+
+export interface PackOptions {
+  /** Commits of earlier snapshots of this workspace that the receiver has whole: what is in them is left out. */
+  readonly have: readonly string[];
+  readonly env: UserEnvironment;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/** A pack file to send. Disposing of it deletes the file. */
+export interface SnapshotPack extends AsyncDisposable {
+  /** SHA-256 of its bytes. */
+  readonly id: string;
+  readonly bytes: number;
+  readonly file: string;
+  /** It holds all of the snapshot, and leans on no other pack. */
+  readonly isFull: boolean;
+}
+
+/** Packs what the receiver lacks of a snapshot. What it is said to have but we have no longer is packed again. */
+export async function packSnapshot(snapshot: Snapshot, options: PackOptions): Promise<SnapshotPack> {
+  const { have, env, signal, clock = systemClock } = options;
+  const { scratch } = snapshot;
+  const git = new Git(env, signal);
+  using _lock = await scratch.lock(clock, signal);
+  if (have.length > 0) {
+    try {
+      return await pack(git, snapshot, have);
+    } catch (error) {
+      if (!(error instanceof GitError)) throw error;
+    }
+  }
+  return pack(git, snapshot, []);
+}
+
+async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly string[]): Promise<SnapshotPack> {
+  const folder = join(scratch.folder, 'packs');
+  await mkdir(folder, { recursive: true });
+  const partial = join(folder, `${commit}.partial`);
+  const revisions = [commit, ...have.map(base => `^${base}`)].map(line => `${line}\n`).join('');
+  const call = { gitDir: scratch.gitDir, input: revisions, timeoutMs: PACK_TIMEOUT_MS };
+  const isFull = have.length === 0;
+  const thin = isFull ? [] : ['--thin'];
+  const { stdout, ended } = git.stream(
+    call,
+    'pack-objects',
+    '--revs',
+    '--stdout',
+    '--quiet',
+    '--delta-base-offset',
+    ...thin,
+  );
+  const hash = createHash('sha256');
+  try {
+    const bytes = await writeHashed(stdout, partial, hash);
+    const { code, stderr } = await ended;
+    if (code !== 0) throw new GitError(['pack-objects'], code, stderr);
+    const id = hash.digest('hex');
+    const file = join(folder, `${id}.pack`);
+    await rename(partial, file);
+    return { id, bytes, file, isFull, [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+/** For the first pack of a very large workspace. */
+const PACK_TIMEOUT_MS = 3_600_000;
+
+async function writeHashed(chunks: AsyncIterable<Buffer>, path: string, hash: Hash): Promise<number> {
+  await using file = await open(path, 'w', 0o600);
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    bytes += chunk.length;
+    await file.writeFile(chunk);
+  }
+  return bytes;
+}
+
+/** Deletes what an interrupted run has left. */
+export async function removePacks(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) await rm(join(folder, name), { force: true });
+}

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../system/clock.ts';
+import { lockFile } from './exclusive-lock.ts';
+import type { Workspace } from './find-workspace.ts';
+import { type ObjectFormat, writeGitDir } from './git-dir.ts';
+
+/** What is remembered of a workspace between snapshots. Losing it costs time, nothing else. */
+export interface ScratchState {
+  readonly v: 1;
+  readonly format: ObjectFormat;
+  /** The newest snapshots that were sent, newest first: the cluster may have them. */
+  readonly sent: readonly string[];
+  /** The last tree, and the index file it was made of. */
+  readonly last?: { readonly index: string; readonly tree: string; readonly files: number; readonly bytes: number };
+  /** What the user's own indexes were like. */
+  readonly userIndexes?: string;
+  /** Untracked files that look as if they held secrets, and why. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** Long enough for the first snapshot of a very large workspace in another window. */
+const LOCK_LIMIT_MS = 600_000;
+
+/**
+ * Our own git directory for one workspace, kept between snapshots in the user's cache folder: its index remembers which files
+ * it has read, its objects are what earlier snapshots consist of. The user's repository is only read.
+ */
+export class Scratch {
+  readonly folder: string;
+  readonly gitDir: string;
+  readonly indexFile: string;
+
+  constructor(cacheDir: string, root: string) {
+    const name = createHash('sha256').update(root).digest('hex').slice(0, 32);
+    this.folder = join(cacheDir, 'workspaces', name);
+    this.gitDir = join(this.folder, 'git');
+    this.indexFile = join(this.gitDir, 'index');
+  }
+
+  static of(cacheDir: string, workspace: Workspace): Scratch {
+    return new Scratch(cacheDir, workspace.root);
+  }
+
+  /** One snapshot of a workspace is taken or packed at a time; this waits for its turn. */
+  async lock(clock: Clock, signal: AbortSignal): Promise<Disposable> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    return lockFile(join(this.folder, 'lock'), clock, signal, LOCK_LIMIT_MS);
+  }
+
+  /** Call with the lock held. */
+  async open(format: ObjectFormat): Promise<ScratchState> {
+    const state = await this.#read();
+    if (state?.format === format && (await this.#isWhole())) {
+      await rm(`${this.indexFile}.lock`, { force: true });
+      return state;
+    }
+    await this.reset();
+    await writeGitDir(this.gitDir, { format, config: SCRATCH_CONFIG });
+    return { v: 1, format, sent: [], secrets: {} };
+  }
+
+  async save(state: ScratchState): Promise<void> {
+    const path = join(this.folder, 'state.json');
+    await writeFile(`${path}.new`, JSON.stringify(state));
+    await rename(`${path}.new`, path);
+  }
+
+  async remembered(): Promise<Pick<ScratchState, 'sent'>> {
+    return (await this.#read()) ?? { sent: [] };
+  }
+
+  /** Call with the lock held. */
+  async rememberSent(sent: readonly string[]): Promise<void> {
+    const state = await this.#read();
+    if (state) await this.save({ ...state, sent });
+  }
+
+  /** Forgets everything. */
+  async reset(): Promise<void> {
+    await rm(join(this.folder, 'state.json'), { force: true });
+    await rm(this.gitDir, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** Changes whenever the index does: git replaces the file. */
+  indexSignature(): Promise<string> {
+    return fileSignature(this.indexFile);
+  }
+
+  async #read(): Promise<ScratchState | undefined> {
+    try {
+      const state = JSON.parse(await readFile(join(this.folder, 'state.json'), 'utf8'));
+      return state?.v === 1 ? state : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #isWhole(): Promise<boolean> {
+    return (await stat(join(this.gitDir, 'HEAD')).catch(() => undefined)) !== undefined;
+  }
+}
+
+/** Changes whenever the file is replaced or written to. */
+export async function fileSignature(path: string): Promise<string> {
+  const info = await stat(path, { bigint: true }).catch(() => undefined);
+  return info ? `${info.ino} ${info.size} ${info.mtimeNs}` : 'none';
+}
+
+/** A cache needs no fsync; what a power failure damages is found out and made anew. */
+const SCRATCH_CONFIG = {
+  'core.fsync': 'none',
+  'core.splitIndex': 'false',
+  'core.untrackedCache': 'false',
+  'core.sparseCheckout': 'false',
+  'core.commitGraph': 'false',
+  'core.preloadIndex': 'true',
+  'core.compression': '1',
+  'index.version': '2',
+  'index.sparse': 'false',
+};
