@@ -73,7 +73,7 @@ function commandHelp(command: Command, layout: HelpLayout): string {
     ...(command.rest ? [[`-- ${command.rest.name}`, command.rest.summary] as const] : []),
   ];
   const sections = [
-    `${style.bold(command.name)}: ${command.summary}.`,
+    wrap(`${style.bold(command.name)}: ${command.summary}.`, layout.width).join('\n'),
     ...(command.description?.split('\n\n').map(text => wrap(text, layout.width).join('\n')) ?? []),
     `${style.bold('Usage:')} ${layout.program} ${usageOf(command)}`,
     section('Arguments:', about, layout),
@@ -127,7 +127,7 @@ function section(title: string, rows: readonly (readonly [string, string])[], la
 function pairs(rows: readonly (readonly [string, string])[], { style, width }: HelpLayout): string[] {
   const left = Math.min(28, Math.max(...rows.map(([word]) => textWidth(word))));
   return rows.flatMap(([word, text]) => {
-    const [first = '', ...more] = wrap(text, Math.max(30, width - left - 4));
+    const [first = '', ...more] = wrap(text, Math.max(24, width - left - 4));
     const indent = ' '.repeat(left + 4);
     const head = `  ${style.cyan(word)}`;
     const rest = more.map(line => indent + line);

@@ -54,7 +54,7 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       kind: 'list',
       value: 'NAME',
       summary: 'A further name under which it may be addressed',
-      env: 'SIMPLE_CI_HOST_NAMES',
+      env: 'SIMPLE_CI_HOST_NAME',
     },
     slots: {
       kind: 'number',
@@ -96,7 +96,7 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       kind: 'text',
       value: 'FILE',
       summary: 'The key, 32 bytes or their hex or base64, that the cluster’s secrets are sealed with',
-      env: 'SIMPLE_CI_SECRETS_KEY_FILE',
+      env: 'SIMPLE_CI_SECRETS_KEY',
     },
     'log-level': {
       kind: 'choice',
