@@ -42,30 +42,35 @@ export function signAddress(signer: AddressSigner, grant: Grant): string {
  */
 export function verifyAddress(signer: AddressSigner, clock: Clock, method: string, url: string): Grant {
   const refuse = (why: string) => new CiError('forbidden', `Cannot use address of an object as ${why}`);
-  const grant = parseAddress(method, url);
-  if (grant === undefined) throw refuse(`it is not whole: ${quote(`${method} ${url}`)}`);
-  if (!timingSafeEqual(signatureOf(signer, grant), grant.signature))
+  const address = parseAddress(method, url);
+  if (address === undefined) throw refuse(`it is not whole: ${quote(`${method} ${url}`)}`);
+  const { grant, signature } = address;
+  if (!timingSafeEqual(signatureOf(signer, grant), signature))
     throw refuse(`its signature does not match the request: ${method} ${quote(grant.key)}`);
-  const late = Math.floor(clock.now() / 1000) - grant.expires;
-  if (late >= 0) throw refuse(`it expired ${late} s ago: ${quote(grant.key)}`);
+  const left = grant.expires - clock.now() / 1000;
+  if (!(left > 0)) throw refuse(`it expired ${Math.ceil(-left)} s ago: ${quote(grant.key)}`);
   return grant;
 }
 
-function parseAddress(method: string, url: string): (Grant & { readonly signature: Buffer }) | undefined {
-  const { pathname, searchParams: query } = new URL(url, 'http://localhost');
-  const signature = Buffer.from(query.get('signature') ?? '', 'hex');
-  const key = pathname.startsWith(SIGNED_OBJECTS_PATH) ? decode(pathname.slice(SIGNED_OBJECTS_PATH.length)) : undefined;
-  if ((method !== 'GET' && method !== 'PUT') || key === undefined || signature.length !== 32) return undefined;
+function parseAddress(method: string, url: string): { readonly grant: Grant; readonly signature: Buffer } | undefined {
+  const parsed = URL.parse(url, 'http://localhost');
+  const query = parsed?.searchParams;
+  const key = parsed?.pathname.startsWith(SIGNED_OBJECTS_PATH)
+    ? decode(parsed.pathname.slice(SIGNED_OBJECTS_PATH.length))
+    : undefined;
+  const signature = Buffer.from(query?.get('signature') ?? '', 'hex');
+  if ((method !== 'GET' && method !== 'PUT') || !query || key === undefined || signature.length !== 32)
+    return undefined;
   const downloadName = query.get('name');
   const contentType = query.get('type');
-  return {
+  const grant = {
     method,
     key,
-    signature,
     expires: Number(query.get('expires')),
     ...(downloadName !== null && { downloadName }),
     ...(contentType !== null && { contentType }),
-  };
+  } as const;
+  return { grant, signature };
 }
 
 function signatureOf(signer: AddressSigner, grant: Grant): Buffer {
