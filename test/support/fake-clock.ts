@@ -6,6 +6,8 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
+const REAL_LIMIT_MS = 30_000;
+
 /**
  * Virtual time: nothing happens between two moments, and everything due happens in its order. Starts at the start of 2026.
  * After each sleeper that wakes, all that can run without time passing runs before the next one does.
@@ -55,16 +57,17 @@ export class FakeClock implements Clock {
 
   /**
    * Lets time pass, a sleeper at a time, until the condition holds. Throws after `limitMs` of virtual time, and when nobody
-   * sleeps and five real seconds (for threads and files that virtual time does not rule) have changed nothing.
+   * sleeps and 30 real seconds (for threads and files that virtual time does not rule) have changed nothing.
    */
   async advanceUntil(condition: () => boolean, limitMs = 3_600_000): Promise<void> {
     const end = this.#elapsed + limitMs;
-    const patience = performance.now() + 5000;
+    let patience = performance.now() + REAL_LIMIT_MS;
     for (await settle(); !condition(); await settle()) {
       const next = this.#takeDue(end);
       if (next !== undefined) {
         this.#elapsed = Math.max(this.#elapsed, next.due);
         next.wake();
+        patience = performance.now() + REAL_LIMIT_MS;
       } else if (this.#sleepers.length > 0 || performance.now() > patience) {
         throw new Error(`Did not come true within ${limitMs} ms of virtual time: ${condition}`);
       }
