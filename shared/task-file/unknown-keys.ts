@@ -1,0 +1,44 @@
+import { nearest } from '../nearest.ts';
+import { Step } from '../task.ts';
+import type { Path } from './problem.ts';
+import { TaskEntry, TaskFile } from './task-file-schema.ts';
+
+export interface UnknownKey {
+  readonly path: Path;
+  readonly suggestion: string | undefined;
+}
+
+const FILE_KEYS = Object.keys(TaskFile.shape);
+const TASK_KEYS = Object.keys(TaskEntry.shape);
+const STEP_KEYS = Object.keys(Step.shape);
+const ATTEMPT_KEYS = ['crashed', 'lost'];
+
+/** Keys of a valid task file that mean nothing to this release: slips, or words of a newer one. `x-` keys are the user's own. */
+export function unknownKeys(file: unknown): UnknownKey[] {
+  const tasks = entriesOf(childOf(file, 'tasks'));
+  return [...unknownIn([], file, FILE_KEYS), ...tasks.flatMap(([name, task]) => unknownInTask(['tasks', name], task))];
+}
+
+function unknownInTask(path: Path, task: unknown): UnknownKey[] {
+  const steps = Array.isArray(task) ? task : childOf(task, 'steps');
+  const stepsPath = Array.isArray(task) ? path : [...path, 'steps'];
+  return [
+    ...unknownIn(path, task, TASK_KEYS),
+    ...unknownIn([...path, 'attempts'], childOf(task, 'attempts'), ATTEMPT_KEYS),
+    ...(Array.isArray(steps) ? steps.flatMap((step, index) => unknownIn([...stepsPath, index], step, STEP_KEYS)) : []),
+  ];
+}
+
+function unknownIn(path: Path, value: unknown, known: readonly string[]): UnknownKey[] {
+  return entriesOf(value)
+    .filter(([key]) => !known.includes(key) && !key.startsWith('x-'))
+    .map(([key]) => ({ path: [...path, key], suggestion: nearest(key, known) }));
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+}
+
+function childOf(value: unknown, key: string): unknown {
+  return entriesOf(value).find(([name]) => name === key)?.[1];
+}
