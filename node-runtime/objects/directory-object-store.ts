@@ -58,7 +58,7 @@ export class DirectoryObjectStore implements ObjectStore {
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, { signal }: PutOptions): Promise<void> {
     const path = this.#path(key);
     signal.throwIfAborted();
-    await this.#sweep();
+    await this.#attempt('put', key, () => this.#sweep());
     const draft = join(this.#incoming, this.#options.chance.word(24));
     try {
       await this.#writeDraft(draft, key, body, signal);
@@ -229,6 +229,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only that holds the directory of objects',
   EACCES: 'this user has no access to the directory of objects',
   EPERM: 'this user has no access to the directory of objects',
+  ENOENT: 'the directory of objects is not there and cannot be made',
   ENOTDIR: 'the path of the directory of objects leads through a file',
 };
 
