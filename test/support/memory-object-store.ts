@@ -67,7 +67,9 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async deleteMany(keys: readonly string[], options: ObjectCall): Promise<void> {
-    for (const key of keys) await this.#do('delete', key, options, () => this.objects.delete(key));
+    await this.#do('delete', keys.join(' '), options, () => {
+      for (const key of keys) this.objects.delete(key);
+    });
   }
 
   presign(method: 'GET' | 'PUT', key: string, options: PresignOptions): Promise<string> {
