@@ -1,17 +1,18 @@
-import { readFile } from 'node:fs/promises';
 import type { CallOptions } from '@grpc/grpc-js';
 import { CiError } from '../../../shared/errors.ts';
 import type { Chance } from '../../system/chance.ts';
 import { type Clock, deadline } from '../../system/clock.ts';
 import type { EtcdOptions } from '../etcd-options.ts';
 import type { Call } from '../store.ts';
-import { type EndpointCredentials, type EtcdClient, EtcdEndpoint } from './etcd-endpoint.ts';
+import { type EtcdClient, EtcdEndpoint } from './etcd-endpoint.ts';
 import { EtcdFailure, STATUS } from './etcd-failure.ts';
+import { readCredentials } from './read-credentials.ts';
 
 /** How long the members may take to be connected to before a call gives up, in milliseconds. */
 const CONNECT_MS = 2000;
 /** A call that got no answer for at least this long says something about the member, not only about its caller's patience. */
 const TELLING_MS = 1000;
+const PROBE_MS = 500;
 const AVOID_MS = 5000;
 /** How long a member may take to answer that a stream stands. */
 const STREAM_START_MS = 3000;
@@ -188,15 +189,10 @@ export class EtcdConnection {
     return new CiError('unavailable', `Cannot reach etcd at any of its addresses: ${reasons.join('; ')}`);
   }
 
-  /** Waiting for a connection does not tell why there is none; a call on it does. */
+  /** Waiting for a connection does not tell why there is none. */
   async #whyNot(endpoint: EtcdEndpoint): Promise<string> {
-    const call = { signals: [this.#closed.signal], deadline: this.#clock.now() + 300 };
-    try {
-      await endpoint.call((client, options) => client.maintenance.status(options), call);
-      return `${endpoint.address} (answers too slowly)`;
-    } catch (error) {
-      return `${endpoint.address} (${error instanceof EtcdFailure ? lastError(error) : String(error)})`;
-    }
+    const reason = await endpoint.probe(PROBE_MS);
+    return `${endpoint.address} (${reason ?? 'answers too slowly'})`;
   }
 
   /** The token to present, empty where none is needed. One request for it however many calls wait. */
@@ -232,25 +228,6 @@ export class EtcdConnection {
 function saysMemberFailed(failure: EtcdFailure, call: Call): boolean {
   if (failure.status === STATUS.deadlineExceeded) return call.timeoutMs >= TELLING_MS;
   return failure.isUnclear && failure.status !== STATUS.cancelled;
-}
-
-/** Of `No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ` the part that tells. */
-function lastError({ details, status }: EtcdFailure): string {
-  const found = /Last error: (?:Error: )?(.+?)\.? *(?:Resolution note:.*)?$/.exec(details)?.[1] ?? details;
-  return status === STATUS.deadlineExceeded ? 'no answer' : found;
-}
-
-async function readCredentials(tls: EtcdOptions['tls'] = {}): Promise<EndpointCredentials> {
-  const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(file => file && readPem(file)));
-  return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-}
-
-async function readPem(file: string): Promise<Buffer> {
-  const bytes = await readFile(file).catch(cause => {
-    throw new CiError('invalid', `Cannot read a certificate or key for etcd: ${file}`, { cause });
-  });
-  if (bytes.includes('-----BEGIN ')) return bytes;
-  throw new CiError('invalid', `Cannot use a certificate or key for etcd as it is not in PEM format: ${file}`);
 }
 
 /** Ends the waiting, not what is waited for. */

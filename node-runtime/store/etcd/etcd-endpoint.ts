@@ -1,6 +1,7 @@
 import { type CallOptions, type ClientDuplexStream, connectivityState, InterceptingCall } from '@grpc/grpc-js';
 import { Etcd3, type IOptions } from 'etcd3';
 import { EtcdFailure, STATUS } from './etcd-failure.ts';
+import { type EndpointCredentials, probeEndpoint } from './probe-endpoint.ts';
 
 /** What a call carries, besides its message. */
 export interface EndpointCall {
@@ -20,13 +21,13 @@ const NO_POLICY = {
 } as unknown as NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
 
 /**
- * Pings find a dead connection within 13 s; etcd itself takes more than one in 5 s for an attack. A read of 500 large records
+ * Pings find a dead connection within 13 s. etcd takes more than one in 5 s for an attack, and any on a connection without
+ * calls; so there are none of those. A read of 500 large records
  * passes gRPC's default of 4 MB.
  */
 const CHANNEL = {
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 3000,
-  'grpc.keepalive_permit_without_calls': 1,
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
   'grpc.enable_http_proxy': 0,
@@ -49,12 +50,6 @@ class Transport extends Etcd3 {
       ({ client }) => new Promise((resolve, reject) => client.waitForReady(until, e => (e ? reject(e) : resolve()))),
     );
   }
-}
-
-export interface EndpointCredentials {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
 }
 
 /** Connections made so far by this process. */
@@ -135,6 +130,11 @@ export class EtcdEndpoint {
     } finally {
       stream.cancel();
     }
+  }
+
+  /** Why it cannot be connected to; `undefined` if it can. */
+  probe(ms: number): Promise<string | undefined> {
+    return probeEndpoint(this.address, this.#credentials, ms);
   }
 
   close(): void {
