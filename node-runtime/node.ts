@@ -106,7 +106,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   );
   address = api.address;
 
-  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options), clock));
+  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
   if (options.slots > 0) await supervisors.begin();
   const slots = new Slots(options.slots);
   metrics.slots.set(options.slots);
@@ -116,7 +116,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     supervisor: () => supervisors.current,
     session: () => state.session,
     readSecrets: (names, signal) => readNamedSecrets(cluster, options.secretsKey, names, signal),
-    prepareSource: createPrepareSource({ cacheDir: join(options.dataDir, 'packs') }),
+    prepareSource: createPrepareSource({ cacheDir: join(options.dataDir, 'cache'), clock }),
   });
   const started = clock.now();
   const member = (): MemberRecord => ({
@@ -174,13 +174,14 @@ async function openStore({ etcd, dataDir }: NodeOptions): Promise<Store> {
 async function openS3({ s3 }: NodeOptions): Promise<ObjectStore> {
   if (!s3) throw new Error('No S3 was given');
   const { S3ObjectStore } = await import('./objects/s3-object-store.ts');
-  return new S3ObjectStore({ ...s3, clock: systemClock, chance: systemChance });
+  return new S3ObjectStore({ address: s3, clock: systemClock, chance: systemChance });
 }
 
-function startOwnSupervisor({ supervisorCommand, dataDir, isolation, onNotice }: NodeOptions) {
+/** Nodes that share a data folder have sandboxes of their own: a start sweeps away what an earlier one of its name has left. */
+function startOwnSupervisor({ supervisorCommand, dataDir, isolation, onNotice }: NodeOptions, nodeId: NodeId) {
   return startSupervisor({
     command: supervisorCommand,
-    root: join(dataDir, 'sandboxes'),
+    root: join(dataDir, 'sandboxes', nodeId),
     isolation,
     clock: systemClock,
     onNotice,

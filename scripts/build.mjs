@@ -1,5 +1,5 @@
 // Bundles the node binary into one file, dist/simple-ci.cjs, which runs on the pinned Node or any later one.
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -13,10 +13,12 @@ export async function build({ log = () => {} } = {}) {
   const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8'));
   await mkdir(`${root}dist`, { recursive: true });
   const started = Date.now();
+  // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
+  const unfinished = `dist/.simple-ci.${process.pid}.cjs`;
   const result = await esbuild({
     absWorkingDir: root,
     entryPoints: ['node-runtime/main.ts'],
-    outfile: 'dist/simple-ci.cjs',
+    outfile: unfinished,
     bundle: true,
     platform: 'node',
     target: 'node24',
@@ -32,7 +34,8 @@ export async function build({ log = () => {} } = {}) {
     logLevel: 'warning',
   });
   await writeFile(`${root}dist/meta.json`, JSON.stringify(result.metafile));
-  await chmod(bundle, 0o755);
+  await chmod(`${root}${unfinished}`, 0o755);
+  await rename(`${root}${unfinished}`, bundle);
   const { size } = await stat(bundle);
   log(`Built dist/simple-ci.cjs: ${(size / 1e6).toFixed(1)} MB in ${Date.now() - started} ms`);
   return size;

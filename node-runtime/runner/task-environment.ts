@@ -3,7 +3,8 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Claim } from '../queue/records.ts';
 import type { SandboxFolders } from './sandbox.ts';
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Where programs are found, in every sandbox. */
+export const SANDBOX_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * All variables a step's command sees. Built from nothing: what the node itself was started with is not in it. Later ones
@@ -17,7 +18,7 @@ export function stepEnvironment(
   step: Step | undefined,
 ): Record<string, string> {
   return {
-    PATH,
+    PATH: SANDBOX_PATH,
     LANG: 'C.UTF-8',
     HOME: inside.home,
     TMPDIR: inside.tmp,

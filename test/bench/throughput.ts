@@ -6,7 +6,7 @@ import { newTaskId } from '../../shared/ids.ts';
 import { type Competitor, compete, idleExecutor } from '../support/competitor.ts';
 import { taskSpec } from '../support/test-tasks.ts';
 import { type BenchCluster, benchCluster } from './bench-cluster.ts';
-import { realExecutor } from './bench-executor.ts';
+
 import { type Bench, type Figure, figure, median } from './figures.ts';
 import { rawSpawnsPerSecond, rawTransactionsPerSecond } from './raw-floor.ts';
 
@@ -115,6 +115,7 @@ async function measureSpawning(): Promise<Figure[]> {
     const spawns = await rawSpawnsPerSecond(availableParallelism() * 2, SECONDS / 2);
     const transactions = await rawTransactionsPerSecond([await etcd.connect()], 64, SECONDS / 2);
     floors.push(Math.min(spawns, transactions / 3));
+    const { realExecutor } = await import('./bench-executor.ts');
     await using real = await realExecutor(await etcd.join());
     rates.push((await drain(etcd, 1, () => real.executor)).rate);
   }

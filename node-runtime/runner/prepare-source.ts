@@ -1,0 +1,66 @@
+import { SnapshotManifest } from '../../shared/api.ts';
+import { CiError } from '../../shared/errors.ts';
+import type { SnapshotSource } from '../../shared/task.ts';
+import { getBytes } from '../objects/collect.ts';
+import type { Clock } from '../system/clock.ts';
+import { checkOut, prepareCheckout } from '../workspace/check-out-snapshot.ts';
+import { checkOutGit } from '../workspace/check-out-git.ts';
+import { PackCache } from '../workspace/pack-cache.ts';
+import { runInSandbox } from './run-in-sandbox.ts';
+import type { PrepareSource } from './task-executor.ts';
+import { SANDBOX_PATH } from './task-environment.ts';
+
+export interface SourceOptions {
+  /** Where packs of snapshots are kept between tasks. Nothing in it matters. */
+  readonly cacheDir: string;
+  readonly clock: Clock;
+}
+
+/** Puts a task's files into its workspace: a snapshot out of the object store, or a commit out of a git server. */
+export function createPrepareSource({ cacheDir, clock }: SourceOptions): PrepareSource {
+  let packs: PackCache | undefined;
+  return async ({ cluster, claim, sandbox, log }, signal) => {
+    const { source } = claim.task;
+    const run = (argv: readonly [string, ...string[]], env: Readonly<Record<string, string>>) =>
+      runInSandbox(sandbox, { argv, cwd: sandbox.inside.workspace, env }, signal);
+    switch (source?.type) {
+      case undefined:
+      case 'none':
+        return undefined;
+      case 'snapshot': {
+        const { objects, objectKeys } = cluster;
+        packs ??= new PackCache({ cacheDir, objects, objectKeys, env: { PATH: SANDBOX_PATH }, clock });
+        const manifest = await readManifest(cluster, source, signal);
+        await using held = await packs.hold(manifest, signal);
+        await prepareCheckout(manifest, held, sandbox.folders.workspace);
+        await sandbox.adopt(sandbox.folders.workspace);
+        await checkOut(manifest, run, SANDBOX_PATH);
+        return source.commit;
+      }
+      case 'git': {
+        const commit = await checkOutGit(source, run, { path: SANDBOX_PATH, home: sandbox.inside.home });
+        log.mark('note', `Checked out ${commit} of ${source.url}`);
+        return commit;
+      }
+    }
+  };
+}
+
+async function readManifest(
+  cluster: Parameters<PrepareSource>[0]['cluster'],
+  source: SnapshotSource,
+  signal: AbortSignal,
+): Promise<SnapshotManifest> {
+  const bytes = await getBytes(cluster.objects, cluster.objectKeys.snapshot(source.commit), { signal });
+  if (!bytes)
+    throw new CiError(
+      'gone',
+      `Cannot run the task as its snapshot is not there any more: ${source.commit}. Run it from the workspace again`,
+    );
+  const manifest = SnapshotManifest.parse(JSON.parse(bytes.toString()));
+  if (manifest.tree === source.tree) return manifest;
+  throw new CiError(
+    'invalid',
+    `Cannot run the task as its snapshot ${source.commit} has another tree than the task says: ${manifest.tree}, not ${source.tree}`,
+  );
+}

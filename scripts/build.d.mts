@@ -1,0 +1,2 @@
+export const bundle: string;
+export function build(options?: { log?: (text: string) => void }): Promise<number>;
