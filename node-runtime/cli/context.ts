@@ -1,6 +1,7 @@
 import type { Chance } from '../system/chance.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
 import type { Clock } from '../system/clock.ts';
+import type { Finding } from '../system/finding.ts';
 import type { Command } from './command.ts';
 import type { Environment } from './environment.ts';
 import type { Interrupts } from './interrupts.ts';
@@ -19,6 +20,8 @@ export interface CliContext {
   readonly signal: AbortSignal;
   /** What a node is made of meets in node.ts, which this folder does not know. */
   readonly startNode: (options: NodeOptions) => Promise<RunningNode>;
+  /** How tasks would be kept away from a node on this machine. */
+  readonly diagnoseIsolation: (wanted: NodeOptions['isolation']) => Promise<readonly Finding[]>;
   /** The command line that starts a node's supervisor. */
   readonly supervisorCommand: readonly [string, ...string[]];
 }

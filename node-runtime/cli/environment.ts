@@ -10,6 +10,8 @@ export interface Environment {
   readonly configFolder: string;
   /** For what nodes keep: the embedded store and caches. */
   readonly dataFolder: string;
+  /** For what can be made again: what is remembered of workspaces. */
+  readonly cacheFolder: string;
   /** How to call this program again, as it is written in hints. */
   readonly program: string;
 }
@@ -24,6 +26,7 @@ export function readEnvironment(): Environment {
     folder: process.cwd(),
     configFolder: folderOf('XDG_CONFIG_HOME', ['.config']),
     dataFolder: folderOf('XDG_DATA_HOME', ['.local', 'share']),
+    cacheFolder: folderOf('XDG_CACHE_HOME', ['.cache']),
     program: programName(variables),
   };
 }

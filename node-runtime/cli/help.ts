@@ -1,7 +1,7 @@
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import type { Command, OptionSpec } from './command.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../../shared/nearest.ts';
 import type { Style } from './style.ts';
 import { textWidth } from './text-width.ts';
 

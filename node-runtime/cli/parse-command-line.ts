@@ -4,7 +4,7 @@ import { quote } from '../../shared/ids.ts';
 import { count } from './amounts.ts';
 import type { Command, Input, OptionTable } from './command.ts';
 import type { Environment } from './environment.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../../shared/nearest.ts';
 import { readOptionValue, readVariable } from './option-value.ts';
 
 export type CommandLine =

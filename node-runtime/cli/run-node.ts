@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
@@ -7,17 +6,11 @@ import type { NodeOptions, RunningNode } from '../options.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { readSecretsKey } from './secrets-key.ts';
+import { readEtcdOptions, readS3Options, type StoreArguments } from './store-options.ts';
 
 /** What `simple-ci node` was told. */
-export interface NodeCommandOptions {
+export interface NodeCommandOptions extends StoreArguments {
   readonly cluster: string;
-  readonly etcd: string | undefined;
-  readonly 'etcd-ca': string | undefined;
-  readonly 'etcd-cert': string | undefined;
-  readonly 'etcd-key': string | undefined;
-  readonly 'etcd-user': string | undefined;
-  readonly 'etcd-password-file': string | undefined;
-  readonly s3: string | undefined;
   readonly listen: string;
   readonly advertise: string | undefined;
   readonly 'host-name': readonly string[];
@@ -77,11 +70,13 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
   const cluster = parseClusterId(options.cluster);
   const dataDir = options.data === undefined ? defaultDataDir(environment.dataFolder, cluster) : options.data;
   const key = options['secrets-key'];
+  const etcd = await readEtcdOptions(context, options);
+  const s3 = await readS3Options(options);
   return {
     cluster,
     ...(options['node-id'] !== undefined && { nodeId: parseNodeId(options['node-id']) }),
-    ...(options.etcd !== undefined && { etcd: await etcdOptions(context, options, options.etcd) }),
-    ...(options.s3 !== undefined && { s3: await s3Options(options.s3) }),
+    ...(etcd && { etcd }),
+    ...(s3 && { s3 }),
     dataDir: resolve(environment.folder, dataDir),
     listen: parseListen(options.listen),
     ...(options.advertise !== undefined && { advertise: options.advertise }),
@@ -111,51 +106,4 @@ export function parseListen(text: string): NodeOptions['listen'] {
     throw new CiError('invalid', `Cannot use --listen as it is not like 127.0.0.1:7100: ${quote(text)}`);
   const host = match[1] === undefined ? '127.0.0.1' : match[1] === '' ? '0.0.0.0' : match[1];
   return { host: host.replace(/^\[|\]$/g, ''), port };
-}
-
-export interface EtcdArguments {
-  readonly 'etcd-ca': string | undefined;
-  readonly 'etcd-cert': string | undefined;
-  readonly 'etcd-key': string | undefined;
-  readonly 'etcd-user': string | undefined;
-  readonly 'etcd-password-file': string | undefined;
-}
-
-export async function etcdOptions(
-  { environment }: CliContext,
-  options: EtcdArguments,
-  addresses: string,
-): Promise<NonNullable<NodeOptions['etcd']>> {
-  const { parseEtcdOptions } = await import('../store/etcd-options.ts');
-  const passwordFile = options['etcd-password-file'];
-  const password =
-    passwordFile === undefined
-      ? environment.variables.SIMPLE_CI_ETCD_PASSWORD
-      : (await readText(resolve(environment.folder, passwordFile), 'the password of etcd')).replace(/\r?\n$/, '');
-  const file = (name: 'etcd-ca' | 'etcd-cert' | 'etcd-key') => {
-    const path = options[name];
-    return path === undefined ? undefined : resolve(environment.folder, path);
-  };
-  const credentials = {
-    ca: file('etcd-ca'),
-    cert: file('etcd-cert'),
-    key: file('etcd-key'),
-    user: options['etcd-user'],
-    password,
-  };
-  const given = Object.entries(credentials).filter(([, value]) => value !== undefined);
-  return parseEtcdOptions(addresses, Object.fromEntries(given));
-}
-
-export async function s3Options(address: string): Promise<NonNullable<NodeOptions['s3']>> {
-  const { parseS3Address } = await import('../objects/s3-address.ts');
-  return parseS3Address(address);
-}
-
-async function readText(file: string, what: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new CiError('invalid', `Cannot read ${what} as its file cannot be opened: ${file}`, { cause: error });
-  }
 }

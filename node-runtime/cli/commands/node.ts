@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { outputOptions } from '../common-options.ts';
+import { isolationOption, storeOptions } from '../store-options.ts';
 
 export const node = defineCommand({
   name: 'node',
@@ -15,28 +16,7 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       required: true,
       env: 'SIMPLE_CI_CLUSTER',
     },
-    etcd: {
-      kind: 'text',
-      value: 'URLS',
-      summary: 'Where etcd is, such as https://a:2379,b:2379; absent: a store on this machine',
-      env: 'SIMPLE_CI_ETCD',
-    },
-    'etcd-ca': { kind: 'text', value: 'FILE', summary: 'Who signed etcd’s certificate', env: 'SIMPLE_CI_ETCD_CA' },
-    'etcd-cert': { kind: 'text', value: 'FILE', summary: 'Client certificate for etcd', env: 'SIMPLE_CI_ETCD_CERT' },
-    'etcd-key': { kind: 'text', value: 'FILE', summary: 'Key of that certificate', env: 'SIMPLE_CI_ETCD_KEY' },
-    'etcd-user': { kind: 'text', value: 'NAME', summary: 'User of etcd', env: 'SIMPLE_CI_ETCD_USER' },
-    'etcd-password-file': {
-      kind: 'text',
-      value: 'FILE',
-      summary: 'Where that user’s password is; or the password itself in SIMPLE_CI_ETCD_PASSWORD',
-      env: 'SIMPLE_CI_ETCD_PASSWORD_FILE',
-    },
-    s3: {
-      kind: 'text',
-      value: 'URL',
-      summary: 'Where bytes go: s3://bucket/prefix?endpoint=…&region=…; absent: a folder on this machine',
-      env: 'SIMPLE_CI_S3',
-    },
+    ...storeOptions,
     listen: {
       kind: 'text',
       value: 'HOST:PORT',
@@ -77,14 +57,7 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       summary: 'For caches, and for what is not in etcd and S3',
       env: 'SIMPLE_CI_DATA',
     },
-    isolation: {
-      kind: 'choice',
-      choices: ['auto', 'bubblewrap', 'user', 'none'],
-      value: 'HOW',
-      summary: 'What keeps tasks away from the node',
-      default: 'auto',
-      env: 'SIMPLE_CI_ISOLATION',
-    },
+    isolation: isolationOption,
     'drain-timeout': {
       kind: 'duration',
       value: 'TIME',

@@ -1,0 +1,24 @@
+import { defineCommand } from '../command.ts';
+import { connectionOptions, outputOptions } from '../common-options.ts';
+import { isolationOption, storeOptions } from '../store-options.ts';
+
+export const doctor = defineCommand({
+  name: 'doctor',
+  summary: 'Look for what is wrong with this machine, a cluster, an etcd or an S3',
+  description:
+    'Looks at this machine and at the cluster that commands would go to; with --etcd and --s3 also at what a node would be told. It writes one object into the S3 and deletes it again. Ends with 1 if it found a problem.',
+  options: {
+    ...storeOptions,
+    isolation: isolationOption,
+    ...connectionOptions,
+    ...outputOptions,
+  },
+  examples: [
+    { what: 'Why does it not work here?', line: 'doctor' },
+    { what: 'Before a node is set up', line: 'doctor --etcd https://etcd:2379 --s3 s3://acme-ci' },
+  ],
+  async run(context, { options }) {
+    const { runDoctor } = await import('../run-doctor.ts');
+    return runDoctor(context, options);
+  },
+});

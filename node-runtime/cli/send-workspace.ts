@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { Client } from '../../shared/client.ts';
+import { CiError } from '../../shared/errors.ts';
+import type { SnapshotSource } from '../../shared/task.ts';
+import type { Workspace } from '../workspace/find-workspace.ts';
+import { refuseSecrets, type Snapshot, takeSnapshot } from '../workspace/take-snapshot.ts';
+import { type SnapshotTransport, uploadSnapshot } from '../workspace/upload-snapshot.ts';
+import { count, formatBytes } from './amounts.ts';
+import type { CliContext } from './context.ts';
+
+export interface SendOptions {
+  readonly 'allow-secrets': boolean;
+  readonly yes: boolean;
+}
+
+/** What goes beyond this is asked about, in bytes. */
+const ASK_ABOVE_BYTES = 50_000_000;
+
+/** Takes a snapshot and makes the cluster have it. Says what travels; asks when that is much. */
+export async function sendWorkspace(
+  context: CliContext,
+  client: Client,
+  workspace: Workspace,
+  options: SendOptions,
+): Promise<SnapshotSource> {
+  const { terminal, environment, signal, clock, chance } = context;
+  const call = { env: environment.variables, signal, clock, chance };
+  terminal.status(`Looking at ${workspace.root} …`);
+  const snapshot = await takeSnapshot(workspace, { ...call, cacheDir: join(environment.cacheFolder, 'workspaces') });
+  if (!options['allow-secrets']) refuseSecrets(snapshot.secrets);
+  const { sentBytes } = await uploadSnapshot(snapshot, transport(client), {
+    ...call,
+    beforeSending: async pack => {
+      if (pack.bytes > ASK_ABOVE_BYTES && !options.yes) await confirm(context, snapshot, pack.bytes);
+      terminal.status(`Sending ${formatBytes(pack.bytes)} …`);
+      if (pack.isFull)
+        terminal.say(`Workspace: ${describe(snapshot)}, sent for the first time as ${formatBytes(pack.bytes)}`);
+    },
+  });
+  terminal.status(undefined);
+  if (sentBytes === 0) terminal.say(terminal.sayStyle.dim(`Workspace: ${describe(snapshot)}, as it was sent before`));
+  return { type: 'snapshot', commit: snapshot.commit, tree: snapshot.tree };
+}
+
+function describe({ files, bytes }: Snapshot): string {
+  return `${count(files, 'file')}, ${formatBytes(bytes)}`;
+}
+
+/** Nobody to ask is a no: a script must not send more than its author thought of. */
+async function confirm({ terminal, signal }: CliContext, snapshot: Snapshot, bytes: number): Promise<void> {
+  const what = `${describe(snapshot)}: ${formatBytes(bytes)} to send`;
+  const refusal = new CiError('invalid', `Cannot send workspace without --yes as it is large: ${what}`);
+  if (!terminal.canAsk) throw refusal;
+  terminal.status(undefined);
+  const answer = await terminal.ask(`The workspace has ${what}. Go on? [y/N] `, { signal });
+  if (!/^y(es)?$/i.test(answer.trim())) throw refusal;
+}
+
+function transport(client: Client): SnapshotTransport {
+  return {
+    check: async (commits, signal) =>
+      (await client.call('checkSnapshots', { body: { commits: [...commits] } }, signal)).present,
+    get: (commit, signal) => client.call('getSnapshot', { params: { commit } }, signal),
+    uploadPack: (id, signal) => client.call('uploadPack', { params: { id } }, signal),
+    put: (manifest, signal) =>
+      client.call('putSnapshot', { params: { commit: manifest.commit }, body: manifest }, signal),
+  };
+}

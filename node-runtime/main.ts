@@ -1,0 +1,51 @@
+import { isSea } from 'node:sea';
+
+/**
+ * Where the program starts. Nothing heavy is loaded before it is known to be needed: `--version` and `--help` answer at once,
+ * and the supervisor stays small.
+ */
+async function main(): Promise<void> {
+  if (process.argv[2] === 'supervise') await startSupervisor();
+  else process.exit(await startCli());
+}
+
+async function startSupervisor(): Promise<void> {
+  const { supervise } = await import('./runner/supervisor/supervise.ts');
+  await supervise();
+}
+
+async function startCli(): Promise<number> {
+  const { runCli } = await import('./cli/run-cli.ts');
+  const { readEnvironment } = await import('./cli/environment.ts');
+  const { processTerminal } = await import('./cli/terminal.ts');
+  const { processInterrupts } = await import('./cli/interrupts.ts');
+  const { systemClock } = await import('./system/clock.ts');
+  const { systemChance } = await import('./system/chance.ts');
+  const { VERSION } = await import('./version.ts');
+  const environment = readEnvironment();
+  const terminal = processTerminal(environment);
+  const code = await runCli(process.argv.slice(2), {
+    version: VERSION,
+    environment,
+    terminal,
+    interrupts: processInterrupts(systemClock, () => process.exit(130)),
+    clock: systemClock,
+    chance: systemChance,
+    supervisorCommand: [process.execPath, ...ownFile(), 'supervise'],
+    diagnoseIsolation: async wanted =>
+      (await import('./runner/supervisor/diagnose-isolation.ts')).diagnoseIsolation(wanted),
+    startNode: async options => (await import('./node.ts')).startNode(options),
+  });
+  await terminal.flush();
+  return code;
+}
+
+/** What Node must be given to start this program again; nothing when the program is the executable itself. */
+function ownFile(): string[] {
+  return isSea() ? [] : [...process.execArgv, process.argv[1]!];
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`simple-ci: ${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(3);
+});
