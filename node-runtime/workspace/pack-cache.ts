@@ -73,7 +73,7 @@ export class PackCache {
       signal.throwIfAborted();
       if (await this.#isHere(pack.id)) return;
       const underway = this.#fetching.get(pack.id);
-      if (underway) {
+      if (underway !== undefined) {
         await Promise.race([underway, rejectedWhen(signal)]).catch(() => undefined);
         continue;
       }

@@ -66,7 +66,10 @@ function culprit(error: unknown): FilePath | undefined {
 /** Takes what is no file (any more) out of the list. Leaves a file that changed while it was read, to be read again. */
 function repair(workTree: string, paths: Set<FilePath>, path: FilePath, cause: unknown): void {
   const blocked = blockingParent(workTree, path);
-  if (blocked !== undefined) return removeBelow(paths, `${blocked}/`);
+  if (blocked !== undefined) {
+    removeBelow(paths, `${blocked}/`);
+    return;
+  }
   const file = pathBytes(workTree, path);
   const info = lstatSync(file, { throwIfNoEntry: false });
   if (!info?.isFile() && !info?.isSymbolicLink()) {
