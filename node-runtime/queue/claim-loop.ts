@@ -97,14 +97,11 @@ class Competition {
   #start(view: QueueView, session: Session, signal: AbortSignal): void {
     const { slots } = this.#options;
     while (this.#inFlight.size < CLAIMS_IN_FLIGHT && slots.free > 0) {
-      const free = slots.free;
-      const choice = view.candidates(
-        this.#hesitation.choice,
-        candidate => !this.#inFlight.has(candidate.id) && (candidate.task.slots ?? 1) <= free,
-      );
-      const candidate = choice[Math.floor(this.#options.cluster.chance.random() * choice.length)];
+      const choice = this.#hesitation.choice;
+      const leaveOut = (id: TaskId) => this.#inFlight.has(id);
+      const candidate = view.pick(choice, leaveOut, ({ task }) => (task.slots ?? 1) <= slots.free);
       if (!candidate) return;
-      const deciding = this.#compete(view, candidate, choice.length, session, signal);
+      const deciding = this.#compete(view, candidate, view.count(choice, leaveOut), session, signal);
       this.#inFlight.set(candidate.id, deciding);
       void this.#runIfWon(view, candidate, deciding, session, slots.take(candidate.task.slots ?? 1));
     }

@@ -15,8 +15,10 @@ export interface Candidate {
   readonly revision: number;
 }
 
-interface Entry extends Candidate {
-  readonly bytes: number;
+/** What came by the watch is read only when the task is considered: most are taken by others before that. */
+interface Entry {
+  readonly record: StoreRecord;
+  candidate: Candidate | undefined;
   locked: boolean;
 }
 
@@ -43,6 +45,8 @@ export class QueueView {
   /** The revision that the window shows. */
   #revision = 0;
   #stale = false;
+  /** Ends the watch under way, so that the queue is listed anew. */
+  #relist = new AbortController();
   /** Notified at each change of what is shown. */
   readonly changed = new Wakeup();
 
@@ -51,14 +55,60 @@ export class QueueView {
     this.#fits = fits;
   }
 
-  /** The first `count` unlocked tasks for which `take` is true. */
-  candidates(count: number, take: (candidate: Candidate) => boolean): Candidate[] {
-    const found: Candidate[] = [];
+  /** How many of the first `most` unlocked tasks there are that are not left out. */
+  count(most: number, leaveOut: (id: TaskId) => boolean): number {
+    return this.#free(most, leaveOut).length;
+  }
+
+  /** One of the first `among` unlocked tasks, by chance, for which `takes` is true; those that do not fit the node are forgotten. */
+  pick(
+    among: number,
+    leaveOut: (id: TaskId) => boolean,
+    takes: (candidate: Candidate) => boolean,
+  ): Candidate | undefined {
+    const refused = new Set<TaskId>();
+    for (;;) {
+      const free = this.#free(among, id => refused.has(id) || leaveOut(id));
+      const id = free[Math.floor(this.#cluster.chance.random() * free.length)];
+      if (id === undefined) return undefined;
+      const candidate = this.#read(id);
+      if (candidate && takes(candidate)) return candidate;
+      if (candidate) refused.add(id);
+      else this.#forget(id);
+    }
+  }
+
+  /** Forgets a task that does not fit; when there may be others behind the window, the queue is listed anew. */
+  #forget(id: TaskId): void {
+    this.#remove(id);
+    if (this.#needsRefill()) this.#relist.abort();
+  }
+
+  #free(most: number, leaveOut: (id: TaskId) => boolean): TaskId[] {
+    const found: TaskId[] = [];
     for (const id of this.#order) {
-      const entry = this.#window.get(id);
-      if (entry && !entry.locked && take(entry) && found.push(entry) === count) break;
+      if (found.length === most) break;
+      if (this.#window.get(id)?.locked === false && !leaveOut(id)) found.push(id);
     }
     return found;
+  }
+
+  /** The task of an entry, if it fits this node and this release can read it. */
+  #read(id: TaskId): Candidate | undefined {
+    const entry = this.#window.get(id);
+    if (!entry) return undefined;
+    entry.candidate ??= this.#parse(id, entry.record);
+    return entry.candidate;
+  }
+
+  #parse(id: TaskId, record: StoreRecord): Candidate | undefined {
+    try {
+      const task = parseRecord(TaskRecord, record);
+      return this.#fits(id, task) ? { id, task, revision: record.modRevision } : undefined;
+    } catch (error) {
+      if (isCiError(error)) return undefined; // Not a task this release can read; a newer node will.
+      throw error;
+    }
   }
 
   isFree(id: TaskId): boolean {
@@ -90,10 +140,11 @@ export class QueueView {
   /** Watches from where the window stands, and fills it again whenever it runs low or has become doubtful. */
   async #watch(signal: AbortSignal): Promise<void> {
     const { store, keys, clock, chance } = this.#cluster;
-    const ended = new AbortController();
-    const both = AbortSignal.any([signal, ended.signal]);
+    const relist = new AbortController();
+    this.#relist = relist;
+    const both = AbortSignal.any([signal, relist.signal]);
     clock.sleep(RELIST_MS * (0.75 + chance.random() / 2), both).then(
-      () => ended.abort(),
+      () => relist.abort(),
       () => undefined,
     );
     try {
@@ -102,9 +153,9 @@ export class QueueView {
         if (this.#needsRefill()) await this.#fill(both);
       }
     } catch (error) {
-      if (!ended.signal.aborted) throw error;
+      if (!relist.signal.aborted) throw error;
     } finally {
-      ended.abort();
+      relist.abort();
     }
   }
 
@@ -149,28 +200,23 @@ export class QueueView {
     return parsed?.id;
   }
 
-  /** Takes up one listed key; a lock comes straight after its task. */
+  /** Takes up one listed key, if the task fits; a lock comes straight after its task. */
   #list(record: StoreRecord): void {
     const parsed = parseTasksKey(this.#cluster.keys, record.key);
-    if (parsed?.kind === 'task') this.#add(parsed.id, record);
     if (parsed?.kind === 'lock') this.#drop(parsed.id);
+    if (parsed?.kind !== 'task') return;
+    const candidate = this.#parse(parsed.id, record);
+    if (candidate) this.#put(parsed.id, { record, candidate, locked: false });
   }
 
-  #add(id: TaskId, record: StoreRecord): void {
-    let task: TaskRecord;
-    try {
-      task = parseRecord(TaskRecord, record);
-    } catch {
-      return; // Not a task this release can read; a newer node will.
-    }
-    if (!this.#fits(id, task)) return;
+  #put(id: TaskId, entry: Entry): void {
     this.#drop(id);
-    this.#bytes += record.value.length;
-    this.#window.set(id, { id, task, revision: record.modRevision, bytes: record.value.length, locked: false });
+    this.#bytes += entry.record.value.length;
+    this.#window.set(id, entry);
   }
 
   #drop(id: TaskId): void {
-    this.#bytes -= this.#window.get(id)?.bytes ?? 0;
+    this.#bytes -= this.#window.get(id)?.record.value.length ?? 0;
     this.#window.delete(id);
   }
 
@@ -204,11 +250,8 @@ export class QueueView {
 
   #applyTask(id: TaskId, record: StoreRecord): void {
     const known = this.#window.get(id);
-    this.#add(id, record);
-    const entry = this.#window.get(id);
-    if (!entry) return;
-    if (known) entry.locked = known.locked;
-    else this.#insert(id);
+    this.#put(id, { record, candidate: undefined, locked: known?.locked ?? false });
+    if (!known) this.#insert(id);
     if (this.#isFull()) this.#evictLast();
   }
 
