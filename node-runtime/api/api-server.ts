@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { routes } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { NodeId } from '../../shared/ids.ts';
@@ -8,7 +8,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Logs, TaskLogs } from '../logs/logs.ts';
 import type { AddressSigner } from '../objects/signed-address.ts';
 import type { TasksService } from '../queue/tasks-service.ts';
-import { deadline } from '../system/clock.ts';
+import { type Clock, deadline } from '../system/clock.ts';
 import type { Logger } from '../system/logger.ts';
 import type { Metrics } from '../system/metrics.ts';
 import type { AccessControl } from './access.ts';
@@ -65,6 +65,7 @@ export interface ApiServer extends AsyncDisposable {
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 20_000;
+const REFUSED_BODY_MS = 1000;
 /** Without a byte in either direction for this long, a connection is closed. WebSockets have their heartbeat instead. */
 const IDLE_TIMEOUT_MS = 120_000;
 const SECURITY_HEADERS = {
@@ -85,6 +86,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   app.server.on('upgrade', (request, socket, head) => void sockets.upgrade(request, socket as Socket, head));
   registerRoutes(app, handlersOf(options), ended.signal);
   await bind(app, listen);
+  sockets.start();
   const { port } = app.server.address() as AddressInfo;
   const stop = async ({ graceMs }: { graceMs: number }) => {
     await sockets.stop();
@@ -152,19 +154,32 @@ function admit(app: FastifyInstance, { access }: ApiOptions, guard: Guard): void
   });
 }
 
-/** A body that trickles in keeps nobody waiting. Objects are as large as they are, and have the idle timeout only. */
+/**
+ * A body that trickles in keeps nobody waiting, and one that was refused is not read to its end: its sender gets a second to
+ * read the answer. Objects are as large as they are, and have the idle timeout only.
+ */
 function limitBodies(app: FastifyInstance, { clock }: Cluster, ended: AbortSignal): void {
   app.addHook('preParsing', async request => {
-    if (request.routeOptions.config.route === 'putObject') return;
-    const limit = deadline(clock, BODY_TIMEOUT_MS, ended);
-    const cut = () => request.raw.socket.destroy();
-    limit.signal.addEventListener('abort', cut, { once: true });
-    const whole = () => {
-      limit.signal.removeEventListener('abort', cut);
-      limit[Symbol.dispose]();
-    };
-    request.raw.once('end', whole).once('close', whole);
+    if (request.routeOptions.config.route !== 'putObject') cutUnlessWhole(request, BODY_TIMEOUT_MS, clock, ended);
   });
+  app.addHook('onResponse', async request => {
+    cutUnlessWhole(request, REFUSED_BODY_MS, clock, ended);
+  });
+}
+
+function cutUnlessWhole({ raw }: FastifyRequest, ms: number, clock: Clock, ended: AbortSignal): void {
+  if (raw.complete) return;
+  const limit = deadline(clock, ms, ended);
+  const { socket } = raw;
+  const cut = () => socket.destroy();
+  limit.signal.addEventListener('abort', cut, { once: true });
+  const whole = () => {
+    limit.signal.removeEventListener('abort', cut);
+    limit[Symbol.dispose]();
+    socket.off('close', whole);
+  };
+  raw.once('end', whole);
+  socket.once('close', whole);
 }
 
 function answerErrors(app: FastifyInstance, logger: Logger): void {

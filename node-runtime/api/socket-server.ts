@@ -42,14 +42,18 @@ export class SocketServer {
     perMessageDeflate: false,
     handleProtocols: offered => (offered.has(SOCKET_PROTOCOL) ? SOCKET_PROTOCOL : false),
   });
-  readonly #rounds: Promise<void>;
+  #rounds: Promise<void> | undefined;
   #lastBeat = 0;
 
   constructor(parts: SocketServerParts, guard: Guard) {
     this.#parts = parts;
     this.#guard = guard;
     this.#nodes = new NodeFeed(parts.cluster);
-    this.#rounds = this.#lookAfter();
+  }
+
+  /** Begins to look after the sockets that there will be. */
+  start(): void {
+    this.#rounds ??= this.#lookAfter();
   }
 
   /** Takes or refuses a request for a WebSocket. Never rejects. */

@@ -57,7 +57,7 @@ export async function testApi(
   const logs = new ScriptedLogs();
   const lines: Record<string, unknown>[] = [];
   const startNode = async (name: string, changes: Partial<ApiOptions> = {}) => {
-    const access = started.use(await AccessControl.open(cluster, neverAborted));
+    const access = await AccessControl.open(cluster, neverAborted);
     const metrics = createMetrics({ node: name, version: '0.0.0' });
     const server = await startApi({
       cluster,
@@ -76,9 +76,11 @@ export async function testApi(
       logger: createLogger({ level: 'debug', write: line => lines.push(JSON.parse(line)) }),
       ...changes,
     });
-    return { access, metrics, server: started.use(server) };
+    return { access, metrics, server };
   };
   const node = await startNode('n1', options.api);
+  started.use(node.access);
+  started.use(node.server);
   url = node.server.address;
   const token = async (role: Role, expires?: number) => {
     const wanted = { name: `a ${role}`, role, createdBy: 'test', ...(expires !== undefined && { expires }) };
@@ -97,9 +99,8 @@ export async function testApi(
     client: async (role, urls = [url]) => owned.use(createClient({ urls, token: await token(role) })),
     startAnother: async changes => {
       const other = await startNode(`n${++others}`, changes);
-      owned.use(other.server);
       owned.use(other.access);
-      return other.server;
+      return owned.use(other.server);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
