@@ -2,8 +2,10 @@ import { coverPieces } from '../../shared/cover-pieces.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { LogBytesEvent, LogEndEvent, LogMark, LogMarkEvent } from '../../shared/log.ts';
 import { logEvents } from '../../shared/log-events.ts';
-import type { LogManifest } from '../../shared/log-manifest.ts';
+import type { LogManifest, LogManifestPiece } from '../../shared/log-manifest.ts';
 import { LOG_BLOCK_BYTES, type LogPiece } from '../../shared/log-piece.ts';
+import type { LogPieceName } from '../../shared/log-piece-name.ts';
+import { fetchAhead } from './fetch-ahead.ts';
 import type { LiveLog } from './live-log.ts';
 import type { LogPieces } from './log-pieces.ts';
 
@@ -41,9 +43,12 @@ export async function* readLive(
 async function fullBlock(pieces: LogPieces, offset: number, signal: AbortSignal): Promise<LogPiece> {
   const start = Math.floor(offset / LOG_BLOCK_BYTES) * LOG_BLOCK_BYTES;
   const piece = await pieces.get({ start, end: start + LOG_BLOCK_BYTES }, signal);
-  if (piece === undefined)
-    throw new CiError('gone', `Cannot read log as a stored piece of it is not there: from byte ${start}`);
+  if (piece === undefined) throw missing(start);
   return piece;
+}
+
+function missing(offset: number): CiError {
+  return new CiError('gone', `Cannot read log as a stored piece of it is not there: the one with byte ${offset}`);
 }
 
 /** A way through the stored pieces of one attempt: what it has given is never given again, and nothing is left out. */
@@ -77,18 +82,15 @@ export class StoredLogReader {
   /** @returns false when a piece had been replaced in the meantime: look again */
   async *#readListed(signal: AbortSignal): AsyncGenerator<LogBytesEvent | LogMarkEvent, boolean> {
     const names = await this.#pieces.list(this.#at, signal);
-    const alone = names.filter(name => name.firstMark !== undefined);
-    for (const name of coverPieces(
-      names.filter(name => name.start < name.end),
-      this.#at,
-    )) {
-      const piece = await this.#pieces.get(name, signal);
+    const fetch = (name: LogPieceName, either: AbortSignal) => this.#pieces.get(name, either);
+    const withBytes = names.filter(name => name.start < name.end);
+    for await (const piece of fetchAhead(coverPieces(withBytes, this.#at), fetch, signal)) {
       if (piece === undefined) return false;
       yield* this.#give(piece);
     }
-    for (const name of alone.sort((a, b) => a.firstMark! - b.firstMark!)) {
-      if (name.start !== this.#at) continue;
-      const piece = await this.#pieces.get(name, signal);
+    const marksHere = names.filter(name => name.firstMark !== undefined && name.start === this.#at);
+    for (const name of marksHere.sort((a, b) => a.firstMark! - b.firstMark!)) {
+      const piece = await fetch(name, signal);
       if (piece === undefined) return false;
       yield* this.#give(piece);
     }
@@ -99,12 +101,10 @@ export class StoredLogReader {
     manifest: LogManifest,
     signal: AbortSignal,
   ): AsyncGenerator<LogBytesEvent | LogMarkEvent, boolean> {
-    const first = manifest.pieces.findIndex(piece => piece.end > this.#at);
-    for (const entry of first < 0 ? [] : manifest.pieces.slice(first)) {
-      signal.throwIfAborted();
-      const piece = await this.#pieces.finished(entry, signal);
-      if (piece === undefined)
-        throw new CiError('gone', `Cannot read log as a stored piece of it is not there: from byte ${entry.start}`);
+    const fetch = (piece: LogManifestPiece, either: AbortSignal) => this.#pieces.finished(piece, either);
+    const pieces = manifest.pieces.filter(piece => piece.end > this.#at);
+    for await (const piece of fetchAhead(pieces, fetch, signal)) {
+      if (piece === undefined) throw missing(this.#at);
       yield* this.#give(piece);
     }
     yield* this.#giveMarks(0, manifest.marks as LogMark[]);

@@ -39,7 +39,7 @@ export interface Logs {
   open(attempt: AttemptName, mask: readonly string[]): LogWriter;
   /**
    * What one attempt printed, from the byte at `from` on, without gap or repeat, and the marks from there on. With `follow` it
-   * goes on until the attempt ends, else it ends with what is there now. Memory: one piece. Bytes that are not here yet are
+   * goes on until the attempt ends, else it ends with what is there now. Memory: three pieces. Bytes that are not here yet are
    * looked for in the object store every second; `isOver` tells when nobody will write more. An event has at most 256 KiB.
    * Marks at `from` itself are given: who has seen some of them already drops these (`LogCursor`).
    */

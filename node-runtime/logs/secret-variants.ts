@@ -1,5 +1,5 @@
 /** Shorter values are not masked: they would be found in half of all words. The API refuses such secrets. */
-export const MIN_SECRET_BYTES = 6;
+const MIN_SECRET_BYTES = 6;
 /** A piece of base64 that is as likely as any other text is no secret. */
 const MIN_VARIANT_BYTES = 6;
 
