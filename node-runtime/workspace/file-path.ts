@@ -1,3 +1,5 @@
+import { lstatSync, type Stats } from 'node:fs';
+
 /**
  * A file's path as git tells it: relative to the work tree, parts separated by /, its bytes as latin1 characters. File names
  * are bytes and need not be UTF-8; this way none is bent.
@@ -12,6 +14,17 @@ export function showPath(path: FilePath): string {
 /** As the file system takes it. */
 export function pathBytes(workTree: string, path: FilePath): Buffer {
   return Buffer.concat([Buffer.from(`${workTree}/`), Buffer.from(path, 'latin1')]);
+}
+
+/** What is there, without following a link; undefined if there is nothing. */
+export function lookAt(workTree: string, path: FilePath): Stats | undefined {
+  try {
+    return lstatSync(pathBytes(workTree, path));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
+    throw error;
+  }
 }
 
 /** Output of git commands with `-z`. */

@@ -1,9 +1,8 @@
-import { lstatSync } from 'node:fs';
 import { copyFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
-import { type FilePath, pathBytes, showPath, splitPaths } from './file-path.ts';
+import { type FilePath, lookAt, showPath, splitPaths } from './file-path.ts';
 import type { Git } from './git.ts';
 import { type GitRepository, repositoryAt } from './git-repository.ts';
 
@@ -86,7 +85,7 @@ async function bringSharedIndex(repository: GitRepository, gitDir: string): Prom
 }
 
 function kindOf(workTree: string, path: FilePath): 'file' | 'folder' | 'none' {
-  const info = lstatSync(pathBytes(workTree, path), { throwIfNoEntry: false });
+  const info = lookAt(workTree, path);
   if (info?.isDirectory()) return 'folder';
   return info?.isFile() || info?.isSymbolicLink() ? 'file' : 'none';
 }

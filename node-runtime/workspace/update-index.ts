@@ -1,12 +1,12 @@
-import { accessSync, constants, lstatSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
-import { type FilePath, joinPaths, pathBytes, showPath } from './file-path.ts';
+import { type FilePath, joinPaths, lookAt, pathBytes, showPath } from './file-path.ts';
 import { type Git, GitError, type GitPlace } from './git.ts';
 import type { FileList } from './list-files.ts';
 import type { Index } from './read-index.ts';
 
-type IndexPlace = Required<GitPlace>;
+type IndexPlace = Required<GitPlace> & { readonly config?: Readonly<Record<string, string>> };
 
 /** From this many new files on they are written into one pack instead of a file each. */
 const MANY_FILES = 1000;
@@ -17,17 +17,23 @@ const MAX_REPAIRS = 100;
 export async function updateIndex(git: Git, place: IndexPlace, before: Index, files: FileList): Promise<void> {
   const tracked = new Set(files.tracked);
   const untracked = new Set(files.untracked);
-  const unwanted = [...before.keys()].filter(path => !tracked.has(path) && !untracked.has(path));
-  if (unwanted.length > 0) await apply(git, place, ['--force-remove'], unwanted);
-  await addFiles(git, place, tracked, {});
+  const removeUnwanted = async () => {
+    const unwanted = [...before.keys()].filter(path => !tracked.has(path) && !untracked.has(path));
+    if (unwanted.length > 0) await apply(git, place, ['--force-remove'], unwanted);
+  };
+  await removeUnwanted();
+  const listed = tracked.size + untracked.size;
+  await addFiles(git, place, tracked);
   const fresh = files.untracked.reduce((count, path) => count + (before.has(path) ? 0 : 1), 0);
-  await addFiles(git, place, untracked, fresh >= MANY_FILES ? { 'core.bigFileThreshold': '1' } : {});
+  const intoOnePack = { ...place.config, 'core.bigFileThreshold': '1' };
+  await addFiles(git, fresh >= MANY_FILES ? { ...place, config: intoOnePack } : place, untracked);
+  if (tracked.size + untracked.size < listed) await removeUnwanted();
 }
 
-async function addFiles(git: Git, place: IndexPlace, paths: Set<FilePath>, config: Record<string, string>) {
+async function addFiles(git: Git, place: IndexPlace, paths: Set<FilePath>): Promise<void> {
   for (let repairs = 0; paths.size > 0; repairs++) {
     try {
-      return await apply(git, { ...place, config }, ['--add', '--remove', '--replace'], paths);
+      return await apply(git, place, ['--add', '--remove', '--replace'], paths);
     } catch (error) {
       const path = culprit(error);
       if (path === undefined || repairs >= MAX_REPAIRS) throw error;
@@ -36,12 +42,7 @@ async function addFiles(git: Git, place: IndexPlace, paths: Set<FilePath>, confi
   }
 }
 
-async function apply(
-  git: Git,
-  place: IndexPlace & { config?: Record<string, string> },
-  how: string[],
-  paths: Iterable<FilePath>,
-) {
+async function apply(git: Git, place: IndexPlace, how: string[], paths: Iterable<FilePath>): Promise<void> {
   const { code, stderr } = await git.run(
     { ...place, input: joinPaths(paths) },
     'update-index',
@@ -70,20 +71,19 @@ function repair(workTree: string, paths: Set<FilePath>, path: FilePath, cause: u
     removeBelow(paths, `${blocked}/`);
     return;
   }
-  const file = pathBytes(workTree, path);
-  const info = lstatSync(file, { throwIfNoEntry: false });
+  const info = lookAt(workTree, path);
   if (!info?.isFile() && !info?.isSymbolicLink()) {
     paths.delete(path);
     return;
   }
-  if (info.isFile()) refuseUnreadable(file, path, cause);
+  if (info.isFile()) refuseUnreadable(pathBytes(workTree, path), path, cause);
 }
 
 /** The first folder of the path that is none: a tracked folder may have become a symbolic link. */
 function blockingParent(workTree: string, path: FilePath): FilePath | undefined {
   for (let end = path.indexOf('/'); end > 0; end = path.indexOf('/', end + 1)) {
     const parent = path.slice(0, end);
-    if (!lstatSync(pathBytes(workTree, parent), { throwIfNoEntry: false })?.isDirectory()) return parent;
+    if (!lookAt(workTree, parent)?.isDirectory()) return parent;
   }
   return undefined;
 }
