@@ -10,7 +10,7 @@ export interface LogStretch {
 }
 
 /** The most bytes in one event: small enough to be one message. */
-export const LOG_EVENT_BYTES = 262_144;
+const LOG_EVENT_BYTES = 262_144;
 
 /** The bytes of a stretch from `from` on, with the marks among them: each before the byte at its offset. */
 export function* logEvents(
