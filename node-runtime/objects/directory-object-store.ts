@@ -32,6 +32,7 @@ export interface DirectoryOptions {
 const STALE_MS = 3_600_000;
 const SWEEP_EVERY_MS = 600_000;
 const TOGETHER = 64;
+const MOST_TRIES = 100;
 const READ_BYTES = 262_144;
 
 /**
@@ -240,27 +241,38 @@ function infoOf(key: string, stats: Stats): ObjectInfo {
 async function openNew(path: string) {
   const file = await whenThere(open(path, 'wx'));
   if (file !== undefined) return file;
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(dirname(path));
   return open(path, 'wx');
 }
 
-/** Moves a finished file into place, with the directories it needs: another process may be removing them as they are empty. */
+/**
+ * Moves a finished file into place. Its directories are made when they are missing, again and again, as other processes
+ * remove them when they are empty.
+ */
 async function publish(draft: string, path: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
+  for (let tries = 1; ; tries++) {
     try {
+      if (tries > 1) await makeDirectory(dirname(path));
       await rename(draft, path);
       break;
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT' || tries === 10) throw error;
-      const first = await mkdir(dirname(path), { recursive: true });
-      if (first !== undefined) await syncDirectories(dirname(first), dirname(path));
+      if (codeOf(error) !== 'ENOENT' || tries === MOST_TRIES) throw error;
     }
   }
   await whenThere(syncDirectory(dirname(path)));
 }
 
-async function syncDirectories(from: string, to: string): Promise<void> {
-  for (let path = dirname(to); path.length >= from.length; path = dirname(path)) await whenThere(syncDirectory(path));
+/** Not mkdir's own `recursive`: that one fails in odd ways (ENOTDIR, ENOENT) when a directory goes away meanwhile. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT') throw error;
+    await makeDirectory(dirname(path));
+    return makeDirectory(path);
+  }
+  await whenThere(syncDirectory(dirname(path)));
 }
 
 async function syncDirectory(path: string): Promise<void> {

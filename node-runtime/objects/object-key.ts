@@ -2,7 +2,7 @@ import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 
 /** S3's own limit, in bytes of UTF-8, for the key together with the store's prefix. */
-export const MAX_KEY_BYTES = 1024;
+const MAX_KEY_BYTES = 1024;
 
 /**
  * Refuses a key that some store could not keep or some address not carry: an empty one, one with an empty, `.` or `..` part

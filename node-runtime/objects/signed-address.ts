@@ -5,7 +5,7 @@ import type { Clock } from '../system/clock.ts';
 import { checkObjectKey } from './object-key.ts';
 
 /** Where a node serves objects that a signed address names; the key follows. */
-export const SIGNED_OBJECTS_PATH = '/v1/objects/';
+const SIGNED_OBJECTS_PATH = '/v1/objects/';
 
 export interface AddressSigner {
   /** At least 32 bytes that nobody else knows. Addresses are good as long as it stays the same. */
