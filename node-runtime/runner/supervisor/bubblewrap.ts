@@ -1,0 +1,77 @@
+import type { CommandEnd, SandboxFolders } from '../sandbox.ts';
+import type { CommandPlan } from './messages.ts';
+
+/** Where commands see their folders: the same on every node. */
+export const INSIDE: SandboxFolders = { workspace: '/workspace', home: '/home/task', tmp: '/tmp' };
+
+/** What the machine's own file system looks like, as far as a sandbox's is made from it. */
+export interface SystemFolders {
+  /** Of `/bin`, `/sbin`, `/lib…`: where each link leads, or undefined for a folder. */
+  readonly links: ReadonlyMap<string, string | undefined>;
+  /** Folders that are shown as they are, such as `/usr`. */
+  readonly shown: readonly string[];
+  /** Folders in `/etc` that may hold what is not for tasks. */
+  readonly hidden: readonly string[];
+  /** The real file behind `/etc/resolv.conf`, where that is a link out of `/etc`. */
+  readonly resolver?: string;
+  /** Our own `/etc/passwd` and `/etc/group`. */
+  readonly users: { readonly passwd: string; readonly group: string };
+}
+
+/**
+ * The arguments that make a sandbox's file system and namespaces: the system's programs read-only, the sandbox's own three
+ * folders, its own processes, devices and nothing else; the network is the machine's. It does not end with its first command:
+ * what that has left running goes on until the sandbox is killed.
+ */
+export function bubblewrapLayout(system: SystemFolders, folders: SandboxFolders): string[] {
+  const show = (path: string) => ['--ro-bind', path, path];
+  return [
+    ...['--unshare-all', '--share-net', '--new-session', '--uid', '1000', '--gid', '1000'],
+    ...system.shown.flatMap(show),
+    ...[...system.links].flatMap(([path, target]) => (target === undefined ? show(path) : ['--symlink', target, path])),
+    ...show('/etc'),
+    ...system.hidden.flatMap(path => ['--tmpfs', path]),
+    ...['--ro-bind', system.users.passwd, '/etc/passwd', '--ro-bind', system.users.group, '/etc/group'],
+    ...['--dir', '/run', '--dir', '/var', '--symlink', '../tmp', '/var/tmp', '--symlink', '../run', '/var/run'],
+    ...(system.resolver ? show(system.resolver) : []),
+    ...['--proc', '/proc', '--dev', '/dev'],
+    ...['--ro-bind-try', '/sys/devices/system/cpu', '/sys/devices/system/cpu'],
+    ...['--bind', folders.tmp, INSIDE.tmp],
+    ...['--bind', folders.home, INSIDE.home],
+    ...['--bind', folders.workspace, INSIDE.workspace],
+  ];
+}
+
+/** All of it for one command; bubblewrap itself adds PWD to the variables. Environments travel this way since command lines are everybody's to read. */
+export function bubblewrapArguments(layout: readonly string[], { cwd, env }: CommandPlan): string[] {
+  const variables = Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]);
+  return [...layout, '--clearenv', ...variables, '--chdir', cwd];
+}
+
+/** Signals whose 128 + n is taken for a death by them; 129 and 130 are codes that programs give by themselves. */
+const SIGNALS = new Map([
+  [131, 'SIGQUIT'],
+  [132, 'SIGILL'],
+  [134, 'SIGABRT'],
+  [135, 'SIGBUS'],
+  [136, 'SIGFPE'],
+  [137, 'SIGKILL'],
+  [139, 'SIGSEGV'],
+  [143, 'SIGTERM'],
+]);
+
+/** How a command in bubblewrap ended, from how bubblewrap did: that gives 128 + n for signal n, as shells do. */
+export function endInBubblewrap(
+  end: CommandEnd,
+  status: { readonly started: boolean },
+  { argv, cwd }: CommandPlan,
+  byUs: boolean,
+): CommandEnd {
+  if (end.kind !== 'exited') return end;
+  const signal = SIGNALS.get(end.code);
+  if (signal) return { kind: 'killed', signal, byUs };
+  if (status.started) return end;
+  if (byUs) return { kind: 'killed', signal: 'SIGKILL', byUs };
+  const message = `Cannot start ${JSON.stringify(argv[0])} as it is no program that may be executed, or its folder does not exist: ${cwd}`;
+  return { kind: 'not-started', message };
+}

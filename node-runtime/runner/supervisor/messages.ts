@@ -1,0 +1,45 @@
+import type { CommandEnd } from '../sandbox.ts';
+
+/** What a node tells its supervisor. All but `renewed` and `stop` are answered under their `id`. */
+export type Request =
+  /** The first one, with the rules. */
+  | {
+      readonly kind: 'begin';
+      readonly id: number;
+      readonly freezeAfterMs: number;
+      readonly killAfterFrozenMs: number;
+      /** Whether commands run as users of their own. */
+      readonly ownUsers: boolean;
+    }
+  | { readonly kind: 'renewed'; readonly sentAt: number }
+  | { readonly kind: 'open'; readonly id: number; readonly sandbox: SandboxPlan }
+  | { readonly kind: 'run'; readonly id: number; readonly sandbox: number; readonly command: CommandPlan }
+  | { readonly kind: 'stop'; readonly sandbox: number; readonly graceMs: number }
+  | { readonly kind: 'freeze' | 'thaw' | 'kill'; readonly id: number; readonly sandbox: number }
+  /** Kills it and forgets it. */
+  | { readonly kind: 'close'; readonly id: number; readonly sandbox: number };
+
+export type Reply =
+  | { readonly kind: 'begun'; readonly id: number; readonly pid: number; readonly firstUser: number }
+  | { readonly kind: 'done'; readonly id: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+  /** The answer to `run`, when the command has ended. */
+  | { readonly kind: 'ended'; readonly id: number; readonly end: CommandEnd };
+
+export interface SandboxPlan {
+  readonly number: number;
+  /** Its own folder, with a slash at its end: the path by which its processes are known. */
+  readonly folder: string;
+  /** The user and group that its commands run as, where they are not the node's. */
+  readonly user?: number;
+  /** Path of bubblewrap, and the arguments that make its file system. */
+  readonly bubblewrap?: { readonly program: string; readonly layout: readonly string[] };
+}
+
+export interface CommandPlan {
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** A named pipe that the node has open for reading: where output goes. Its name is removed by who opens it for writing. */
+  readonly pipe: string;
+}

@@ -1,0 +1,165 @@
+import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
+import { encodeFrame, FrameReader } from './frames.ts';
+import type { Reply, Request } from './messages.ts';
+import { RenewalWatch } from './renewal-watch.ts';
+import { SupervisedSandbox } from './supervised-sandbox.ts';
+import { UserBlock } from './user-block.ts';
+
+/** Where a node listens to its supervisor. */
+const CHANNEL = 3;
+/** The share of the freezing time that may pass unnoticed, and its bounds in milliseconds. */
+const LOOK_SHARE = 0.025;
+const LOOK_MS = [25, 500] as const;
+/** Scores by which the kernel chooses whom to kill when memory runs out: a range that nothing else is known to use. */
+const OOM_SCORES = { first: 601, last: 949 };
+
+/**
+ * The main of the supervisor process. Ends when the node's end of the channel closes or talks nonsense, and then nothing that
+ * it has started is left. Signals from terminals and service managers are the node's to decide on.
+ */
+export async function supervise(): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const channel = new Socket({ fd: CHANNEL });
+  const supervision = new Supervision(systemClock, reply => channel.write(encodeFrame(reply)));
+  const reader = new FrameReader();
+  channel.on('data', bytes => {
+    try {
+      for (const request of reader.read(bytes)) supervision.take(request as Request);
+    } catch {
+      channel.destroy();
+    }
+  });
+  await new Promise<void>(resolve => {
+    channel.on('error', () => channel.destroy());
+    channel.on('end', () => channel.destroy());
+    channel.on('close', () => resolve());
+  });
+  const isClean = await supervision.end();
+  process.exit(isClean ? 0 : 1);
+}
+
+/** All sandboxes of a node, and the rule that they stand still when the node is not heard of. */
+class Supervision {
+  readonly #clock: Clock;
+  readonly #send: (reply: Reply) => void;
+  readonly #renewals: RenewalWatch;
+  readonly #sandboxes = new Map<number, SupervisedSandbox>();
+  readonly #ownOomScore = readOwnOomScore();
+  #users: UserBlock | undefined;
+  #nextOomScore = OOM_SCORES.first + (process.pid % (OOM_SCORES.last - OOM_SCORES.first));
+
+  constructor(clock: Clock, send: (reply: Reply) => void) {
+    this.#clock = clock;
+    this.#send = send;
+    this.#renewals = new RenewalWatch(clock);
+  }
+
+  take(request: Request): void {
+    switch (request.kind) {
+      case 'renewed':
+        this.#renewals.renewed(request.sentAt);
+        break;
+      case 'stop':
+        this.#sandboxes
+          .get(request.sandbox)
+          ?.stop(request.graceMs)
+          .catch(() => undefined);
+        break;
+      default:
+        this.#answer(request).then(this.#send, (error: unknown) =>
+          this.#send({
+            kind: 'failed',
+            id: request.id,
+            message: error instanceof Error ? error.message : String(error),
+          }),
+        );
+    }
+  }
+
+  /** Kills everything. Tells whether that worked. */
+  async end(): Promise<boolean> {
+    const ends = await Promise.allSettled([...this.#sandboxes.values()].map(sandbox => sandbox.close()));
+    return ends.every(({ status }) => status === 'fulfilled');
+  }
+
+  async #answer(request: Exclude<Request, { kind: 'renewed' | 'stop' }>): Promise<Reply> {
+    const { id } = request;
+    switch (request.kind) {
+      case 'begin': {
+        if (request.ownUsers) this.#users = await UserBlock.take();
+        void this.#watch(request);
+        return { kind: 'begun', id, pid: process.pid, firstUser: this.#users?.first ?? 0 };
+      }
+      case 'open':
+        this.#open(request);
+        break;
+      case 'run':
+        return { kind: 'ended', id, end: await this.#sandbox(request.sandbox).run(request.command) };
+      case 'freeze':
+        await this.#sandbox(request.sandbox).freeze();
+        break;
+      case 'thaw':
+        this.#sandbox(request.sandbox).thaw();
+        break;
+      case 'kill':
+        await this.#sandbox(request.sandbox).kill();
+        break;
+      case 'close':
+        await this.#sandbox(request.sandbox).close();
+        this.#sandboxes.delete(request.sandbox);
+        break;
+      default:
+        throw new Error(`Cannot do what is unknown: ${JSON.stringify(request satisfies never)}`);
+    }
+    return { kind: 'done', id };
+  }
+
+  #open({ sandbox }: Extract<Request, { kind: 'open' }>): void {
+    const scores = { own: this.#ownOomScore, sandbox: this.#freeOomScore() };
+    this.#sandboxes.set(sandbox.number, new SupervisedSandbox(sandbox, this.#clock, scores));
+  }
+
+  #sandbox(number: number): SupervisedSandbox {
+    const sandbox = this.#sandboxes.get(number);
+    if (!sandbox) throw new Error(`Cannot find sandbox ${number}`);
+    return sandbox;
+  }
+
+  #freeOomScore(): number {
+    const taken = new Set([...this.#sandboxes.values()].map(({ oomScore }) => oomScore));
+    const { first, last } = OOM_SCORES;
+    do this.#nextOomScore = this.#nextOomScore >= last ? first : this.#nextOomScore + 1;
+    while (taken.has(this.#nextOomScore) && taken.size < last - first);
+    return this.#nextOomScore;
+  }
+
+  /** Freezes what runs when the last renewal is too old, and kills what has been frozen for too long. */
+  async #watch(rules: { readonly freezeAfterMs: number; readonly killAfterFrozenMs: number }): Promise<never> {
+    const pause = Math.min(Math.max(rules.freezeAfterMs * LOOK_SHARE, LOOK_MS[0]), LOOK_MS[1]);
+    for (;;) {
+      await this.#clock.sleep(pause, neverAborted);
+      for (const sandbox of this.#sandboxes.values()) this.#look(sandbox, rules);
+    }
+  }
+
+  #look(
+    sandbox: SupervisedSandbox,
+    rules: { readonly freezeAfterMs: number; readonly killAfterFrozenMs: number },
+  ): void {
+    const since = sandbox.frozenSince;
+    const isOver = since !== undefined && this.#clock.monotonic() - since > rules.killAfterFrozenMs;
+    // What cannot be done now is tried again at the next look.
+    if (isOver) sandbox.kill().catch(() => undefined);
+    else if (this.#renewals.age > rules.freezeAfterMs) sandbox.freeze().catch(() => undefined);
+  }
+}
+
+function readOwnOomScore(): number {
+  try {
+    return Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
+  } catch {
+    return 0;
+  }
+}
