@@ -42,7 +42,7 @@ export async function fetchArtifacts(
   const id = await findTaskId(client, word, context.signal);
   const { artifacts } = await client.call('listArtifacts', { params: { id } }, context.signal);
   const single = artifacts.find(artifact => artifact.path === path);
-  if (single && options.output === '-') return printArtifact(context, client, id, single);
+  if (single && options.output === '-') return await printArtifact(context, client, id, single);
   const folder = resolve(context.environment.folder, options.output ?? '.');
   const saved: string[] = [];
   for (const artifact of single ? [single] : choose(artifacts, path)) {

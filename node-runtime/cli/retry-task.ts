@@ -23,7 +23,7 @@ export async function retryTask(context: CliContext, word: string, options: Opti
   const view = await connection.client.call('retryTask', { params: { id: old.id }, body: { id } }, signal);
   if (options.follow || connection.isEmbedded) {
     if (options.json) terminal.print(JSON.stringify({ event: 'submitted', id: view.id, name: view.task.name }));
-    return followTask(context, connection, view, options);
+    return await followTask(context, connection, view, options);
   }
   printNew(context, connection, view, options.json);
   return EXIT.passed;
@@ -32,7 +32,7 @@ export async function retryTask(context: CliContext, word: string, options: Opti
 async function findOld(context: CliContext, word: string, options: Options): Promise<TaskView> {
   await using connection = await connect(context, options);
   const id = await findTaskId(connection.client, word, context.signal);
-  return connection.client.call('getTask', { params: { id } }, context.signal);
+  return await connection.client.call('getTask', { params: { id } }, context.signal);
 }
 
 function printNew({ terminal }: CliContext, { hint }: Connection, view: TaskView, json: boolean): void {

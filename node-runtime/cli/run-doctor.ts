@@ -95,5 +95,5 @@ async function s3Findings({ clock, chance, signal }: CliContext, options: Option
   const address = await readS3Options(options);
   if (!address) return [];
   await using objects = new S3ObjectStore({ address, clock, chance });
-  return diagnoseObjects(objects, { clock, chance, signal, tryAddresses: true });
+  return await diagnoseObjects(objects, { clock, chance, signal, tryAddresses: true });
 }

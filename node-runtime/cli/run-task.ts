@@ -40,7 +40,7 @@ export async function runTask(context: CliContext, wanted: Wanted, options: Opti
   await using connection = await connect(context, options, workFor(id, task));
   const source = await sendWorkspace(context, connection.client, workspace, options);
   const { detach, json, timestamps } = options;
-  return submitAndFollow(context, connection, { id, task: { ...task, source }, detach, json, timestamps });
+  return await submitAndFollow(context, connection, { id, task: { ...task, source }, detach, json, timestamps });
 }
 
 /** Undefined when nothing was asked for. */

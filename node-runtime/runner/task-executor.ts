@@ -63,7 +63,7 @@ export class TaskExecutor implements Executor {
     const attempt = new Attempt(cluster, claim, log, sandbox, secrets, AbortSignal.any([stop, broken]));
     using _thaw = this.#thawWhenRecovered(claim, sandbox);
     const commit = await this.#prepare(attempt, stop);
-    if (commit instanceof Error) return this.#failSource(commit, log, stop);
+    if (commit instanceof Error) return await this.#failSource(commit, log, stop);
     await attempt.runSteps();
     await sandbox.kill();
     await Promise.all(attempt.pumps.map(pump => pump.catch(() => undefined)));
@@ -72,7 +72,7 @@ export class TaskExecutor implements Executor {
     if (log.failed.aborted)
       return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
     if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));
-    return attempt.wrapUp(commit);
+    return await attempt.wrapUp(commit);
   }
 
   async #prepare(attempt: Attempt, stop: AbortSignal): Promise<string | undefined | CiError> {
