@@ -1,0 +1,131 @@
+// Writes the parts of docs/ that say what the program itself knows: commands, routes, metrics. They stand between
+// `<!-- generated: NAME -->` and `<!-- end -->`. `node scripts/reference.ts` writes them, `--check` tells whether they are up to date.
+import type { Metric, MetricObject } from 'prom-client';
+import { usageOf } from '../node-runtime/cli/help.ts';
+import type { Command, OptionSpec } from '../node-runtime/cli/command.ts';
+import { COMMANDS } from '../node-runtime/cli/command-table.ts';
+import { connectionOptions, outputOptions } from '../node-runtime/cli/common-options.ts';
+import { createMetrics } from '../node-runtime/system/metrics.ts';
+import { type Route, routes } from '../shared/api.ts';
+import { type GeneratedFiles, readFromRoot, writeGenerated } from './write-generated.ts';
+
+type Section = () => string | Promise<string>;
+
+const SECTIONS: Readonly<Record<string, Readonly<Record<string, Section>>>> = {
+  'docs/cli.md': { commands: commandReference, 'common options': commonOptions },
+  'docs/api.md': { routes: routeTable },
+  'docs/operations.md': { metrics: metricsTable },
+};
+
+export async function referenceFiles(): Promise<GeneratedFiles> {
+  const files = new Map<string, string>();
+  for (const [path, sections] of Object.entries(SECTIONS)) {
+    let text = await readFromRoot(path);
+    for (const [name, section] of Object.entries(sections)) text = replaceSection(path, text, name, await section());
+    files.set(path, text);
+  }
+  return files;
+}
+
+function replaceSection(path: string, text: string, name: string, content: string): string {
+  const begin = `<!-- generated: ${name} -->`;
+  const start = text.indexOf(begin);
+  const end = text.indexOf('<!-- end -->', start);
+  if (start < 0 || end < 0) throw new Error(`${path} lacks ${begin} … <!-- end -->`);
+  return `${text.slice(0, start)}${begin}\n\n${content}\n\n${text.slice(end)}`;
+}
+
+function commandReference(): string {
+  return COMMANDS.filter(command => !command.hidden)
+    .map(describeCommand)
+    .join('\n\n');
+}
+
+function describeCommand(command: Command): string {
+  const own = Object.entries(command.options).filter(([, { group }]) => group === undefined);
+  const isClient = Object.values(command.options).some(({ group }) => group === 'connection');
+  const words = [
+    ...(command.arguments ?? []).map(({ name, summary }) => [code(name), `${summary}.`]),
+    ...(command.rest ? [[code(`-- ${command.rest.name}`), `${command.rest.summary}.`]] : []),
+  ];
+  const parts = [
+    `### ${command.name}`,
+    `${command.summary}.`,
+    ...(command.description?.split('\n\n').map(text => text.replace(/\s+/g, ' ')) ?? []),
+    block('sh', [`simple-ci ${usageOf(command)}`]),
+    ...(words.length > 0 ? [table(['argument', 'meaning'], words)] : []),
+    ...(own.length > 0 ? [optionTable(own)] : []),
+    ...(isClient ? ['Also the options that [say which cluster](#which-cluster).'] : []),
+    block(
+      'sh',
+      command.examples.flatMap(({ what, line }) => [`# ${what}`, `simple-ci ${line}`]),
+    ),
+  ];
+  return parts.join('\n\n');
+}
+
+function commonOptions(): string {
+  return optionTable(Object.entries({ ...connectionOptions, ...outputOptions }));
+}
+
+function optionTable(options: readonly (readonly [string, OptionSpec])[]): string {
+  const rows = options.map(([name, spec]) => [
+    code(`${spec.short ? `-${spec.short}, ` : ''}--${name}${spec.kind === 'flag' ? '' : ` ${placeholder(name, spec)}`}`),
+    `${spec.summary}.${notesOf(spec)}`,
+    spec.default === undefined ? '' : code(String(spec.default)),
+    spec.env ? code(spec.env) : '',
+  ]);
+  return table(['option', 'meaning', 'default', 'variable'], rows);
+}
+
+function placeholder(name: string, { value }: OptionSpec): string {
+  return value ?? name.toUpperCase();
+}
+
+function notesOf({ required, choices, kind }: OptionSpec): string {
+  const notes = [
+    ...(required ? ['Required.'] : []),
+    ...(choices ? [`One of ${choices.map(code).join(', ')}.`] : []),
+    ...(kind === 'list' ? ['May be repeated.'] : []),
+  ];
+  return notes.map(note => ` ${note}`).join('');
+}
+
+function routeTable(): string {
+  const rows = Object.values<Route>(routes).map(({ method, path, access, summary }) => [
+    method,
+    code(path),
+    access,
+    summary,
+  ]);
+  return table(['method', 'path', 'role', 'what it does'], rows);
+}
+
+async function metricsTable(): Promise<string> {
+  const { registry } = createMetrics({ version: '', node: '' });
+  const rows = registry.getMetricsAsArray().map(metric => {
+    const { name, help, type, labelNames = [] } = metric as Metric & MetricObject & { labelNames?: string[] };
+    return [code(name), String(type), labelNames.map(code).join(', '), `${help}.`];
+  });
+  return table(['name', 'type', 'labels', 'what it counts'], rows);
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const used = heads.map((_, at) => rows.some(row => row[at] !== ''));
+  const line = (cells: readonly string[]) =>
+    `| ${cells
+      .filter((_, at) => used[at])
+      .map(cell => cell.replaceAll('|', '\\|'))
+      .join(' | ')} |`;
+  return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function block(language: string, lines: readonly string[]): string {
+  return ['```'.concat(language), ...lines, '```'].join('\n');
+}
+
+if (import.meta.main) await writeGenerated(await referenceFiles(), process.argv);
