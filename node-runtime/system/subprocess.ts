@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { PassThrough } from 'node:stream';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { DeadlineExceeded } from './clock.ts';
@@ -74,7 +75,8 @@ export function streamProcess(options: ProcessOptions): StreamedProcess {
   // A program may end without reading all of its input.
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(input);
-  return { stdout: child.stdout!, ended };
+  // Node throws away what is unread of a program that has ended, unless something reads: here something does, at once.
+  return { stdout: child.stdout!.pipe(new PassThrough()), ended };
 }
 
 function watch(child: ChildProcess, options: ProcessOptions): StreamedProcess['ended'] {

@@ -36,7 +36,7 @@ export async function packSnapshot(snapshot: Snapshot, options: PackOptions): Pr
       if (!(error instanceof GitError)) throw error;
     }
   }
-  return pack(git, snapshot, []);
+  return await pack(git, snapshot, []);
 }
 
 async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly string[]): Promise<SnapshotPack> {
@@ -46,7 +46,7 @@ async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly stri
   const revisions = [commit, ...have.map(base => `^${base}`)].map(line => `${line}\n`).join('');
   const call = { gitDir: scratch.gitDir, input: revisions, timeoutMs: PACK_TIMEOUT_MS };
   const isFull = have.length === 0;
-  const thin = isFull ? [] : ['--thin'];
+  const thin = isFull ? [] : ['--thin', '--shallow'];
   const { stdout, ended } = git.stream(
     call,
     'pack-objects',
