@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PassThrough } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { DeadlineExceeded } from './clock.ts';

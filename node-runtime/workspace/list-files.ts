@@ -21,8 +21,8 @@ export interface ListContext {
   readonly gitDir: string;
   /** The user's own ignore file, for all of his repositories. */
   readonly excludesFile: string | undefined;
-  /** Whether a tracked path is known to be a file: it was when the last snapshot was taken. */
-  readonly isKnown: (path: FilePath) => boolean;
+  /** Tells whether a tracked path is known to have been a file when the last snapshot was taken: no need to look. */
+  readonly isKnown: Promise<(path: FilePath) => boolean>;
 }
 
 export interface WorkTree {
@@ -41,7 +41,11 @@ const MAX_DEPTH = 20;
 export async function listFiles(context: ListContext, tree: WorkTree, depth = 0): Promise<FileList> {
   if (depth > MAX_DEPTH)
     throw new CiError('invalid', `Cannot take snapshot as repositories are nested too deep: ${quote(tree.path)}`);
-  const [cached, others] = await Promise.all([listCached(context, tree), listOthers(context, tree)]);
+  const [cached, others, isKnown] = await Promise.all([
+    listCached(context, tree),
+    listOthers(context, tree),
+    context.isKnown,
+  ]);
   const list: FileList = { tracked: [], untracked: [], nested: [] };
   const folders: FilePath[] = [];
   for (const path of others) {
@@ -49,7 +53,7 @@ export async function listFiles(context: ListContext, tree: WorkTree, depth = 0)
     else list.untracked.push(path);
   }
   for (const path of cached) {
-    const kind = context.isKnown(path) ? 'file' : kindOf(tree.path, path);
+    const kind = isKnown(path) ? 'file' : kindOf(tree.path, path);
     if (kind === 'file') list.tracked.push(path);
     if (kind === 'folder') folders.push(path);
   }
@@ -95,7 +99,7 @@ async function addNested(context: ListContext, tree: WorkTree, folder: FilePath,
   const path = join(tree.path, showPath(folder));
   const repository = await repositoryAt(path);
   if (!repository) return;
-  const isKnown = (inner: FilePath) => context.isKnown(`${folder}/${inner}`);
+  const isKnown = context.isKnown.then(known => (inner: FilePath) => known(`${folder}/${inner}`));
   const inner = await listFiles({ ...context, isKnown }, { path, repository, only: '' }, depth + 1);
   for (const file of inner.tracked) list.tracked.push(`${folder}/${file}`);
   for (const file of inner.untracked) list.untracked.push(`${folder}/${file}`);

@@ -12,12 +12,21 @@ export interface ScratchState {
   readonly format: ObjectFormat;
   /** The newest snapshots that were sent, newest first: the cluster may have them. */
   readonly sent: readonly string[];
-  /** The last tree, and the index file it was made of. */
-  readonly last?: { readonly index: string; readonly tree: string; readonly files: number; readonly bytes: number };
+  readonly last?: LastSnapshot | undefined;
   /** What the user's own indexes were like. */
   readonly userIndexes?: string;
   /** Untracked files that look as if they held secrets, and why. */
   readonly secrets: Readonly<Record<string, string>>;
+}
+
+export interface LastSnapshot {
+  /** The signature of the index file it was made of. */
+  readonly index: string;
+  readonly tree: string;
+  readonly head?: string | undefined;
+  readonly commit: string;
+  readonly files: number;
+  readonly bytes: number;
 }
 
 /** Long enough for the first snapshot of a very large workspace in another window. */

@@ -13,7 +13,7 @@ import { type FileList, listFiles } from './list-files.ts';
 import { type Index, readIndex } from './read-index.ts';
 import { fileSignature, Scratch, type ScratchState } from './scratch.ts';
 import { findSecrets } from './secret-scan.ts';
-import { updateIndex } from './update-index.ts';
+import { findChanges, updateIndex } from './update-index.ts';
 
 export interface SnapshotOptions {
   /** Where what is remembered between snapshots lies; any number of workspaces share it. */
@@ -125,19 +125,29 @@ class Taking {
   async take(): Promise<Snapshot> {
     const { git } = this.#workspace;
     const [settings, userExcludes] = await Promise.all([this.#settings(git), this.#userExcludes()]);
-    const state = await this.#scratch.open(settings.format);
+    const state = await this.#open(settings.format);
     await this.#readFrom(git ? [git] : [], settings.format);
+    const place = { ...this.#place, config: settings.config };
     const isRemembered = state.last?.index === (await this.#scratch.indexSignature());
-    const before = await readIndex(this.#scratch.indexFile, settings.format);
-    const [files, head] = await Promise.all([
-      this.#list(before, settings.excludesFile ?? userExcludes),
+    const reading = readIndex(this.#scratch.indexFile, settings.format);
+    const [files, before, changes, head] = await Promise.all([
+      this.#list(reading, settings.excludesFile ?? userExcludes),
+      reading,
+      findChanges(this.#git, place),
       git && this.#only === '' && !settings.isPartial ? this.#head(git) : undefined,
     ]);
     if (files.nested.length > 0) await this.#readFrom([...(git ? [git] : []), ...files.nested], settings.format);
-    await updateIndex(this.#git, { ...this.#place, ...settings }, before, files);
+    const isChanged = await updateIndex(this.#git, place, before, files, changes);
     const userIndexes = await userIndexSignature([...(git ? [git] : []), ...files.nested]);
     const scanned = isRemembered && state.userIndexes === userIndexes ? before : new Map();
-    return this.#finish({ ...state, userIndexes }, before, scanned, files, head);
+    const last = isRemembered && !isChanged ? state.last : undefined;
+    return this.#finish({ ...state, userIndexes, last }, before, scanned, files, head);
+  }
+
+  async #open(format: ObjectFormat): Promise<ScratchState> {
+    const state = await this.#scratch.open(format);
+    if (!state.last) await this.#git.checkVersion();
+    return state;
   }
 
   get #place() {
@@ -145,14 +155,8 @@ class Taking {
   }
 
   async #settings(repository: GitRepository | undefined): Promise<RepositorySettings> {
-    if (!repository) {
-      await this.#git.checkVersion();
-      return { format: 'sha1', isPartial: false, config: {} };
-    }
-    const [settings] = await Promise.all([
-      this.#git.settings(join(repository.commonDir, 'config')),
-      this.#git.checkVersion(),
-    ]);
+    if (!repository) return { format: 'sha1', isPartial: false, config: {} };
+    const settings = await this.#git.settings(join(repository.commonDir, 'config'));
     const config = Object.fromEntries(
       HARMLESS.flatMap(name => (settings.has(name) ? [[name, settings.get(name)!]] : [])),
     );
@@ -188,9 +192,10 @@ class Taking {
     return (await this.#git.settings(join(commonDir, 'config'))).get('extensions.objectformat') ?? 'sha1';
   }
 
-  #list(before: Index, excludesFile: string): Promise<FileList> {
+  #list(before: Promise<Index>, excludesFile: string): Promise<FileList> {
     const { gitDir } = this.#scratch;
-    const context = { git: this.#git, gitDir, excludesFile, isKnown: (path: string) => before.has(path) };
+    const isKnown = before.then(index => (path: string) => index.has(path));
+    const context = { git: this.#git, gitDir, excludesFile, isKnown };
     return listFiles(context, { path: this.#workTree, repository: this.#workspace.git, only: this.#only });
   }
 
@@ -214,7 +219,10 @@ class Taking {
     if (!known.includes(commit)) await writeFile(path, `${known}${commit}\n`);
   }
 
-  /** @param scanned what was looked through for secrets when the last snapshot was taken */
+  /**
+   * @param state its `last` is what the index still is, undefined if it has changed
+   * @param scanned what was looked through for secrets when the last snapshot was taken
+   */
   async #finish(
     state: ScratchState,
     before: Index,
@@ -222,16 +230,19 @@ class Taking {
     files: FileList,
     head: Head | undefined,
   ): Promise<Snapshot> {
-    const index = await this.#scratch.indexSignature();
-    const isSame = state.last?.index === index;
-    const after = isSame ? before : await readIndex(this.#scratch.indexFile, state.format);
-    const last = isSame ? state.last! : { index, ...total(after), tree: await this.#writeTree(after) };
+    const [after, tree] = state.last ? [before, state.last.tree] : await this.#readTree(state.format);
     const { untracked } = files;
     const secrets = findSecrets({ workTree: this.#workTree, before: scanned, after, untracked, known: state.secrets });
+    const same = state.last?.head === head?.commit ? state.last : undefined;
+    const last = {
+      ...(state.last ?? { ...total(after), index: await this.#scratch.indexSignature(), tree }),
+      head: head?.commit,
+      commit: same?.commit ?? (await this.#commit(tree, head)),
+    };
     await this.#scratch.save({ ...state, last, secrets });
     return {
-      commit: await this.#commit(last.tree, head),
-      tree: last.tree,
+      commit: last.commit,
+      tree,
       shallow: head?.hasParents ? [head.commit] : [],
       files: last.files,
       bytes: last.bytes,
@@ -241,10 +252,16 @@ class Taking {
     };
   }
 
-  #writeTree(index: Index): Promise<string> {
-    if (index.size === 0) return this.#git.text(this.#place, 'hash-object', '-t', 'tree', '-w', '--stdin');
-    const prefix = this.#only === '' ? [] : [`--prefix=${this.#only}`];
-    return this.#git.text(this.#place, 'write-tree', ...prefix);
+  /** The index as it is now and the tree it makes, at once: git replaces the file, so what we read is whole. */
+  async #readTree(format: ObjectFormat): Promise<[Index, string]> {
+    const reading = readIndex(this.#scratch.indexFile, format);
+    return Promise.all([reading, this.#writeTree(reading)]);
+  }
+
+  async #writeTree(index: Promise<Index>): Promise<string> {
+    if (this.#only === '') return this.#git.text(this.#place, 'write-tree');
+    if ((await index).size === 0) return this.#git.text(this.#place, 'hash-object', '-t', 'tree', '-w', '--stdin');
+    return this.#git.text(this.#place, 'write-tree', `--prefix=${this.#only}`);
   }
 
   #commit(tree: string, head: Head | undefined): Promise<string> {

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
-import { type FilePath, joinPaths, lookAt, pathBytes, showPath } from './file-path.ts';
+import { type FilePath, joinPaths, lookAt, pathBytes, showPath, splitPaths } from './file-path.ts';
 import { type Git, GitError, type GitPlace } from './git.ts';
 import type { FileList } from './list-files.ts';
 import type { Index } from './read-index.ts';
@@ -13,33 +13,70 @@ const MANY_FILES = 1000;
 /** How often a file that changes under our hands, or is not what it was listed as, is looked at again. */
 const MAX_REPAIRS = 100;
 
-/** Makes the index hold exactly the listed files, as they lie in the work tree now. Only what changed is read. */
-export async function updateIndex(git: Git, place: IndexPlace, before: Index, files: FileList): Promise<void> {
-  const tracked = new Set(files.tracked);
-  const untracked = new Set(files.untracked);
-  const removeUnwanted = async () => {
-    const unwanted = [...before.keys()].filter(path => !tracked.has(path) && !untracked.has(path));
-    if (unwanted.length > 0) await apply(git, place, ['--force-remove'], unwanted);
-  };
-  await removeUnwanted();
-  const listed = tracked.size + untracked.size;
-  await addFiles(git, place, tracked);
-  const fresh = files.untracked.reduce((count, path) => count + (before.has(path) ? 0 : 1), 0);
-  const intoOnePack = { ...place.config, 'core.bigFileThreshold': '1' };
-  await addFiles(git, fresh >= MANY_FILES ? { ...place, config: intoOnePack } : place, untracked);
-  if (tracked.size + untracked.size < listed) await removeUnwanted();
+/** What differs between the index and the work tree among the files that the index knows. */
+export interface IndexChanges {
+  readonly changed: readonly FilePath[];
+  readonly gone: readonly FilePath[];
 }
 
-async function addFiles(git: Git, place: IndexPlace, paths: Set<FilePath>): Promise<void> {
+/** Compares by size, times and inode, as git does, on all cores. Reads no file but those it cannot be sure of. */
+export async function findChanges(git: Git, place: IndexPlace): Promise<IndexChanges> {
+  const output = splitPaths(await git.output(place, 'diff-files', '-z', '--name-status'));
+  const changed: FilePath[] = [];
+  const gone: FilePath[] = [];
+  for (let at = 0; at + 1 < output.length; at += 2) (output[at] === 'D' ? gone : changed).push(output[at + 1]!);
+  return { changed, gone };
+}
+
+/**
+ * Makes the index hold exactly the listed files, as they lie in the work tree now. Only what changed is read.
+ * @param before what the index holds
+ * @returns whether anything was to be done
+ */
+export async function updateIndex(
+  git: Git,
+  place: IndexPlace,
+  before: Index,
+  files: FileList,
+  { changed, gone }: IndexChanges,
+): Promise<boolean> {
+  const unwanted = unwantedOf(before, files);
+  for (const path of gone) unwanted.add(path);
+  const isToAdd = (path: FilePath) => !before.has(path) || unwanted.has(path);
+  const tracked = new Set([...files.tracked.filter(isToAdd), ...changed.filter(path => !unwanted.has(path))]);
+  const untracked = new Set(files.untracked.filter(isToAdd));
+  if (unwanted.size === 0 && tracked.size === 0 && untracked.size === 0) return false;
+  if (unwanted.size > 0) await apply(git, place, ['--force-remove'], unwanted);
+  const intoOnePack = { ...place, config: { ...place.config, 'core.bigFileThreshold': '1' } };
+  const dropped = [
+    ...(await addFiles(git, place, tracked)),
+    ...(await addFiles(git, untracked.size >= MANY_FILES ? intoOnePack : place, untracked)),
+  ].filter(path => before.has(path));
+  if (dropped.length > 0) await apply(git, place, ['--force-remove'], dropped);
+  return true;
+}
+
+function unwantedOf(before: Index, { tracked, untracked }: FileList): Set<FilePath> {
+  const unwanted = new Set(before.keys());
+  for (const path of tracked) unwanted.delete(path);
+  for (const path of untracked) unwanted.delete(path);
+  return unwanted;
+}
+
+/** Gives the paths that turned out to be no files. */
+async function addFiles(git: Git, place: IndexPlace, wanted: ReadonlySet<FilePath>): Promise<FilePath[]> {
+  const paths = new Set(wanted);
   for (let repairs = 0; paths.size > 0; repairs++) {
     try {
-      return await apply(git, place, ['--add', '--remove', '--replace'], paths);
+      await apply(git, place, ['--add', '--remove', '--replace'], paths);
+      break;
     } catch (error) {
       const path = culprit(error);
       if (path === undefined || repairs >= MAX_REPAIRS) throw error;
       repair(place.workTree, paths, path, error);
     }
   }
+  return [...wanted].filter(path => !paths.has(path));
 }
 
 async function apply(git: Git, place: IndexPlace, how: string[], paths: Iterable<FilePath>): Promise<void> {
