@@ -38,7 +38,7 @@ export async function connect(
     client,
     isEmbedded: false,
     hint: words => `${context.environment.program} ${words}${hintOptions({ url: address.given })}`,
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
 
@@ -110,7 +110,7 @@ async function connectEmbedded(
       logLevel: (environment.variables.SIMPLE_CI_LOG_LEVEL as LogLevel | undefined) ?? 'silent',
     }),
   );
-  const client = createClient({ urls: [node.address], token: await node.localToken() });
+  const client = started.use(createClient({ urls: [node.address], token: await node.localToken() }));
   const owned = started.move();
   return {
     client,

@@ -19,8 +19,8 @@ export async function logIn(context: CliContext, urls: readonly string[], option
   for (const url of urls) checkAddress(url, options['insecure-http']);
   const logins = await readLogins(environment.configFolder);
   const token = (await findToken(context, urls[0]!, options)).trim();
-  const about = await createClient({ urls: urls, token }).call('cluster', {}, signal);
-  const { cluster, principal, role } = about;
+  await using client = createClient({ urls, token });
+  const { cluster, principal, role } = await client.call('cluster', {}, signal);
   const login = { cluster, urls: urls.map(url => url.replace(/\/+$/, '')), token, added: clock.now() };
   await writeLogins(environment.configFolder, withLogin(logins, login));
   if (options.json) terminal.print(JSON.stringify({ cluster, principal, role, urls: login.urls }));

@@ -102,9 +102,7 @@ function addOption(
   if (spec.kind !== 'flag' && value === undefined) throw refuse(`--${name} needs a value`);
   if (!inlineValue && value?.startsWith('-') && value !== '-')
     throw refuse(`--${name} needs a value: write --${name}=${value} if that is it`);
-  const before = given.get(name);
-  if (before && spec.kind !== 'list' && spec.kind !== 'flag') throw refuse(`--${name} is given twice`);
-  given.set(name, [...(before ?? []), value ?? 'true']);
+  given.set(name, [...(given.get(name) ?? []), value ?? 'true']);
 }
 
 function readOptions(

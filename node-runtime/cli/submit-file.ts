@@ -23,7 +23,13 @@ export async function submitFile(context: CliContext, file: string, options: Opt
   await using connection = await connect(context, options, workFor(id, task));
   // Nobody else would run it there.
   const detach = !options.follow && !connection.isEmbedded;
-  return await submitAndFollow(context, connection, { id, task, detach, json: options.json, timestamps: options.timestamps });
+  return await submitAndFollow(context, connection, {
+    id,
+    task,
+    detach,
+    json: options.json,
+    timestamps: options.timestamps,
+  });
 }
 
 async function readText({ terminal, environment, signal }: CliContext, file: string): Promise<string> {

@@ -115,8 +115,8 @@ test('a flag with a value is refused', () => {
   refusal('run --json=yes', /--json takes no value: "yes"$/);
 });
 
-test('an option that is given twice is refused unless it is a list', () => {
-  refusal('run --priority 1 --priority 2', /--priority is given twice$/);
+test('of an option that is given twice the last one counts, so that aliases can be overruled', () => {
+  assert.equal(input('run --priority 1 --priority 2').options.priority, 2);
 });
 
 test('numbers, durations and choices are checked, with what they may be', () => {
