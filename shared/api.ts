@@ -377,24 +377,26 @@ const Subscription = z.int().min(0).max(0xffff_ffff);
  * slow client thus costs the node one buffer, and loses nothing.
  */
 export const ClientMessage = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('subscribe'), id: Subscription, topic: z.literal('tasks') }),
-  z.object({ type: z.literal('subscribe'), id: Subscription, topic: z.literal('nodes') }),
-  z.object({
-    type: z.literal('subscribe'),
-    id: Subscription,
-    topic: z.literal('log'),
-    task: Id,
-    /** Which attempt, counted from 1. Default: the one under way, then each that follows it. */
-    attempt: z.int().min(1).optional(),
-    /** Go on after this position. Default: from the start. */
-    from: z.object({ fence: z.int(), offset: z.number().int().min(0) }).optional(),
-    /** Start this many bytes before the end instead. */
-    tail: z.number().int().min(0).optional(),
-    /** false: end with what there is now. Default: until the task is finished. */
-    follow: z.boolean().optional(),
-    /** Only the attempt that `from` names, and only what the node asked has itself: how nodes ask each other. */
-    local: z.boolean().optional(),
-  }),
+  z.discriminatedUnion('topic', [
+    z.object({ type: z.literal('subscribe'), id: Subscription, topic: z.literal('tasks') }),
+    z.object({ type: z.literal('subscribe'), id: Subscription, topic: z.literal('nodes') }),
+    z.object({
+      type: z.literal('subscribe'),
+      id: Subscription,
+      topic: z.literal('log'),
+      task: Id,
+      /** Which attempt, counted from 1. Default: the one under way, then each that follows it. */
+      attempt: z.int().min(1).optional(),
+      /** Go on after this position. Default: from the start. */
+      from: z.object({ fence: z.int(), offset: z.number().int().min(0) }).optional(),
+      /** Start this many bytes before the end instead. */
+      tail: z.number().int().min(0).optional(),
+      /** false: end with what there is now. Default: until the task is finished. */
+      follow: z.boolean().optional(),
+      /** Only the attempt that `from` names, and only what the node asked has itself: how nodes ask each other. */
+      local: z.boolean().optional(),
+    }),
+  ]),
   z.object({ type: z.literal('unsubscribe'), id: Subscription }),
   z.object({ type: z.literal('credit'), id: Subscription, bytes: z.number().int().min(1).max(16_777_216) }),
 ]);

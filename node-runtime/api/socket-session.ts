@@ -144,7 +144,8 @@ export class SocketSession {
     try {
       await this.#send(message, subscription.credit, signal);
     } catch (error) {
-      last = this.#lastWord(id, error);
+      // What the client has ended itself, with the subscription or the socket, is no fault.
+      if (!signal.aborted) last = { id, ...this.#wordOf(error) };
     } finally {
       metrics.subscriptions.dec({ topic });
       if (this.#subscriptions.get(id) === subscription) this.#subscriptions.delete(id);
@@ -152,11 +153,14 @@ export class SocketSession {
     await this.#outbox.say(last, signal).catch(() => undefined);
   }
 
-  #lastWord(id: number, error: unknown): ServerMessage {
+  #complain(error: unknown): void {
+    this.#outbox.trySay(this.#wordOf(error));
+  }
+
+  #wordOf(error: unknown): Extract<ServerMessage, { type: 'error' }> {
     const { code, message } = toCiError(error);
-    if (code === 'internal' && !this.#closed.signal.aborted && (error as Error).name !== 'AbortError')
-      this.#parts.logger.error('A subscription failed', { error });
-    return { type: 'error', id, code, message };
+    if (code === 'internal') this.#parts.logger.error('A WebSocket’s message failed', { error });
+    return { type: 'error', code, message };
   }
 
   #send(message: Subscribe, credit: Credit, signal: AbortSignal): Promise<void> {
@@ -187,11 +191,6 @@ export class SocketSession {
       else if (event.kind === 'changed') await this.#outbox.say({ type: 'changed', id, node: event.node }, signal);
       else await this.#outbox.say({ type: 'changed', id, gone: event.id }, signal);
     }
-  }
-
-  #complain(error: unknown): void {
-    const { code, message } = toCiError(error);
-    this.#outbox.trySay({ type: 'error', code, message });
   }
 }
 

@@ -5,7 +5,7 @@ import { type Incoming, type Subscription, subscribe, type Wanted } from './subs
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 const PATIENCE_MS = 120_000;
-/** A connection that broke sooner is one more failure of a row; one that lived longer begins a new row. */
+/** A connection that broke sooner, and brought nothing new, is one more failure of a row; any other begins a new row. */
 const LIVED_MS = 5000;
 
 /** `connected` comes before the first message of each connection. */
@@ -28,7 +28,10 @@ export async function* keepSubscribed(
       using subscription = await subscribe(http, http.urls[at] as string, wanted(), signal);
       row.noteConnected();
       yield { kind: 'connected' };
-      for await (const message of subscription) yield { kind: 'message', message, from: subscription };
+      for await (const message of subscription) {
+        if (message.type !== 'attempt' && message.type !== 'snapshot') row.noteProgress();
+        yield { kind: 'message', message, from: subscription };
+      }
       return;
     } catch (error) {
       signal.throwIfAborted();
@@ -57,6 +60,10 @@ class Failures {
   noteConnected(): void {
     this.#hasConnected = true;
     this.#connectedAt = Date.now();
+  }
+
+  noteProgress(): void {
+    this.#count = 0;
   }
 
   noteFailed(): void {
