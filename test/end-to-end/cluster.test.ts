@@ -215,13 +215,6 @@ suite('a cluster of nodes on one etcd', { concurrency: 1 }, () => {
     assert.equal(view.state === 'finished' && view.result.node, node);
   });
 
-  test('a node whose data folder is deleted loses nothing that matters', async () => {
-    await using it = await cluster('n1');
-    const task = await it.submit({ steps: [{ run: 'echo kept' }] });
-    await it.finished(task);
-    assert.equal((await recordAt(etcd, `${it.id}/completed/${task}`))?.outcome, 'passed');
-  });
-
   test('a cluster that a newer release has formed is refused by name', async () => {
     await etcdctl(etcd, 'put', 'acme/newer/cluster', JSON.stringify({ v: 2, epoch: 'abcdefghijkl', created: 1 }));
     const { code, stderr } = await simpleCi([
