@@ -1,6 +1,6 @@
 import type { CommandEnd } from '../sandbox.ts';
 
-/** What a node tells its supervisor. All but `renewed` and `stop` are answered under their `id`. */
+/** What a node tells its supervisor. Those with an `id` are answered. */
 export type Request =
   /** The first one, with the rules. */
   | {
@@ -12,7 +12,7 @@ export type Request =
       readonly ownUsers: boolean;
     }
   | { readonly kind: 'renewed'; readonly sentAt: number }
-  | { readonly kind: 'open'; readonly id: number; readonly sandbox: SandboxPlan }
+  | { readonly kind: 'open'; readonly sandbox: SandboxPlan }
   | { readonly kind: 'run'; readonly id: number; readonly sandbox: number; readonly command: CommandPlan }
   | { readonly kind: 'stop'; readonly sandbox: number; readonly graceMs: number }
   | { readonly kind: 'freeze' | 'thaw' | 'kill'; readonly id: number; readonly sandbox: number }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** A process as /proc tells of it. */
 export interface ProcessInfo {
@@ -13,7 +13,8 @@ export interface ProcessInfo {
 
 /** Undefined when there is no such process any more. */
 export function readProcess(pid: number | string): ProcessInfo | undefined {
-  const text = readText(`/proc/${pid}/stat`);
+  // Asking first is cheaper than the error of reading what is not there.
+  const text = existsSync(`/proc/${pid}`) ? readText(`/proc/${pid}/stat`) : undefined;
   // The second field is the program's name in brackets, which may hold anything.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
   if (!fields || fields.length < 20) return undefined;
@@ -28,6 +29,7 @@ export function readProcess(pid: number | string): ProcessInfo | undefined {
 
 /** The real user id. */
 export function readUser(pid: number): number | undefined {
+  if (!existsSync(`/proc/${pid}`)) return undefined;
   const line = readText(`/proc/${pid}/status`)?.match(/^Uid:\t(\d+)/m);
   return line ? Number(line[1]) : undefined;
 }

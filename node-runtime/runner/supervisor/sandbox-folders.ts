@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chown, mkdir, mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SandboxFolders } from '../sandbox.ts';
 import { isOf } from './process-tree.ts';
@@ -46,13 +47,28 @@ export function killMarked(folder: string): void {
   }
 }
 
-/** The three folders of a sandbox, for its user alone. */
-export async function makeFolders(folder: string, user: number | undefined): Promise<SandboxFolders> {
-  const folders = { workspace: join(folder, 'workspace'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
-  await mkdir(folder, { mode: 0o700 });
-  await Promise.all(Object.values(folders).map(path => mkdir(path, { mode: 0o700 })));
-  if (user !== undefined) await Promise.all([folder, ...Object.values(folders)].map(path => chown(path, user, user)));
+/** The three folders of a sandbox, for its user alone. Without waits, which would take ten times as long as the work. */
+export function makeFolders(folder: string, user: number | undefined): SandboxFolders {
+  const folders = foldersIn(folder);
+  for (const path of [folder, ...Object.values(folders)]) {
+    mkdirSync(path, { mode: 0o700 });
+    if (user !== undefined) chownSync(path, user, user);
+  }
   return folders;
+}
+
+function foldersIn(folder: string): SandboxFolders {
+  return { workspace: join(folder, 'workspace'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
+}
+
+/** Removes the folders of a sandbox that has left nothing in them, at once. Tells whether that was so. */
+export function removeEmptyFolders(folder: string): boolean {
+  try {
+    for (const path of [...Object.values(foldersIn(folder)), folder]) rmdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Gives a tree to a user. Links are changed themselves, never followed. */

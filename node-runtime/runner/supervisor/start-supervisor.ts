@@ -12,7 +12,14 @@ import type { SandboxPlan } from './messages.ts';
 import { PipePool } from './pipe-pool.ts';
 import { findRoot } from './find-root.ts';
 import { RemoteSandbox } from './remote-sandbox.ts';
-import { killMarked, makeFolders, makeOwnFolder, removeTree, sweepDeadNodes } from './sandbox-folders.ts';
+import {
+  killMarked,
+  makeFolders,
+  makeOwnFolder,
+  removeEmptyFolders,
+  removeTree,
+  sweepDeadNodes,
+} from './sandbox-folders.ts';
 import { SupervisorChannel } from './supervisor-channel.ts';
 import { readSystemFolders } from './system-folders.ts';
 import { killUsers, LOWEST_USER, USERS_IN_BLOCK } from './user-block.ts';
@@ -124,7 +131,7 @@ class RemoteSupervisor implements Supervisor {
     const folder = join(this.#parts.folder, `${task}-${fence}`);
     const remove = () => this.#remove(folder, user);
     try {
-      const folders = await makeFolders(folder, user);
+      const folders = makeFolders(folder, user);
       const bubblewrap = this.#bubblewrap(folders);
       const plan: SandboxPlan = {
         number,
@@ -132,7 +139,7 @@ class RemoteSupervisor implements Supervisor {
         ...(user !== undefined && { user }),
         ...(bubblewrap && { bubblewrap }),
       };
-      await channel.ask({ kind: 'open', sandbox: plan });
+      channel.tell({ kind: 'open', sandbox: plan });
       const inside = isolation === 'bubblewrap' ? INSIDE : folders;
       return new RemoteSandbox({ number, folders, inside, user, channel, pipes, remove });
     } catch (error) {
@@ -172,6 +179,10 @@ class RemoteSupervisor implements Supervisor {
 
   /** A user is given to the next sandbox only when no file of the last one is left. */
   #remove(folder: string, user: number | undefined): void {
+    if (removeEmptyFolders(folder)) {
+      if (user !== undefined) this.#users.delete(user);
+      return;
+    }
     const removal = removeTree(folder)
       .then(() => {
         if (user !== undefined) this.#users.delete(user);

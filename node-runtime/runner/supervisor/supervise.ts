@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
-import type { Reply, Request } from './messages.ts';
+import type { Reply, Request, SandboxPlan } from './messages.ts';
 import { RenewalWatch } from './renewal-watch.ts';
 import { SupervisedSandbox } from './supervised-sandbox.ts';
 import { UserBlock } from './user-block.ts';
@@ -61,6 +61,9 @@ class Supervision {
       case 'renewed':
         this.#renewals.renewed(request.sentAt);
         break;
+      case 'open':
+        this.#open(request.sandbox);
+        break;
       case 'stop':
         this.#sandboxes
           .get(request.sandbox)
@@ -84,7 +87,7 @@ class Supervision {
     return ends.every(({ status }) => status === 'fulfilled');
   }
 
-  async #answer(request: Exclude<Request, { kind: 'renewed' | 'stop' }>): Promise<Reply> {
+  async #answer(request: Exclude<Request, { kind: 'renewed' | 'open' | 'stop' }>): Promise<Reply> {
     const { id } = request;
     switch (request.kind) {
       case 'begin': {
@@ -92,9 +95,6 @@ class Supervision {
         void this.#watch(request);
         return { kind: 'begun', id, pid: process.pid, firstUser: this.#users?.first ?? 0 };
       }
-      case 'open':
-        this.#open(request);
-        break;
       case 'run':
         return { kind: 'ended', id, end: await this.#sandbox(request.sandbox).run(request.command) };
       case 'freeze':
@@ -116,7 +116,7 @@ class Supervision {
     return { kind: 'done', id };
   }
 
-  #open({ sandbox }: Extract<Request, { kind: 'open' }>): void {
+  #open(sandbox: SandboxPlan): void {
     const scores = { own: this.#ownOomScore, sandbox: this.#freeOomScore() };
     this.#sandboxes.set(sandbox.number, new SupervisedSandbox(sandbox, this.#clock, scores));
   }
