@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { ErrorBody } from '../../shared/api.ts';
 import { isCiError } from '../../shared/errors.ts';
 import { newTaskId } from '../../shared/ids.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { ask, type TestApi, testApi } from '../support/test-api.ts';
 import { eventually } from '../support/test-tasks.ts';
 
@@ -176,6 +177,20 @@ describe('bad requests', () => {
         error.message.includes(`Cannot listen on 127.0.0.1:${port} as the port is taken`),
     );
   });
+});
+
+test('a body that trickles in is waited for twenty seconds, not for ever', async () => {
+  const clock = new FakeClock();
+  await using api = await testApi({ clock });
+  const token = await api.token('runner');
+  const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
+  const closed = new Promise(resolve => socket.once('close', resolve));
+  const lines = ['POST /v1/tasks HTTP/1.1', 'host: localhost', `authorization: Bearer ${token}`];
+  socket.on('error', () => undefined);
+  socket.write(`${[...lines, 'content-type: application/json', 'content-length: 100'].join('\r\n')}\r\n\r\n{`);
+  await eventually('the node to wait for the rest', () => clock.sleeping > 1 || undefined);
+  await clock.advance(20_000);
+  await closed;
 });
 
 test('ten thousand requests without a good token cost the store next to nothing', async () => {
