@@ -70,7 +70,9 @@ function commonOptions(): string {
 
 function optionTable(options: readonly (readonly [string, OptionSpec])[]): string {
   const rows = options.map(([name, spec]) => [
-    code(`${spec.short ? `-${spec.short}, ` : ''}--${name}${spec.kind === 'flag' ? '' : ` ${placeholder(name, spec)}`}`),
+    code(
+      `${spec.short ? `-${spec.short}, ` : ''}--${name}${spec.kind === 'flag' ? '' : ` ${placeholder(name, spec)}`}`,
+    ),
     `${spec.summary}.${notesOf(spec)}`,
     spec.default === undefined ? '' : code(String(spec.default)),
     spec.env ? code(spec.env) : '',
