@@ -1,6 +1,12 @@
 import { devNull } from 'node:os';
 import { CiError, isCiError } from '../../shared/errors.ts';
-import { type ProcessResult, runProcess, type StreamedProcess, streamProcess } from '../system/subprocess.ts';
+import {
+  type ProcessOptions,
+  type ProcessResult,
+  runProcess,
+  type StreamedProcess,
+  streamProcess,
+} from '../system/subprocess.ts';
 
 export interface GitPlace {
   readonly gitDir: string;
@@ -48,13 +54,8 @@ export class Git {
     return (await this.output(call, ...args)).toString().replace(/\n$/, '');
   }
 
-  async run(call: GitCall, ...args: string[]): Promise<ProcessResult> {
-    try {
-      return await runProcess(this.#options(call, args));
-    } catch (error) {
-      if (isCiError(error, 'not-found')) throw noGit(error);
-      throw error;
-    }
+  run(call: GitCall, ...args: string[]): Promise<ProcessResult> {
+    return runGit(this.#options(call, args));
   }
 
   stream(call: GitCall, ...args: string[]): StreamedProcess {
@@ -63,7 +64,7 @@ export class Git {
 
   /** Settings of a config file, the last value of each. Included files are not read. */
   async settings(file: string): Promise<Map<string, string>> {
-    const { code, stdout } = await runProcess(this.#outside(['config', '--file', file, '--null', '--list']));
+    const { code, stdout } = await runGit(this.#outside(['config', '--file', file, '--null', '--list']));
     const settings = new Map<string, string>();
     if (code !== 0) return settings;
     for (const entry of stdout.toString().split('\0')) {
@@ -77,7 +78,7 @@ export class Git {
   async userPath(name: string): Promise<string | undefined> {
     const options = this.#outside(['config', '--includes', '--type=path', '--get', name]);
     const { GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM, ...env } = options.env;
-    const { code, stdout } = await runProcess({ ...options, env: { ...env, GIT_DIR: devNull } });
+    const { code, stdout } = await runGit({ ...options, env: { ...env, GIT_DIR: devNull } });
     return code === 0 ? stdout.toString().replace(/\n$/, '') : undefined;
   }
 
@@ -114,6 +115,15 @@ export class Git {
   #outside(args: readonly string[]) {
     const argv: [string, ...string[]] = ['git', '--no-pager', ...args];
     return { argv, cwd: gitCwd, env: gitEnvironment(this.#env), signal: this.#signal };
+  }
+}
+
+async function runGit(options: ProcessOptions): Promise<ProcessResult> {
+  try {
+    return await runProcess(options);
+  } catch (error) {
+    if (isCiError(error, 'not-found')) throw noGit(error);
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CiError } from '../../shared/errors.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
 import { Git, GitError, type UserEnvironment } from './git.ts';
 import type { Snapshot } from './take-snapshot.ts';
@@ -23,20 +24,44 @@ export interface SnapshotPack extends AsyncDisposable {
   readonly isFull: boolean;
 }
 
-/** Packs what the receiver lacks of a snapshot. What it is said to have but we have no longer is packed again. */
+/**
+ * Packs what the receiver lacks of a snapshot. What it is said to have but we have no longer is packed again; rejects with
+ * `conflict` if the snapshot itself is not whole any more and the workspace has changed since.
+ */
 export async function packSnapshot(snapshot: Snapshot, options: PackOptions): Promise<SnapshotPack> {
   const { have, env, signal, clock = systemClock } = options;
-  const { scratch } = snapshot;
   const git = new Git(env, signal);
-  using _lock = await scratch.lock(clock, signal);
   if (have.length > 0) {
-    try {
-      return await pack(git, snapshot, have);
-    } catch (error) {
-      if (!(error instanceof GitError)) throw error;
-    }
+    const thin = await tryPack(git, snapshot, have, clock, signal);
+    if (!(thin instanceof GitError)) return thin;
   }
-  return await pack(git, snapshot, []);
+  const full = await tryPack(git, snapshot, [], clock, signal);
+  if (!(full instanceof GitError)) return full;
+  await forget(snapshot, clock, signal);
+  const again = await snapshot.retake();
+  if (again.commit !== snapshot.commit)
+    throw new CiError(
+      'conflict',
+      `Cannot send snapshot ${snapshot.commit} as the workspace has changed since it was taken`,
+    );
+  const repaired = await tryPack(git, again, [], clock, signal);
+  if (repaired instanceof GitError) throw repaired;
+  return repaired;
+}
+
+async function tryPack(git: Git, snapshot: Snapshot, have: readonly string[], clock: Clock, signal: AbortSignal) {
+  using _lock = await snapshot.scratch.lock(clock, signal);
+  try {
+    return await pack(git, snapshot, have);
+  } catch (error) {
+    if (error instanceof GitError) return error;
+    throw error;
+  }
+}
+
+async function forget({ scratch }: Snapshot, clock: Clock, signal: AbortSignal): Promise<void> {
+  using _lock = await scratch.lock(clock, signal);
+  await scratch.reset();
 }
 
 async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly string[]): Promise<SnapshotPack> {
@@ -83,9 +108,4 @@ async function writeHashed(chunks: AsyncIterable<Buffer>, path: string, hash: Ha
     await file.writeFile(chunk);
   }
   return bytes;
-}
-
-/** Deletes what an interrupted run has left. */
-export async function removePacks(folder: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [])) await rm(join(folder, name), { force: true });
 }

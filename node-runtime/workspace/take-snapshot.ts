@@ -38,6 +38,8 @@ export interface Snapshot {
   /** Untracked files that look as if they held secrets. Whether they may go is the caller's to decide. */
   readonly secrets: readonly SecretFile[];
   readonly scratch: Scratch;
+  /** Takes it again, when what was remembered of it turns out to be damaged. */
+  readonly retake: () => Promise<Snapshot>;
 }
 
 export interface SecretFile {
@@ -59,15 +61,18 @@ export async function takeSnapshot(workspace: Workspace, options: SnapshotOption
   const scratch = Scratch.of(cacheDir, workspace);
   using _lock = await scratch.lock(clock, signal);
   const taking = new Taking(workspace, scratch, git, env);
+  const retake = () => takeSnapshot(workspace, options);
   try {
-    return await taking.take();
+    return { ...(await taking.take()), retake };
   } catch (error) {
-    if (!(error instanceof GitError)) throw error;
-    // What we remembered may be damaged, or lean on objects that the user's repository has dropped.
-    await scratch.reset();
-    return await taking.take().catch(again => {
-      throw again instanceof GitError ? cannotTake(workspace, again) : again;
-    });
+    if (signal.aborted || error instanceof CiError) throw error;
+  }
+  // What we remembered is damaged, or leans on objects that the user's repository has dropped: once more, from nothing.
+  await scratch.reset();
+  try {
+    return { ...(await taking.take()), retake };
+  } catch (error) {
+    throw error instanceof GitError ? cannotTake(workspace, error) : error;
   }
 }
 
@@ -122,7 +127,7 @@ class Taking {
     this.#only = inside === '' ? '' : `${inside}/`;
   }
 
-  async take(): Promise<Snapshot> {
+  async take(): Promise<Omit<Snapshot, 'retake'>> {
     const { git } = this.#workspace;
     const [settings, userExcludes] = await Promise.all([this.#settings(git), this.#userExcludes()]);
     const state = await this.#open(settings.format);
@@ -229,7 +234,7 @@ class Taking {
     scanned: Index,
     files: FileList,
     head: Head | undefined,
-  ): Promise<Snapshot> {
+  ): Promise<Omit<Snapshot, 'retake'>> {
     const [after, tree] = state.last ? [before, state.last.tree] : await this.#readTree(state.format);
     const { untracked } = files;
     const secrets = findSecrets({ workTree: this.#workTree, before: scanned, after, untracked, known: state.secrets });

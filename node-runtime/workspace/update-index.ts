@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { type FilePath, joinPaths, lookAt, pathBytes, showPath, splitPaths } from './file-path.ts';
@@ -131,7 +131,7 @@ function removeBelow(paths: Set<FilePath>, folder: string): void {
 
 function refuseUnreadable(file: Buffer, path: FilePath, cause: unknown): void {
   try {
-    accessSync(file, constants.R_OK);
+    closeSync(openSync(file, 'r'));
   } catch {
     throw new CiError('invalid', `Cannot take snapshot as a file may not be read: ${quote(showPath(path))}`, { cause });
   }

@@ -10,6 +10,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { SnapshotManifest } from '../../shared/api.ts';
@@ -137,6 +140,11 @@ export class SnapshotReceiver implements AsyncDisposable {
     return workspace;
   }
 
+  /** How the next answers to uploads of packs are spoilt: a status instead of storing it. */
+  readonly uploadFailures: number[] = [];
+  #server: Server | undefined;
+
+  /** What a client would ask of the cluster. Packs go over real HTTP. */
   readonly transport: SnapshotTransport = {
     check: async commits => commits.filter(commit => this.manifests.has(commit)),
     get: async commit => {
@@ -144,15 +152,35 @@ export class SnapshotReceiver implements AsyncDisposable {
       if (manifest) return manifest;
       throw new CiError('not-found', `Cannot find snapshot: ${commit}`);
     },
-    uploadPack: async () => {
-      throw new Error('This receiver has no address to send packs to');
-    },
+    uploadPack: async id => ({ url: `${await this.#address()}/${this.objectKeys.pack(id)}` }),
     put: async manifest => {
+      for (const { id } of manifest.packs)
+        if (!this.objects.objects.has(this.objectKeys.pack(id)))
+          throw new CiError('conflict', `There is no pack ${id}`);
       this.manifests.set(manifest.commit, manifest);
     },
   };
 
+  async #address(): Promise<string> {
+    this.#server ??= createServer((request, response) => {
+      void this.#store(request).then(status => response.writeHead(status).end());
+    });
+    if (!this.#server.listening) await once(this.#server.listen(0, '127.0.0.1'), 'listening');
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async #store(request: IncomingMessage): Promise<number> {
+    const body = Buffer.concat(await Array.fromAsync(request));
+    const failure = this.uploadFailures.shift();
+    if (failure !== undefined) return failure;
+    if (request.headers['content-length'] !== String(body.length)) return 411;
+    await this.objects.put(request.url!.slice(1), body, { signal: neverAborted });
+    return 200;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#server?.closeAllConnections();
+    this.#server?.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
