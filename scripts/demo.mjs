@@ -28,7 +28,7 @@ async function runTask() {
 /** Hints name the npm script that starts the program in a checkout; a cluster you are logged in to is not meant here. */
 function environment() {
   const { SIMPLE_CI_URL: _url, SIMPLE_CI_TOKEN: _token, ...env } = process.env;
-  return { ...env, npm_lifecycle_event: 'simple-ci', XDG_CACHE_HOME: `${root}${data}/cache` };
+  return { ...env, npm_lifecycle_event: 'simple-ci', INIT_CWD: root, XDG_CACHE_HOME: `${root}${data}/cache` };
 }
 
 async function explain() {

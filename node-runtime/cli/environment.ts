@@ -23,7 +23,7 @@ export function readEnvironment(): Environment {
     join(variables[variable] || join(homedir(), ...otherwise), 'simple-ci');
   return {
     variables,
-    folder: process.cwd(),
+    folder: startFolder(variables),
     configFolder: folderOf('XDG_CONFIG_HOME', ['.config']),
     dataFolder: folderOf('XDG_DATA_HOME', ['.local', 'share']),
     cacheFolder: folderOf('XDG_CACHE_HOME', ['.cache']),
@@ -33,7 +33,16 @@ export function readEnvironment(): Environment {
 
 /** In a checkout people start it by the npm script of that name. */
 function programName(variables: Environment['variables']): string {
-  return variables.npm_lifecycle_event === 'simple-ci' ? 'npm run simple-ci --' : 'simple-ci';
+  return isNpmScript(variables) ? 'npm run simple-ci --' : 'simple-ci';
+}
+
+/** npm starts scripts in the folder of package.json, and tells where its user is. */
+function startFolder(variables: Environment['variables']): string {
+  return (isNpmScript(variables) && variables.INIT_CWD) || process.cwd();
+}
+
+function isNpmScript(variables: Environment['variables']): boolean {
+  return variables.npm_lifecycle_event === 'simple-ci';
 }
 
 /** NO_COLOR forbids colours, FORCE_COLOR demands them, else a terminal that is not dumb gets them. */

@@ -34,8 +34,8 @@ export async function runNode(context: CliContext, options: NodeCommandOptions):
     if (howMany > 1) node.hurry();
     else drain(node, report);
   });
-  if (signal.aborted) drain(node, report);
   announce(node, options, report);
+  if (signal.aborted) drain(node, report);
   await node.ended;
   report('stopped', 'Stopped.');
   return EXIT.passed;

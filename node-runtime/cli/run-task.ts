@@ -39,8 +39,14 @@ export async function runTask(context: CliContext, wanted: Wanted, options: Opti
   const id = newTaskId(task.priority ?? DEFAULT_PRIORITY, clock.now(), () => chance.random());
   await using connection = await connect(context, options, workFor(id, task));
   const source = await sendWorkspace(context, connection.client, workspace, options);
+  const here = connection.isEmbedded ? withOwnPath(task, environment.variables.PATH) : task;
   const { detach, json, timestamps } = options;
-  return await submitAndFollow(context, connection, { id, task: { ...task, source }, detach, json, timestamps });
+  return await submitAndFollow(context, connection, { id, task: { ...here, source }, detach, json, timestamps });
+}
+
+/** On the user's own machine a command finds the programs that the user finds. */
+function withOwnPath(task: TaskBody, path: string | undefined): TaskBody {
+  return path === undefined ? task : { ...task, env: { PATH: path, ...task.env } };
 }
 
 /** Undefined when nothing was asked for. */

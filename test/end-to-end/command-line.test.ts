@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { type Finished, type RunOptions, simpleCi, start, temporaryFolder } from '../support/simple-ci.ts';
+import { eventually } from '../support/test-tasks.ts';
+
+interface Place {
+  /** The workspace. */
+  readonly folder: string;
+  readonly home: string;
+  readonly options: RunOptions & { readonly env: Readonly<Record<string, string>> };
+  run(...args: string[]): Promise<Finished>;
+  start(...args: string[]): Promise<Watched>;
+}
+
+interface Watched {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+  /** All it printed so far. */
+  out(): string;
+  err(): string;
+}
+
+/** A user of a machine on which nothing is set up, in a folder with these files. */
+async function place(t: TestContext, files: Record<string, string | Buffer> = {}): Promise<Place> {
+  const home = await temporaryFolder();
+  t.after(() => home[Symbol.asyncDispose]());
+  const folder = join(home.path, 'project');
+  await mkdir(folder);
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const options = { cwd: folder, env: { HOME: home.path } };
+  return {
+    folder,
+    home: home.path,
+    options,
+    run: (...args) => simpleCi(args, options),
+    start: async (...args) => watch(t, await start(args, options)),
+  };
+}
+
+function watch(t: TestContext, child: ChildProcess): Watched {
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', chunk => (out += chunk));
+  child.stderr?.on('data', chunk => (err += chunk));
+  t.after(() => child.kill('SIGKILL'));
+  return { child, ended: once(child, 'close').then(([code]) => code), out: () => out, err: () => err };
+}
+
+/** The id in the last lines of a run. */
+function idOf({ stderr }: Finished): string {
+  return /task (\w{27})/.exec(stderr)![1]!;
+}
+
+/** A process that has ended may still wait for its parent to take note. */
+async function isRunning(pid: string): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return status !== undefined && !/\) Z /.test(status);
+}
+
+test('a command runs with nothing set up, and its output is alone on standard output', async t => {
+  const { run } = await place(t, { 'greeting.txt': 'hello from a file' });
+  const { code, stdout, stderr } = await run('run', '--', 'cat', 'greeting.txt');
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, '▶ cat greeting.txt\nhello from a file\n');
+  assert.match(stderr, /^Workspace: 1 file, 17 bytes, sent for the first time/);
+  assert.match(
+    stderr,
+    /✓ passed {2}cat greeting\.txt\n {2}took .*, attempt 1 on run-\w+, task \w{27}\n {2}its log {3}simple-ci logs \w{27}\n$/,
+  );
+});
+
+test('the second run of the same files sends nothing', async t => {
+  const { run } = await place(t, { a: '1' });
+  await run('run', '--', 'true');
+  assert.match((await run('run', '--', 'true')).stderr, /^Workspace: 1 file, 1 byte, as it was sent before\n/);
+});
+
+test('the exit code of run tells how the task ended', async t => {
+  const { run } = await place(t);
+  const codes = await Promise.all([
+    run('run', '--', 'sh', '-c', 'exit 7'),
+    run('run', '--timeout', '1s', '--', 'sleep', '60'),
+    run('run', '--secret', 'NOT_THERE', '--', 'true'),
+    run('run', 'no-such-task'),
+  ]);
+  assert.deepEqual(
+    codes.map(({ code }) => code),
+    [1, 4, 2, 2],
+    codes.map(({ stderr }) => stderr).join('\n'),
+  );
+});
+
+test('commands find the programs that the user finds, and get the variables that were given', async t => {
+  const { folder, options } = await place(t);
+  await writeFile(join(folder, 'my-tool'), '#!/bin/sh\necho "tool: $MINE $YOURS"\n', { mode: 0o755 });
+  const env = { ...options.env, PATH: `${folder}:${process.env.PATH}`, YOURS: 'two' };
+  const { stdout } = await simpleCi(['run', '-e', 'MINE=one', '-e', 'YOURS', '--', 'my-tool'], { ...options, env });
+  assert.match(stdout, /\ntool: one two\n$/);
+});
+
+test('the log and the artifacts of a run can be had afterwards', async t => {
+  const { run, folder } = await place(t);
+  const first = await run(
+    'run',
+    '--artifact',
+    'out/**',
+    '--',
+    'sh',
+    '-c',
+    'mkdir -p out/deep; printf "\\377" | tee out/deep/x; : > out/y',
+  );
+  assert.equal(first.code, 0, first.stderr);
+  const id = idOf(first);
+  assert.deepEqual((await run('logs', id, '--raw')).bytes, Buffer.from([0xff]));
+  const { artifacts } = JSON.parse((await run('artifacts', id, '--json')).stdout);
+  assert.deepEqual(
+    artifacts.map(({ path, size }: { path: string; size: number }) => [path, size]),
+    [
+      ['out/deep/x', 1],
+      ['out/y', 0],
+    ],
+  );
+  const fetched = await run('artifacts', id, '-o', 'kept');
+  assert.match(fetched.stderr, /Fetched 2 artifacts\.\n$/);
+  assert.deepEqual(await readFile(join(folder, 'kept/out/deep/x')), Buffer.from([0xff]));
+  assert.deepEqual((await readdir(join(folder, 'kept/out'))).sort(), ['deep', 'y']);
+  assert.deepEqual((await run('artifacts', id, 'out/deep/x', '-o', '-')).bytes, Buffer.from([0xff]));
+  assert.equal((await run('artifacts', id, '*/*/x', '-o', 'some')).code, 0);
+  assert.match(
+    (await run('artifacts', id, 'nothing')).stderr,
+    /Cannot find artifact "nothing": there is out\/deep\/x, out\/y/,
+  );
+});
+
+test('Ctrl-C cancels the task, and nothing of it is left', async t => {
+  const { start, folder } = await place(t);
+  const running = await start('run', '--', 'sh', '-c', `echo $$ > ${folder}/pid; echo started; sleep 300`);
+  await eventually('it runs', () => running.out().includes('started'));
+  running.child.kill('SIGINT');
+  assert.equal(await running.ended, 130);
+  assert.match(running.err(), /Cancelling.*■ cancelled/s);
+  const pid = (await readFile(join(folder, 'pid'), 'utf8')).trim();
+  assert.equal(await isRunning(pid), false);
+});
+
+test('an interrupt that comes twice at once, as from npm, is one', async t => {
+  const { start } = await place(t);
+  const running = await start('run', '--', 'sh', '-c', 'echo started; sleep 300');
+  await eventually('it runs', () => running.out().includes('started'));
+  running.child.kill('SIGINT');
+  running.child.kill('SIGTERM');
+  assert.equal(await running.ended, 130);
+  assert.match(running.err(), /■ cancelled/);
+});
+
+test('when nobody reads its output, a run goes on to its verdict', async t => {
+  const { start, folder } = await place(t);
+  const running = await start('run', '--', 'sh', '-c', `seq 1 200000; touch ${folder}/done; exit 1`);
+  running.child.stdout!.once('data', () => running.child.stdout!.destroy());
+  assert.equal(await running.ended, 1, running.err());
+  assert.ok((await readdir(folder)).includes('done'));
+});
+
+test('when nobody reads a list or a log, the command ends quietly', async t => {
+  const { run, start } = await place(t);
+  const first = await run('run', '--', 'seq', '1', '200000');
+  const reading = await start('logs', idOf(first));
+  reading.child.stdout!.once('data', () => reading.child.stdout!.destroy());
+  assert.equal(await reading.ended, 0);
+  assert.equal(reading.err(), '');
+});
+
+test('what is piped has no colours, unless they are demanded', async t => {
+  const { run, options } = await place(t);
+  const plain = await run('run', '--', 'printf', '\\033[31mred\\033[0m\\n');
+  assert.doesNotMatch(plain.stdout + plain.stderr, /\u001b/);
+  const forced = await simpleCi(['tasks'], { ...options, env: { ...options.env, FORCE_COLOR: '1' } });
+  assert.match(forced.stdout, /\u001b\[32m✓ passed/);
+  const refused = await simpleCi(['tasks'], { ...options, env: { ...options.env, FORCE_COLOR: '1', NO_COLOR: '1' } });
+  assert.doesNotMatch(refused.stdout, /\u001b/);
+});
+
+test('more than 50 MB are not sent without a terminal to ask on, but with --yes', async t => {
+  const { run } = await place(t, { large: randomBytes(51_000_000) });
+  const { code, stderr } = await run('run', '--', 'true');
+  assert.equal(code, 2);
+  assert.match(stderr, /Cannot send workspace without --yes as it is large: 1 file, 51 MB: 51 MB to send/);
+  assert.deepEqual(JSON.parse((await run('tasks', '--json')).stdout), { tasks: [] });
+  assert.equal((await run('run', '--yes', '--', 'test', '-s', 'large')).code, 0);
+});
+
+test('untracked files that look like secrets are not sent unless it is allowed', async t => {
+  const { run } = await place(t, { '.env': 'PASSWORD=hunter2\n' });
+  const { code, stderr } = await run('run', '--', 'true');
+  assert.equal(code, 2);
+  assert.match(stderr, /^simple-ci: Cannot send workspace as untracked files look like secrets: "\.env"/);
+  assert.equal((await run('run', '--allow-secrets', '--', 'test', '-s', '.env')).code, 0);
+});
+
+test('a task cannot be left to a cluster that is not there', async t => {
+  const { run } = await place(t);
+  const { code, stderr } = await run('run', '--detach', '--', 'true');
+  assert.equal(code, 2);
+  assert.match(stderr, /there is no cluster to run it/);
+});
+
+test('without a name or a command, run lists what there is', async t => {
+  const { run } = await place(t, {
+    'simple-ci.yaml': 'tasks:\n  test: npm test\n',
+    'package.json': '{"scripts": {"build": "tsc"}}',
+    Makefile: 'all:\n\techo all\n',
+  });
+  const { code, stdout } = await run('run', '--json');
+  assert.equal(code, 0);
+  assert.deepEqual(
+    JSON.parse(stdout).tasks.map(({ name, from }: { name: string; from: string }) => [name, from]),
+    [
+      ['test', 'simple-ci.yaml'],
+      ['build', 'package.json'],
+      ['all', 'Makefile'],
+    ],
+  );
+});
+
+test('a run with --json prints a line for each thing that happens, and nothing else', async t => {
+  const { run } = await place(t);
+  const { stdout } = await run('run', '--json', '--', 'sh', '-c', 'printf a; printf "\\377"; exit 3');
+  const events = stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line));
+  assert.deepEqual(
+    [...new Set(events.map(({ event }) => event))].filter(event => event !== 'queued'),
+    ['submitted', 'attempt', 'step-started', 'output', 'step-finished', 'attempt-ended', 'finished'],
+  );
+  const printed = events.map(({ text = '', base64 = '' }) => text || Buffer.from(base64, 'base64').toString('latin1'));
+  assert.ok(printed.join('').includes('a'));
+  const { exitCode, result } = events.at(-1);
+  assert.deepEqual([exitCode, result.outcome], [1, 'failed']);
+});
+
+test('two runs at once do not get in each other’s way', async t => {
+  const { run } = await place(t);
+  const both = await Promise.all([run('run', '--', 'echo', 'one'), run('run', '--', 'echo', 'two')]);
+  assert.deepEqual(
+    both.map(({ code }) => code),
+    [0, 0],
+    both.map(({ stderr }) => stderr).join('\n'),
+  );
+});
+
+test('a failed run can be tried again', async t => {
+  const { run } = await place(t);
+  const first = await run('run', '--', 'sh', '-c', 'echo again; exit 1');
+  const second = await run('retry', idOf(first));
+  assert.equal(second.code, 1);
+  assert.match(second.stdout, /\nagain\n/);
+  assert.notEqual(idOf(second), idOf(first));
+});
+
+test('a node tells where it is and what it is, drains when it is told to, and ends with 0', async t => {
+  const { start, home } = await place(t);
+  const node = await start(
+    'node',
+    '--cluster',
+    'acme/ci',
+    '--listen',
+    '127.0.0.1:0',
+    '--data',
+    home,
+    '--log-level',
+    'warn',
+  );
+  await eventually('it is ready', () => node.out().includes('Ready at http://127.0.0.1:'));
+  assert.match(node.out(), /Formed cluster acme\/ci\n.*Admin token of this new cluster, shown this once: sci_\w+\n/s);
+  node.child.kill('SIGTERM');
+  assert.equal(await node.ended, 0);
+  assert.match(node.out(), /\nDraining: .*\nStopped\.\n$/s);
+});
+
+test('a node that cannot start says why in one line', async t => {
+  const { run } = await place(t);
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.after(() => taken.close());
+  await once(taken, 'listening');
+  const { port } = taken.address() as { port: number };
+  const refusals = await Promise.all([
+    run('node'),
+    run('node', '--cluster', 'Acme/../ci'),
+    run('node', '--cluster', 'acme', '--listen', 'nowhere'),
+    run('node', '--cluster', 'acme', '--s3', 'http://bucket'),
+    run('node', '--cluster', 'acme', '--etcd', 'https://a:2379,http://b:2379'),
+    run('node', '--cluster', 'acme', '--secrets-key', '/nowhere'),
+    run('node', '--cluster', 'acme', '--listen', `127.0.0.1:${port}`),
+  ]);
+  for (const { code, stderr } of refusals) {
+    assert.ok(code === 2 || code === 3, stderr);
+    assert.match(stderr, /(^|\n)simple-ci: Cannot [^\n]*(\nTry: [^\n]*)?\n$/);
+  }
+});
+
+test('the version is alone on standard output', async t => {
+  const { run } = await place(t);
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  for (const words of [['--version'], ['version'], ['-V']])
+    assert.deepEqual(await run(...words).then(({ code, stdout, stderr }) => [code, stdout, stderr]), [
+      0,
+      `${version}\n`,
+      '',
+    ]);
+});
+
+test('a wrong command line is 2, and leads to help', async t => {
+  const { run } = await place(t);
+  const { code, stdout, stderr } = await run('tasks', '--sate', 'queued');
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.equal(
+    stderr,
+    'simple-ci: Cannot run `tasks` as it has no option --sate; did you mean --state?\nTry: simple-ci help tasks\n',
+  );
+});
+
+test('a task file with mistakes is refused with their places', async t => {
+  const { run } = await place(t, { 'simple-ci.yaml': 'tasks:\n  test:\n    step: 1\n' });
+  const { code, stderr } = await run('run', 'test');
+  assert.equal(code, 2);
+  assert.match(stderr, /simple-ci\.yaml:\d+:\d+: /);
+});
