@@ -84,15 +84,18 @@ function fishScript(commands: readonly Command[]): string {
     ([word, summary]) => `complete -c simple-ci -n __fish_use_subcommand -f -a ${word} -d ${fishQuote(summary)}`,
   );
   return `# Completion of simple-ci for fish: simple-ci completion fish > ~/.config/fish/completions/simple-ci.fish
-${[...lines, ...commands.flatMap(fishLines)].join('\n')}
+${[...lines, ...commands.flatMap(command => fishLines(command, commands))].join('\n')}
 `;
 }
 
-function fishLines(command: Command): string[] {
+function fishLines(command: Command, commands: readonly Command[]): string[] {
   const [first = '', second] = command.name.split(' ');
-  const seen = `-n '__fish_seen_subcommand_from ${first}${second ? `; and __fish_seen_subcommand_from ${second}` : ''}'`;
-  const start = `complete -c simple-ci ${seen}`;
-  const below = `complete -c simple-ci -n '__fish_seen_subcommand_from ${first}' -f -a ${second} -d ${fishQuote(command.summary)}`;
+  const inFirst = `__fish_seen_subcommand_from ${first}`;
+  const siblings = new Map(groups(commands)).get(first) ?? [];
+  const condition = second ? `${inFirst}; and __fish_seen_subcommand_from ${second}` : inFirst;
+  const start = `complete -c simple-ci -n '${condition}'`;
+  const notYet = `${inFirst}; and not __fish_seen_subcommand_from ${siblings.join(' ')}`;
+  const below = `complete -c simple-ci -n '${notYet}' -f -a ${second} -d ${fishQuote(command.summary)}`;
   const options = Object.entries(command.options).map(([name, spec]) => {
     const short = spec.short ? ` -s ${spec.short}` : '';
     const value = spec.choices ? ` -x -a ${fishQuote(spec.choices.join(' '))}` : spec.kind === 'flag' ? '' : ' -r';

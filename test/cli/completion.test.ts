@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { COMMANDS } from '../../node-runtime/cli/command-table.ts';
 import { completionScript, type Shell } from '../../node-runtime/cli/completion.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 /** What bash would offer after these words. */
 function offered(...words: string[]): string[] {
@@ -34,8 +37,11 @@ test('bash does not take a command for the beginning of another', () => {
 
 for (const shell of ['bash', 'zsh', 'fish'] satisfies Shell[]) {
   const { error } = spawnSync(shell, ['-c', 'true']);
-  test(`${shell} accepts its script`, { skip: error ? `${shell} is not installed` : false }, () => {
-    const { status, stderr } = spawnSync(shell, ['-n'], { input: completionScript(shell, COMMANDS), encoding: 'utf8' });
+  test(`${shell} accepts its script`, { skip: error ? `${shell} is not installed` : false }, async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'script');
+    await writeFile(file, completionScript(shell, COMMANDS));
+    const { status, stderr } = spawnSync(shell, ['-n', file], { encoding: 'utf8' });
     assert.equal(status, 0, stderr);
   });
 
