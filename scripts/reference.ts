@@ -113,13 +113,12 @@ async function metricsTable(): Promise<string> {
 }
 
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const used = heads.map((_, at) => rows.some(row => row[at] !== ''));
-  const line = (cells: readonly string[]) =>
-    `| ${cells
-      .filter((_, at) => used[at])
-      .map(cell => cell.replaceAll('|', '\\|'))
-      .join(' | ')} |`;
-  return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n');
+  const used = (_: string, at: number) => rows.some(row => row[at] !== '');
+  const cells = [heads, ...rows].map(row => row.filter(used).map(cell => cell.replaceAll('|', '\\|')));
+  const widths = heads.filter(used).map((_, at) => Math.max(3, ...cells.map(row => row[at]?.length ?? 0)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
+  const [head = [], ...body] = cells;
+  return [line(head), line(widths.map(width => '-'.repeat(width))), ...body.map(line)].join('\n');
 }
 
 function code(text: string): string {
