@@ -17,7 +17,10 @@ export type Isolation = 'bubblewrap' | 'user' | 'none';
  */
 export interface Supervisor extends AsyncDisposable {
   readonly isolation: Isolation;
-  /** Makes the folders of an attempt, owned by the user its commands will run as. */
+  /**
+   * Makes the folders of an attempt, owned by the user its commands will run as.
+   * @throws CiError `unavailable` when the supervisor is lost or has as many sandboxes as it can have
+   */
   open(attempt: { task: TaskId; fence: Fence }): Promise<Sandbox>;
   /** Tells when (`Clock.monotonic`) the last renewal that etcd acknowledged was *sent*. */
   renewed(sentAt: number): void;
@@ -25,20 +28,27 @@ export interface Supervisor extends AsyncDisposable {
   readonly lost: AbortSignal;
 }
 
-/** Where one attempt's commands run. Disposing of it kills all that ever ran in it and removes its folders. */
+/**
+ * Where one attempt's commands run, one after the other; what a command leaves running goes on until the sandbox is killed.
+ * Disposing of it kills all that ever ran in it, ends outputs that are still read, and removes its folders, large ones in the
+ * background: disposing of the supervisor waits for that. Once the supervisor is lost, all of these do nothing, quietly.
+ */
 export interface Sandbox extends AsyncDisposable {
   /** Paths as the node sees them, all empty at first. */
   readonly folders: SandboxFolders;
   /** The same folders as commands see them. */
   readonly inside: SandboxFolders;
-  /** Gives a file or tree that the node has put under `folders` to the user that commands run as. */
+  /**
+   * Gives a file or tree that the node has put under `folders` to the user that commands run as. Only before the first
+   * command: afterwards, what lies there may be links that the task has made.
+   */
   adopt(path: string): Promise<void>;
   /** Starts a command. One at a time. */
   run(command: Command): RunningCommand;
-  /** Stops everything in the sandbox where it stands. Safe to repeat. */
+  /** Stops everything in the sandbox where it stands; a command that is run then starts at `thaw`. Safe to repeat. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
-  /** Kills every process that was ever started in it, also those that left their parent's session. Resolves when none is left. */
+  /** Kills every process that was ever started in it, also those that left their parent's session. Resolves when none is left. Others may be run then. */
   kill(): Promise<void>;
 }
 
@@ -52,21 +62,27 @@ export interface Command {
   readonly argv: readonly [string, ...string[]];
   /** As commands see it. */
   readonly cwd: string;
-  /** All of it: nothing is inherited. */
+  /** All of it: nothing is inherited. Only bubblewrap adds PWD, the folder that it starts in. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 export interface RunningCommand {
-  /** stdout and stderr as they come, in one stream. Not reading it pauses the command. Ends when nobody can write any more. */
+  /**
+   * stdout and stderr as they come, in one stream, to be read once. Not reading it pauses the command when 64 KiB wait. Ends
+   * when nobody can write any more: what the command has left running may keep it open until the sandbox is killed.
+   */
   readonly output: AsyncIterable<Uint8Array>;
   readonly ended: Promise<CommandEnd>;
-  /** Asks with SIGTERM, and kills the whole sandbox after `graceMs`. */
+  /** Asks all processes of the sandbox with SIGTERM, and kills them if the command has not ended after `graceMs`. */
   stop(graceMs: number): void;
 }
 
 export type CommandEnd =
   | { readonly kind: 'exited'; readonly code: number }
-  /** Killed by a signal; `byUs` when `stop`, `kill` or the supervisor's own rules sent it. */
+  /**
+   * Killed by a signal; `byUs` when `stop`, `kill` or the supervisor's own rules sent it. In bubblewrap, a command that exits
+   * with 128 + n, for n a signal that ends programs, cannot be told from one that was killed by it, and is taken for that.
+   */
   | { readonly kind: 'killed'; readonly signal: string; readonly byUs: boolean }
   /** It could not be started: no such program or folder. */
   | { readonly kind: 'not-started'; readonly message: string };

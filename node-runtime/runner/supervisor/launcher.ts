@@ -9,6 +9,8 @@ const SCRIPT = `
 trap '' TERM INT HUP
 ulimit -c 0
 umask 022
+# As root, each task has a user of its own: a fork bomb ends at this many processes.
+[ "$(id -u)" = 0 ] && { ulimit -u 8192 || ulimit -p 8192; } 2>/dev/null
 folder=$1 pattern=$2
 shift 2
 if setpriv --no-new-privs true 2>/dev/null; then setpriv --no-new-privs "$@"; else "$@"; fi && exit 0

@@ -20,7 +20,7 @@ export type Request =
   | { readonly kind: 'close'; readonly id: number; readonly sandbox: number };
 
 export type Reply =
-  | { readonly kind: 'begun'; readonly id: number; readonly pid: number; readonly firstUser: number }
+  | { readonly kind: 'begun'; readonly id: number; readonly pid: number; readonly firstUser?: number }
   | { readonly kind: 'done'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string }
   /** The answer to `run`, when the command has ended. */
@@ -30,6 +30,8 @@ export interface SandboxPlan {
   readonly number: number;
   /** Its own folder, with a slash at its end: the path by which its processes are known. */
   readonly folder: string;
+  /** The score by which the kernel chooses whom to kill when memory runs out. No other sandbox of the node has it now. */
+  readonly oomScore: number;
   /** The user and group that its commands run as, where they are not the node's. */
   readonly user?: number;
   /** Path of bubblewrap, and the arguments that make its file system. */

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { isAbsolute, relative } from 'node:path';
+import { describeError } from '../../../shared/errors.ts';
 import type { Command, CommandEnd, RunningCommand, Sandbox, SandboxFolders } from '../sandbox.ts';
 import type { PipePool } from './pipe-pool.ts';
 import { PipeReader } from './read-pipe.ts';
@@ -12,8 +14,8 @@ export interface RemoteSandboxParts {
   readonly user: number | undefined;
   readonly channel: SupervisorChannel;
   readonly pipes: PipePool;
-  /** Removes the folders, now or soon. */
-  readonly remove: () => void;
+  /** To be called when all its processes are dead. */
+  readonly close: () => void;
 }
 
 /** The node's side of a sandbox: it asks the supervisor, and reads the output of commands by itself. */
@@ -51,7 +53,9 @@ export class RemoteSandbox implements Sandbox {
     const output = Promise.withResolvers<PipeReader | undefined>();
     const ended = this.#run(command, output).finally(() => {
       this.#isBusy = false;
+      output.resolve(undefined);
     });
+    ended.catch(() => undefined);
     const { number, channel } = this.#parts;
     return {
       output: read(output.promise),
@@ -77,24 +81,24 @@ export class RemoteSandbox implements Sandbox {
     this.#isDisposed = true;
     await this.#ask('close');
     for (const reader of this.#readers) reader.cut();
-    this.#parts.remove();
+    this.#parts.close();
   }
 
   async #run(command: Command, output: PromiseWithResolvers<PipeReader | undefined>): Promise<CommandEnd> {
     const { number, channel, pipes } = this.#parts;
+    const pipe = await pipes.take();
+    const reader = new PipeReader(pipe);
+    this.#readers.add(reader);
+    output.resolve(reader);
     try {
-      const pipe = await pipes.take();
-      const reader = new PipeReader(pipe);
-      this.#readers.add(reader);
-      const answer = channel.ask({ kind: 'run', sandbox: number, command: { ...command, pipe } });
-      output.resolve(reader);
-      const reply = await answer;
+      const reply = await channel.ask({ kind: 'run', sandbox: number, command: { ...command, pipe } });
       if (reply.kind === 'ended') return reply.end;
       throw new Error(`Cannot understand the supervisor's answer to run: ${reply.kind}`);
     } catch (error) {
-      output.resolve(undefined);
+      // A pipe that still has its name was never opened for writing, and would never end.
+      if (existsSync(pipe)) reader.cut();
       if (channel.closed.aborted) return { kind: 'killed', signal: 'SIGKILL', byUs: false };
-      return { kind: 'not-started', message: (error as Error).message };
+      return { kind: 'not-started', message: describeError(error) };
     }
   }
 

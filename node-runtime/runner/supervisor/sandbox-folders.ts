@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
 import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
-import { mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '../../system/clock.ts';
 import type { SandboxFolders } from '../sandbox.ts';
-import { isOf } from './process-tree.ts';
-import { listProcesses, readEnvironment, readProcess } from './proc.ts';
+import { killProcesses } from './kill-processes.ts';
+import { readProcess } from './proc.ts';
+import { findMarked } from './process-marks.ts';
+import { blockOf, LOWEST_USER, lockUserBlock } from './user-block.ts';
 
 /** How long the folders of a node in another container are left alone after their last change, in milliseconds. */
 const FOREIGN_MS = 24 * 60 * 60 * 1000;
@@ -18,33 +21,35 @@ export async function makeOwnFolder(root: string): Promise<string> {
 }
 
 /** Kills the processes and removes the folders of nodes that are dead. */
-export async function sweepDeadNodes(root: string, now: number): Promise<void> {
+export async function sweepDeadNodes(root: string, clock: Clock): Promise<void> {
   const names = (await readdir(root)).filter(name => OWNER.test(name));
   const namespace = await namespaceOf();
-  for (const name of names) {
-    const folder = join(root, name);
-    if (!(await isDead(name, folder, namespace, now))) continue;
-    killMarked(`${folder}/`);
-    await removeTree(folder);
+  for (const name of names)
+    if (await isDead(name, join(root, name), namespace, clock.now())) await sweep(join(root, name), clock);
+}
+
+async function sweep(folder: string, clock: Clock): Promise<void> {
+  for (const user of await usersIn(folder)) {
+    const block = await lockUserBlock(blockOf(user));
+    // Another node has these users now, and has seen to it that nobody else runs as them.
+    if (block) await killProcesses(() => findMarked({ folder: '', user }), clock, user);
+    block?.lock.close();
   }
+  await killProcesses(() => findMarked({ folder: `${folder}/` }), clock);
+  await removeTree(folder);
+}
+
+/** Whose the sandboxes in a folder are, where these users are made for that. */
+async function usersIn(folder: string): Promise<number[]> {
+  if (process.getuid?.() !== 0) return [];
+  const users = (await readdir(folder)).map(async name => (await lstat(join(folder, name))).uid);
+  return (await Promise.all(users)).filter(user => user >= LOWEST_USER);
 }
 
 async function isDead(name: string, folder: string, namespace: string, now: number): Promise<boolean> {
   const [, pid, started, place] = name.match(OWNER)!;
   if (place !== namespace) return now - ((await stat(folder).catch(() => undefined))?.mtimeMs ?? now) > FOREIGN_MS;
   return !isAlive(Number(pid)) || startOf(Number(pid)) !== started;
-}
-
-/** Kills what carries the mark of a sandbox in this folder, until nothing does. */
-export function killMarked(folder: string): void {
-  if (process.platform !== 'linux') return;
-  for (let round = 0; round < 10; round++) {
-    const found = listProcesses().filter(
-      pid => isOf(folder, readEnvironment(pid) ?? '') && readProcess(pid)?.state !== 'Z',
-    );
-    if (found.length === 0) return;
-    for (const pid of found) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-  }
 }
 
 /** The three folders of a sandbox, for its user alone. Without waits, which would take ten times as long as the work. */

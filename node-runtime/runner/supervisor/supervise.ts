@@ -1,25 +1,25 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
-import type { Reply, Request, SandboxPlan } from './messages.ts';
+import type { Reply, Request } from './messages.ts';
 import { RenewalWatch } from './renewal-watch.ts';
 import { SupervisedSandbox } from './supervised-sandbox.ts';
-import { UserBlock } from './user-block.ts';
+import { takeUserBlock, type UserBlock } from './user-block.ts';
 
 /** Where a node listens to its supervisor. */
 const CHANNEL = 3;
+const CLOSE_ON_EXEC = 0o2000000;
 /** The share of the freezing time that may pass unnoticed, and its bounds in milliseconds. */
 const LOOK_SHARE = 0.025;
 const LOOK_MS = [25, 500] as const;
-/** Scores by which the kernel chooses whom to kill when memory runs out: a range that nothing else is known to use. */
-const OOM_SCORES = { first: 601, last: 949 };
 
 /**
  * The main of the supervisor process. Ends when the node's end of the channel closes or talks nonsense, and then nothing that
  * it has started is left. Signals from terminals and service managers are the node's to decide on.
  */
 export async function supervise(): Promise<void> {
+  closeInherited();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const channel = new Socket({ fd: CHANNEL });
   const supervision = new Supervision(systemClock, reply => channel.write(encodeFrame(reply)));
@@ -40,15 +40,29 @@ export async function supervise(): Promise<void> {
   process.exit(isClean ? 0 : 1);
 }
 
+/** Closes what whoever started the node had left open to all its children: tasks would get it too. Ours are not of that kind. */
+function closeInherited(): void {
+  if (process.platform !== 'linux') return;
+  for (const name of readdirSync('/proc/self/fd'))
+    if (Number(name) > CHANNEL && isInherited(name)) closeSync(Number(name));
+}
+
+function isInherited(fd: string): boolean {
+  try {
+    const flags = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8').match(/^flags:\s*([0-7]+)/m);
+    return flags !== null && (Number.parseInt(flags[1]!, 8) & CLOSE_ON_EXEC) === 0;
+  } catch {
+    return false;
+  }
+}
+
 /** All sandboxes of a node, and the rule that they stand still when the node is not heard of. */
 class Supervision {
   readonly #clock: Clock;
   readonly #send: (reply: Reply) => void;
   readonly #renewals: RenewalWatch;
   readonly #sandboxes = new Map<number, SupervisedSandbox>();
-  readonly #ownOomScore = readOwnOomScore();
   #users: UserBlock | undefined;
-  #nextOomScore = OOM_SCORES.first + (process.pid % (OOM_SCORES.last - OOM_SCORES.first));
 
   constructor(clock: Clock, send: (reply: Reply) => void) {
     this.#clock = clock;
@@ -62,7 +76,7 @@ class Supervision {
         this.#renewals.renewed(request.sentAt);
         break;
       case 'open':
-        this.#open(request.sandbox);
+        this.#sandboxes.set(request.sandbox.number, new SupervisedSandbox(request.sandbox, this.#clock));
         break;
       case 'stop':
         this.#sandboxes
@@ -91,9 +105,9 @@ class Supervision {
     const { id } = request;
     switch (request.kind) {
       case 'begin': {
-        if (request.ownUsers) this.#users = await UserBlock.take();
+        if (request.ownUsers) this.#users = await takeUserBlock(this.#clock);
         void this.#watch(request);
-        return { kind: 'begun', id, pid: process.pid, firstUser: this.#users?.first ?? 0 };
+        return { kind: 'begun', id, pid: process.pid, ...(this.#users && { firstUser: this.#users.first }) };
       }
       case 'run':
         return { kind: 'ended', id, end: await this.#sandbox(request.sandbox).run(request.command) };
@@ -101,7 +115,7 @@ class Supervision {
         await this.#sandbox(request.sandbox).freeze();
         break;
       case 'thaw':
-        this.#sandbox(request.sandbox).thaw();
+        await this.#sandbox(request.sandbox).thaw();
         break;
       case 'kill':
         await this.#sandbox(request.sandbox).kill();
@@ -116,23 +130,10 @@ class Supervision {
     return { kind: 'done', id };
   }
 
-  #open(sandbox: SandboxPlan): void {
-    const scores = { own: this.#ownOomScore, sandbox: this.#freeOomScore() };
-    this.#sandboxes.set(sandbox.number, new SupervisedSandbox(sandbox, this.#clock, scores));
-  }
-
   #sandbox(number: number): SupervisedSandbox {
     const sandbox = this.#sandboxes.get(number);
     if (!sandbox) throw new Error(`Cannot find sandbox ${number}`);
     return sandbox;
-  }
-
-  #freeOomScore(): number {
-    const taken = new Set([...this.#sandboxes.values()].map(({ oomScore }) => oomScore));
-    const { first, last } = OOM_SCORES;
-    do this.#nextOomScore = this.#nextOomScore >= last ? first : this.#nextOomScore + 1;
-    while (taken.has(this.#nextOomScore) && taken.size < last - first);
-    return this.#nextOomScore;
   }
 
   /** Freezes what runs when the last renewal is too old, and kills what has been frozen for too long. */
@@ -153,13 +154,5 @@ class Supervision {
     // What cannot be done now is tried again at the next look.
     if (isOver) sandbox.kill().catch(() => undefined);
     else if (this.#renewals.age > rules.freezeAfterMs) sandbox.freeze().catch(() => undefined);
-  }
-}
-
-function readOwnOomScore(): number {
-  try {
-    return Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
-  } catch {
-    return 0;
   }
 }

@@ -6,6 +6,7 @@ import { neverAborted } from '../../system/clock.ts';
 import type { CommandEnd } from '../sandbox.ts';
 import { bubblewrapArguments, endInBubblewrap } from './bubblewrap.ts';
 import type { CommandPlan, SandboxPlan } from './messages.ts';
+import { readOomScore } from './proc.ts';
 import { ProcessTree } from './process-tree.ts';
 
 type State =
@@ -17,9 +18,7 @@ type State =
 export class SupervisedSandbox {
   readonly #plan: SandboxPlan;
   readonly #clock: Clock;
-  readonly #ownOomScore: number;
   readonly #tree: ProcessTree;
-  readonly #oomScore: number;
   /** Bubblewrap's own processes, which no task needs to be asked to end. */
   readonly #helpers = new Set<number>();
   #state: State = { kind: 'running' };
@@ -27,22 +26,14 @@ export class SupervisedSandbox {
   #isEnding = false;
   #stops = 0;
   #kills = 0;
+  #freezing: Promise<void> = Promise.resolve();
 
-  /** @param scores ours, and the one that all processes of this sandbox get */
-  constructor(plan: SandboxPlan, clock: Clock, scores: { readonly own: number; readonly sandbox: number }) {
+  constructor(plan: SandboxPlan, clock: Clock) {
     this.#plan = plan;
     this.#clock = clock;
-    this.#ownOomScore = scores.own;
-    this.#oomScore = scores.sandbox;
-    const marked = process.platform === 'linux' && { oomScore: scores.sandbox };
-    this.#tree = new ProcessTree(
-      { folder: plan.folder, ...marked, ...(plan.user !== undefined && { user: plan.user }) },
-      clock,
-    );
-  }
-
-  get oomScore(): number {
-    return this.#oomScore;
+    const { folder, oomScore, user } = plan;
+    const marks = { folder, ...(canScore && { oomScore }), ...(user !== undefined && { user }) };
+    this.#tree = new ProcessTree(marks, clock);
   }
 
   get frozenSince(): number | undefined {
@@ -79,13 +70,21 @@ export class SupervisedSandbox {
     await this.kill();
   }
 
+  /** What could not be stopped within a few seconds is tried again by whoever asks again. */
   async freeze(): Promise<void> {
     if (this.#state.kind !== 'running') return;
     this.#state = { kind: 'frozen', since: this.#clock.monotonic(), thawed: Promise.withResolvers() };
-    await this.#tree.freeze();
+    this.#freezing = this.#tree.freeze();
+    try {
+      await this.#freezing;
+    } catch (error) {
+      this.#go();
+      throw error;
+    }
   }
 
-  thaw(): void {
+  async thaw(): Promise<void> {
+    await this.#freezing.catch(() => undefined);
     this.#tree.thaw();
     this.#go();
   }
@@ -136,14 +135,14 @@ export class SupervisedSandbox {
     });
   }
 
-  /** Whoever is started meanwhile is the kernel's choice over us when memory runs out, and carries the sandbox's mark. */
+  /** Whoever is started meanwhile is chosen before us when memory runs out, and carries the sandbox's mark. */
   #marked<T>(start: () => T): T {
-    if (process.platform !== 'linux') return start();
-    setOomScore(this.#oomScore);
+    if (!canScore) return start();
+    setOomScore(this.#plan.oomScore);
     try {
       return start();
     } finally {
-      setOomScore(this.#ownOomScore);
+      setOomScore(ownOomScore);
     }
   }
 
@@ -201,10 +200,19 @@ function sendArguments(stream: Writable, words: readonly string[]): void {
 }
 
 function setOomScore(score: number): void {
+  writeFileSync('/proc/self/oom_score_adj', String(score));
+}
+
+const ownOomScore = process.platform === 'linux' ? readOomScore(process.pid) : 0;
+/** Some containers do not let it be set: then tasks are as likely to be chosen as we are. */
+const canScore = process.platform === 'linux' && maySetOomScore();
+
+function maySetOomScore(): boolean {
   try {
-    writeFileSync('/proc/self/oom_score_adj', String(score));
+    setOomScore(ownOomScore);
+    return true;
   } catch {
-    // Not allowed in this container: tasks are as likely to be chosen as we are.
+    return false;
   }
 }
 

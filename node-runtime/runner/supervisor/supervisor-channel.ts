@@ -18,7 +18,11 @@ export class SupervisorChannel {
     this.#stream = stream;
     const reader = new FrameReader();
     stream.on('data', (bytes: Buffer) => {
-      for (const reply of reader.read(bytes)) this.#take(reply as Reply);
+      try {
+        for (const reply of reader.read(bytes)) this.#take(reply as Reply);
+      } catch {
+        stream.destroy();
+      }
     });
     stream.on('error', () => stream.destroy());
     stream.on('end', () => stream.destroy());
