@@ -22,7 +22,8 @@ await orExplain(async () => {
 async function runTask() {
   await access(bundle);
   const argv = [pinnedNode, bundle, 'run', 'hello', '--dir', 'examples/hello', '--data', data];
-  return runOnPinnedNode(argv, { cwd: root, env: environment() });
+  // All on one stream, so that what is redirected into a file stands in its order.
+  return runOnPinnedNode(argv, { cwd: root, env: environment(), stdio: ['inherit', 1, 1] });
 }
 
 /** Hints name the npm script that starts the program in a checkout; a cluster you are logged in to is not meant here. */

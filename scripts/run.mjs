@@ -9,10 +9,10 @@ import { orExplain, pinnedNode, setUp } from './setup.mjs';
 const bin = fileURLToPath(new URL('../node_modules/.bin', import.meta.url));
 
 /** Runs a command in the foreground, the pinned Node first on its PATH, and resolves with its exit code. */
-export function runOnPinnedNode(argv, { env = process.env, cwd } = {}) {
+export function runOnPinnedNode(argv, { env = process.env, cwd, stdio = 'inherit' } = {}) {
   const child = spawn(argv[0], argv.slice(1), {
     cwd,
-    stdio: 'inherit',
+    stdio,
     env: { ...env, PATH: `${bin}${delimiter}${env.PATH ?? ''}` },
   });
   const undo = passSignalsTo(child);

@@ -1,4 +1,4 @@
-// Makes a checkout ready: the pinned Node and all dependencies, by `npm ci`. Runs on Node 18 or later.
+// Makes a checkout ready: the pinned Node and all dependencies, as package-lock.json has them. Runs on Node 18 or later.
 import { spawn } from 'node:child_process';
 import { access, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,7 @@ export async function setUp({ log }) {
   if (await isInstalled()) return;
   await checkProgram('npm', 'It comes with Node.js: https://nodejs.org');
   const started = Date.now();
-  log('Installing the dependencies, the pinned Node among them (npm ci; about half a minute the first time) …');
+  log('Installing the dependencies, the pinned Node among them (about half a minute the first time) …');
   await install();
   if (!(await exists(pinnedNode))) throw new SetupProblem(noPinnedNode());
   log(`Installed in ${Math.round((Date.now() - started) / 1000)} s.`);
@@ -73,11 +73,21 @@ async function readPackages(path) {
   }
 }
 
-/** On a terminal npm shows its own progress; elsewhere its output matters only when it fails. */
+/**
+ * `npm install` and not `npm ci`, which refuses a lock file that lacks a package for some other system: registries often do
+ * not have all of those. Versions and hashes are the lock file's all the same, and it is not written to. On a terminal npm
+ * shows its own progress; elsewhere what it says matters only when it fails.
+ */
 async function install() {
-  const argv = ['ci', '--no-audit', '--no-fund', '--include=dev', '--include=optional'];
+  const argv = ['install', '--no-save', '--no-audit', '--no-fund', '--include=dev', '--include=optional'];
   const { failed, output } = await capture('npm', argv, process.stderr.isTTY ? 'inherit' : 'pipe');
-  if (failed) throw new SetupProblem(`Cannot install the dependencies as npm failed:\n${output}`.trimEnd());
+  if (failed) throw new SetupProblem(`Cannot install the dependencies as npm failed:\n${errorsOf(output)}`);
+}
+
+/** npm explains its whole command line after an error. */
+function errorsOf(output) {
+  const errors = output.split('\n').filter(line => line.startsWith('npm error') && line !== 'npm error');
+  return (errors.length > 0 ? errors.slice(0, 15).join('\n') : output).trimEnd();
 }
 
 /** NODE_ENV=production, which would leave out the tools, is none of this installation's business. */

@@ -28,17 +28,18 @@ export async function sendWorkspace(
   terminal.status(`Looking at ${workspace.root} …`);
   const snapshot = await takeSnapshot(workspace, { ...call, cacheDir: join(environment.cacheFolder, 'workspaces') });
   if (!options['allow-secrets']) refuseSecrets(snapshot.secrets);
+  let isFirst = false;
   const { sentBytes } = await uploadSnapshot(snapshot, transport(client), {
     ...call,
     beforeSending: async pack => {
       if (pack.bytes > ASK_ABOVE_BYTES && !options.yes) await confirm(context, snapshot, pack.bytes);
-      terminal.status(`Sending ${formatBytes(pack.bytes)} …`);
-      if (pack.isFull)
-        terminal.say(`Workspace: ${describe(snapshot)}, sent for the first time as ${formatBytes(pack.bytes)}`);
+      isFirst = pack.isFull;
+      terminal.status(`Sending ${describe(snapshot)}, packed as ${formatBytes(pack.bytes)} …`);
     },
   });
   terminal.status(undefined);
-  if (sentBytes === 0) terminal.say(terminal.sayStyle.dim(`Workspace: ${describe(snapshot)}, as it was sent before`));
+  const sent = isFirst ? `all sent, as ${formatBytes(sentBytes)}` : `${formatBytes(sentBytes)} sent of what is new`;
+  terminal.say(`Workspace: ${describe(snapshot)}; ${sentBytes === 0 ? 'nothing is new' : sent}`);
   return { type: 'snapshot', commit: snapshot.commit, tree: snapshot.tree };
 }
 

@@ -68,7 +68,7 @@ test('a command runs with nothing set up, and its output is alone on standard ou
   const { code, stdout, stderr } = await run('run', '--', 'cat', 'greeting.txt');
   assert.equal(code, 0, stderr);
   assert.equal(stdout, '▶ cat greeting.txt\nhello from a file\n');
-  assert.match(stderr, /^Workspace: 1 file, 17 bytes, sent for the first time/);
+  assert.match(stderr, /^Workspace: 1 file, 17 bytes; all sent, as \d+ bytes\n/);
   assert.match(
     stderr,
     /✓ passed {2}cat greeting\.txt\n {2}took .*, attempt 1 on run-\w+, task \w{27}\n {2}its log {3}simple-ci logs \w{27}\n$/,
@@ -78,7 +78,17 @@ test('a command runs with nothing set up, and its output is alone on standard ou
 test('the second run of the same files sends nothing', async t => {
   const { run } = await place(t, { a: '1' });
   await run('run', '--', 'true');
-  assert.match((await run('run', '--', 'true')).stderr, /^Workspace: 1 file, 1 byte, as it was sent before\n/);
+  assert.match((await run('run', '--', 'true')).stderr, /^Workspace: 1 file, 1 byte; nothing is new\n/);
+});
+
+test('after an edit only what is new is sent', async t => {
+  const { run, folder } = await place(t, { large: randomBytes(300_000), small: '1' });
+  await run('run', '--', 'true');
+  await writeFile(join(folder, 'small'), '2');
+  assert.match(
+    (await run('run', '--', 'true')).stderr,
+    /^Workspace: 2 files, 300 KB; \d{1,3} bytes sent of what is new\n/,
+  );
 });
 
 test('the exit code of run tells how the task ended', async t => {
