@@ -9,11 +9,11 @@ import {
 } from './store.ts';
 
 /** Keys and values of one transaction together, in bytes: below the 1.5 MiB at which etcd refuses a request. */
-export const MAX_TRANSACTION_BYTES = 1_400_000;
+const MAX_TRANSACTION_BYTES = 1_400_000;
 /** Longest key, in bytes of UTF-8. */
-export const MAX_KEY_BYTES = 4096;
+const MAX_KEY_BYTES = 4096;
 /** Most records of one read. */
-export const MAX_RANGE = 10_000;
+const MAX_RANGE = 10_000;
 
 /** What any store refuses without asking its server: the same limits, and the same words, whichever store it is. */
 export function checkTransaction(transaction: Transaction): void {

@@ -11,6 +11,8 @@ import type { CiError } from '../../shared/errors.ts';
  * Failures are CiErrors: `unavailable` (not done, may pass), `unauthenticated`, `forbidden`, `too-large`, `invalid`,
  * `gone` (the revision asked for has been compacted), `conflict` (the lease named in a transaction does not exist: nothing
  * was done). A call that its signal ends rejects with the signal's reason.
+ *
+ * Disposing of a store ends its watches quietly; calls are `unavailable` then.
  */
 export interface Store extends AsyncDisposable {
   /** Reads up to `limit` records in key order, all at one revision. */

@@ -23,7 +23,7 @@ export interface StoreFixture extends AsyncDisposable {
 }
 
 /** What can happen between a client and the servers of a store that has some. */
-export interface StoreFaults {
+interface StoreFaults {
   /** Breaks all connections of the store under test. */
   cut(): void;
   /** Breaks each of its connections whenever it has received so many bytes; 0 ends that. */
@@ -41,535 +41,14 @@ export function storeContract(
   isPossible: (t: TestContext) => boolean,
   createFixture: () => Promise<StoreFixture>,
 ): void {
-  describe(name, () => {
-    let created: Promise<StoreFixture> | undefined;
-    let folders = 0;
-
-    after(async () => {
-      await (await created)?.[Symbol.asyncDispose]();
-    });
-
-    function fixture(): Promise<StoreFixture> {
-      created ??= createFixture();
-      return created;
-    }
-
-    /** A test with a prefix of its own. */
-    function check(title: string, body: (store: Store, prefix: string, fixture: StoreFixture) => Promise<void>): void {
-      test(title, async t => {
-        if (!isPossible(t)) return;
-        const it = await fixture();
-        await body(it.store, `test${++folders}/`, it);
-      });
-    }
-
-    function checkFaults(
-      title: string,
-      body: (store: Store, prefix: string, faults: StoreFaults) => Promise<void>,
-    ): void {
-      test(title, async t => {
-        if (!isPossible(t)) return;
-        const { faults, store } = await fixture();
-        if ('none' in faults) return t.skip(faults.none);
-        await body(store, `test${++folders}/`, faults);
-      });
-    }
-
-    check('a record is read back with the revisions that made and changed it', async (store, prefix) => {
-      const key = `${prefix}a`;
-      const made = await put(store, key, 'one');
-      const changed = await put(store, key, 'two');
-      const { records } = await store.range({ key, limit: 1 }, call);
-      assert.deepEqual(records, [{ key, value: 'two', createRevision: made, modRevision: changed }]);
-    });
-
-    check('a deleted and rewritten record is a new one', async (store, prefix) => {
-      const key = `${prefix}a`;
-      await put(store, key, 'one');
-      await commit(store, [{ delete: key }]);
-      const again = await put(store, key, 'two');
-      const { records } = await store.range({ key, limit: 1 }, call);
-      assert.equal(records[0]!.createRevision, again);
-    });
-
-    check('deleting what does not exist changes nothing', async (store, prefix) => {
-      const before = await put(store, `${prefix}a`, '');
-      assert.equal(await commit(store, [{ delete: `${prefix}b` }]), before);
-    });
-
-    check('values and keys hold any text', async (store, prefix) => {
-      const value = 'a\0b\nß€😀\uffff"\\';
-      const keys = ['\u0001', ' ', 'ä', '\u07ff', '\uffff', '😀', '😀\u{10ffff}'].map(end => `${prefix}k${end}`);
-      for (const key of keys) await put(store, key, value);
-      const { records } = await store.range({ prefix: `${prefix}k`, limit: 100 }, call);
-      const inByteOrder = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-      assert.deepEqual(
-        records.map(record => record.key),
-        inByteOrder,
-      );
-      assert.ok(records.every(record => record.value === value));
-    });
-
-    check('a prefix has what begins with it and nothing else', async (store, prefix) => {
-      const inside = ['x/', 'x/a', 'x/\u007f', 'x/\u{10ffff}'];
-      const outside = ['x', 'x.', 'x0', 'w/a', 'X/a', 'y/'];
-      for (const key of [...inside, ...outside]) await put(store, prefix + key, '');
-      const { records } = await store.range({ prefix: `${prefix}x/`, limit: 100 }, call);
-      assert.deepEqual(
-        records.map(record => record.key.slice(prefix.length)),
-        inside,
-      );
-    });
-
-    check('the prefix of nothing has everything', async (store, prefix) => {
-      await put(store, `${prefix}a`, '');
-      await put(store, '\u{10ffff}last', '');
-      const all = await Array.fromAsync(readAll(store, '', call));
-      assert.ok(all.some(record => record.key === `${prefix}a`));
-      assert.equal(all.at(-1)!.key, '\u{10ffff}last');
-      await commit(store, [{ delete: '\u{10ffff}last' }]);
-    });
-
-    check('pages go on after a key', async (store, prefix) => {
-      for (const end of ['a', 'aa', 'b', 'c']) await put(store, prefix + end, '');
-      const first = await store.range({ prefix, limit: 1 }, call);
-      const rest = await store.range({ prefix, limit: 2, after: `${prefix}a` }, call);
-      const last = await store.range({ prefix, limit: 9, after: `${prefix}b` }, call);
-      const seen = [first, rest, last].map(page => [
-        page.records.map(({ key }) => key.slice(prefix.length)),
-        page.more,
-      ]);
-      assert.deepEqual(seen, [
-        [['a'], true],
-        [['aa', 'b'], true],
-        [['c'], false],
-      ]);
-    });
-
-    check('a read of keys only leaves the values out', async (store, prefix) => {
-      await put(store, `${prefix}a`, 'something');
-      const { records } = await store.range({ prefix, limit: 1, keysOnly: true }, call);
-      const { records: one } = await store.range({ key: `${prefix}a`, limit: 1, keysOnly: true }, call);
-      assert.deepEqual([records[0]!.value, one[0]!.value], ['', '']);
-    });
-
-    check('a read at a revision shows what was there then', async (store, prefix) => {
-      await put(store, `${prefix}a`, 'old');
-      const then = await put(store, `${prefix}b`, 'old');
-      await put(store, `${prefix}a`, 'new');
-      await commit(store, [{ delete: `${prefix}b` }]);
-      await put(store, `${prefix}c`, 'new');
-      const past = await store.range({ prefix, limit: 9, revision: then }, call);
-      const one = await store.range({ key: `${prefix}b`, limit: 1, revision: then }, call);
-      assert.equal(past.revision, then);
-      assert.deepEqual(
-        past.records.map(({ key, value }) => [key.slice(prefix.length), value]),
-        [
-          ['a', 'old'],
-          ['b', 'old'],
-        ],
-      );
-      assert.equal(one.records[0]?.value, 'old');
-    });
-
-    check('a revision that is yet to come cannot be read', async (store, prefix) => {
-      const now = await put(store, `${prefix}a`, '');
-      await fails(store.range({ prefix, limit: 1, revision: now + 1000 }, call), 'invalid');
-    });
-
-    check('a revision that has been compacted is gone', async (store, prefix, fixture) => {
-      const then = await put(store, `${prefix}a`, '1');
-      await put(store, `${prefix}a`, '2');
-      await fixture.compact(await put(store, `${prefix}a`, '3'));
-      await fails(store.range({ prefix, limit: 1, revision: then }, call), 'gone');
-    });
-
-    check('10,000 keys are paged at one revision while others write among them', async (store, prefix, fixture) => {
-      await using other = await openStore(fixture.address);
-      const names = Array.from({ length: 10_000 }, (_, n) => `${prefix}${String(n).padStart(5, '0')}`);
-      for (let n = 0; n < names.length; n += 100) {
-        await commit(
-          store,
-          names.slice(n, n + 100).map(key => ({ put: key, value: 'first' })),
-        );
-      }
-      const first = await store.range({ prefix, limit: 500 }, call);
-      const stop = new AbortController();
-      const writing = disturb(other, names, stop.signal);
-      const records = [...first.records];
-      while (records.length < 10_000) {
-        const after = records.at(-1)!.key;
-        const page = await store.range({ prefix, limit: 500, after, revision: first.revision }, call);
-        assert.equal(page.more, records.length + page.records.length < 10_000);
-        records.push(...page.records);
-      }
-      stop.abort();
-      assert.ok((await writing) > 0, 'nothing was written meanwhile');
-      assert.ok(records.every(record => record.value === 'first'));
-      assert.deepEqual(
-        records.map(record => record.key),
-        names,
-      );
-    });
-
-    check('a compare that does not hold refuses everything and shows what was asked for', async (store, prefix) => {
-      await put(store, `${prefix}a`, 'there');
-      const result = await store.commit(
-        {
-          when: [{ key: `${prefix}a`, exists: false }],
-          then: [{ put: `${prefix}b`, value: '' }, { delete: `${prefix}a` }],
-          otherwise: [`${prefix}a`, `${prefix}missing`],
-        },
-        call,
-      );
-      assert.equal(result.kind, 'refused');
-      assert.deepEqual(result.kind === 'refused' && [...result.records.values()].map(({ value }) => value), ['there']);
-      assert.equal((await store.range({ prefix, limit: 9 }, call)).records.length, 1);
-    });
-
-    check('each kind of compare holds when it should and only then', async (store, prefix) => {
-      const key = `${prefix}a`;
-      const missing = `${prefix}missing`;
-      const created = await put(store, key, '1');
-      const changed = await put(store, key, '2');
-      const holds = async (when: Parameters<Store['commit']>[0]['when']) =>
-        (await store.commit({ when, then: [] }, call)).kind === 'committed';
-      assert.deepEqual(
-        await Promise.all([
-          holds([{ key, exists: true }]),
-          holds([{ key: missing, exists: false }]),
-          holds([{ key, createRevision: created }]),
-          holds([{ key, modRevision: changed }]),
-          holds([{ key: missing, modRevision: 0 }]),
-        ]),
-        [true, true, true, true, true],
-      );
-      assert.deepEqual(
-        await Promise.all([
-          holds([{ key, exists: false }]),
-          holds([{ key: missing, exists: true }]),
-          holds([{ key, createRevision: changed }]),
-          holds([{ key: missing, createRevision: created }]),
-          holds([{ key, modRevision: created }]),
-          holds([{ key, modRevision: 0 }]),
-          holds([
-            { key, exists: true },
-            { key: missing, exists: true },
-          ]),
-        ]),
-        [false, false, false, false, false, false, false],
-      );
-    });
-
-    check('several keys are read at one revision', async (store, prefix) => {
-      await commit(store, [
-        { put: `${prefix}a`, value: '1' },
-        { put: `${prefix}b`, value: '2' },
-      ]);
-      const together = await readTogether(store, [`${prefix}a`, `${prefix}b`, `${prefix}c`], call);
-      assert.deepEqual([...together.records.keys()], [`${prefix}a`, `${prefix}b`]);
-    });
-
-    check('of many writers that create one key exactly one wins', async (store, prefix, fixture) => {
-      await using second = await openStore(fixture.address);
-      const key = `${prefix}lock`;
-      const attempts = Array.from({ length: 40 }, (_, n) =>
-        (n % 2 ? store : second).commit(
-          { when: [{ key, exists: false }], then: [{ put: key, value: String(n) }], otherwise: [key] },
-          call,
-        ),
-      );
-      const results = await Promise.all(attempts);
-      const winners = results.flatMap((result, n) => (result.kind === 'committed' ? [String(n)] : []));
-      const seen = new Set(
-        results.map(result => (result.kind === 'refused' ? result.records.get(key)!.value : undefined)),
-      );
-      assert.equal(winners.length, 1);
-      assert.deepEqual(seen, new Set([winners[0], undefined]));
-    });
-
-    check('nothing is lost when connections and processes count up one number', async (store, prefix, fixture) => {
-      const key = `${prefix}count`;
-      const children = [1, 2].map(() => startStoreChild(fixture.address, { kind: 'count', key, times: 40 }));
-      await using second = await openStore(fixture.address);
-      const countUp = async (by: Store) => {
-        for (let won = 0; won < 40; ) won += (await increment(by, key)) ? 1 : 0;
-      };
-      await Promise.all([countUp(store), countUp(second)]);
-      assert.deepEqual(await Promise.all(children.map(child => child.done)), [0, 0]);
-      assert.equal((await store.range({ key, limit: 1 }, call)).records[0]!.value, '160');
-    });
-
-    check('a value that is too large is refused', async (store, prefix) => {
-      const value = 'x'.repeat(1_000_001);
-      await fails(store.commit({ when: [], then: [{ put: `${prefix}a`, value }] }, call), 'too-large');
-      await put(store, `${prefix}a`, 'x'.repeat(1_000_000));
-      const { records } = await store.range({ prefix, limit: 1 }, call);
-      assert.equal(records[0]!.value.length, 1_000_000);
-    });
-
-    check('a transaction that is too large or has too many parts is refused', async (store, prefix) => {
-      const large = Array.from({ length: 3 }, (_, n) => ({ put: `${prefix}${n}`, value: 'x'.repeat(500_000) }));
-      const many = Array.from({ length: 101 }, (_, n) => ({ put: `${prefix}${n}`, value: '' }));
-      await fails(store.commit({ when: [], then: large }, call), 'too-large');
-      await fails(store.commit({ when: [], then: many }, call), 'too-large');
-      assert.equal((await store.range({ prefix, limit: 1 }, call)).records.length, 0);
-    });
-
-    check('a transaction of 100 parts is accepted', async (store, prefix) => {
-      const keys = Array.from({ length: 50 }, (_, n) => `${prefix}${n}`);
-      const when = keys.map(key => ({ key, exists: false }));
-      const result = await store.commit({ when, then: keys.map(key => ({ put: key, value: '' })) }, call);
-      assert.equal(result.kind, 'committed');
-    });
-
-    check('nonsense is refused', async (store, prefix) => {
-      const key = `${prefix}a`;
-      const twice = [{ put: key, value: '1' }, { delete: key }];
-      await fails(store.commit({ when: [], then: twice }, call), 'invalid');
-      await fails(store.commit({ when: [], then: [{ put: '', value: '' }] }, call), 'invalid');
-      await fails(store.commit({ when: [], then: [{ put: `${key}\ud800`, value: '' }] }, call), 'invalid');
-      await fails(store.commit({ when: [{ key, modRevision: -1 }], then: [] }, call), 'invalid');
-      await fails(store.range({ prefix, limit: 0 }, call), 'invalid');
-      await fails(store.grantLease(0.5, call), 'invalid');
-    });
-
-    check('a lease that does not exist makes the whole transaction a conflict', async (store, prefix) => {
-      const lease = await store.grantLease(60, call);
-      await store.revokeLease(lease, call);
-      const then = [
-        { put: `${prefix}a`, value: '' },
-        { put: `${prefix}b`, value: '', lease },
-      ];
-      await fails(store.commit({ when: [], then }, call), 'conflict');
-      assert.equal((await store.range({ prefix, limit: 1 }, call)).records.length, 0);
-    });
-
-    check('revoking a lease deletes its keys, and only the ones still under it', async (store, prefix) => {
-      const lease = await store.grantLease(60, call);
-      await commit(
-        store,
-        ['a', 'b', 'c'].map(end => ({ put: prefix + end, value: '', lease })),
-      );
-      await put(store, `${prefix}b`, 'now without a lease');
-      const { records } = await store.range({ key: `${prefix}a`, limit: 1 }, call);
-      assert.equal(records[0]!.lease, lease);
-      await store.revokeLease(lease, call);
-      const left = await store.range({ prefix, limit: 9 }, call);
-      assert.deepEqual(
-        left.records.map(({ key }) => key),
-        [`${prefix}b`],
-      );
-    });
-
-    check('a lease that has ended is neither renewed nor an error to revoke', async (store, _prefix) => {
-      const lease = await store.grantLease(60, call);
-      assert.equal(await store.renewLease(lease, call), 60);
-      await store.revokeLease(lease, call);
-      await store.revokeLease(lease, call);
-      assert.equal(await store.renewLease(lease, call), 0);
-      assert.equal(await store.renewLease('12345' as LeaseId, call), 0);
-    });
-
-    check('a watch shows every change under its prefix, in order, from its revision on', async (store, prefix) => {
-      await put(store, `${prefix}a`, 'too early');
-      const from = await put(store, `${prefix}a`, '1');
-      await put(store, `${prefix.slice(0, -1)}.other`, '');
-      await using watched = new Watched(store, prefix, from);
-      await watched.atLeast(1);
-      const both = await commit(store, [{ put: `${prefix}b`, value: '2' }, { delete: `${prefix}a` }]);
-      await watched.atLeast(3);
-      assert.deepEqual(watched.changes, [
-        { kind: 'put', record: { key: `${prefix}a`, value: '1', createRevision: from - 1, modRevision: from } },
-        { kind: 'put', record: { key: `${prefix}b`, value: '2', createRevision: both, modRevision: both } },
-        { kind: 'delete', key: `${prefix}a`, revision: both },
-      ]);
-    });
-
-    check('a watch may begin at a revision that is yet to come', async (store, prefix) => {
-      const now = await put(store, `${prefix}a`, '');
-      await using watched = new Watched(store, prefix, now + 3);
-      await put(store, `${prefix}b`, '');
-      await put(store, `${prefix}c`, '');
-      await put(store, `${prefix}d`, '');
-      await watched.atLeast(1);
-      assert.deepEqual(watched.keys, [`${prefix}d`]);
-    });
-
-    check('a watch hears of what other connections write', async (store, prefix, fixture) => {
-      await using other = await openStore(fixture.address);
-      const now = await put(store, `${prefix}a`, '');
-      await using watched = new Watched(store, prefix, now + 1);
-      await put(other, `${prefix}b`, '');
-      await watched.atLeast(1);
-    });
-
-    check('a batch never ends within a revision', async (store, prefix) => {
-      const keys = Array.from({ length: 100 }, (_, n) => `${prefix}${n}`);
-      const from = await put(store, `${prefix}before`, '');
-      for (let round = 0; round < 25; round++)
-        await commit(
-          store,
-          keys.map(key => ({ put: key, value: String(round) })),
-        );
-      await using watched = new Watched(store, prefix, from + 1);
-      await watched.atLeast(2500);
-      const sizes = watched.batches.map(batch => batch.changes.length % 100);
-      assert.deepEqual(new Set(sizes), new Set([0]));
-    });
-
-    check('a backlog of 6,000 events arrives whole and in order', async (store, prefix) => {
-      const from = await writeMany(store, prefix, 6000);
-      await using watched = new Watched(store, prefix, from);
-      await watched.atLeast(6000);
-      assertEachOnce(watched, 6000);
-    });
-
-    check('a watch from a compacted revision is told that changes are gone', async (store, prefix, fixture) => {
-      const then = await put(store, `${prefix}a`, '1');
-      await put(store, `${prefix}a`, '2');
-      await fixture.compact(await put(store, `${prefix}a`, '3'));
-      const watched = new Watched(store, prefix, then);
-      await until('the watch ends', () => watched.hasEnded);
-      assert.ok(isCiError(watched.error, 'gone'), String(watched.error));
-    });
-
-    check('a watch ends quietly with its signal', async (store, prefix) => {
-      const watched = new Watched(store, prefix, 1_000_000_000);
-      await watched.stop();
-      assert.deepEqual([watched.hasEnded, watched.error], [true, undefined]);
-    });
-
-    check('the end of a store ends its watches quietly', async (_store, prefix, fixture) => {
-      const other = await openStore(fixture.address);
-      const now = await put(other, `${prefix}a`, '');
-      const watched = new Watched(other, prefix, now);
-      await watched.atLeast(1);
-      await other[Symbol.asyncDispose]();
-      await until('the watch ends', () => watched.hasEnded);
-      assert.equal(watched.error, undefined);
-      await fails(other.range({ prefix, limit: 1 }, call), 'unavailable');
-    });
-
-    check('a call whose signal has fired does nothing but reject with its reason', async (store, prefix) => {
-      const reason = new Error('enough');
-      const ended = { signal: AbortSignal.abort(reason), timeoutMs: 1000 };
-      const transaction = { when: [], then: [{ put: `${prefix}a`, value: '' }] };
-      await assert.rejects(store.range({ prefix, limit: 1 }, ended), reason);
-      await assert.rejects(store.commit(transaction, ended), reason);
-      await assert.rejects(store.grantLease(5, ended), reason);
-      assert.equal((await store.range({ prefix, limit: 1 }, call)).records.length, 0);
-    });
-
-    check(
-      'following a prefix gives what there is, then what changes, then all again when history is lost',
-      async (store, prefix, fixture) => {
-        for (const end of ['a', 'b', 'c']) await put(store, prefix + end, '');
-        const stop = new AbortController();
-        const options = { prefix, clock: systemClock, chance: systemChance, pageSize: 2 };
-        const events = follow(store, options, stop.signal);
-        const first = await nextEvent(events);
-        assert.deepEqual(first.kind === 'snapshot' && first.records.map(({ key }) => key.slice(prefix.length)), [
-          'a',
-          'b',
-          'c',
-        ]);
-        const revision = await commit(store, [{ delete: `${prefix}a` }]);
-        const second = await nextEvent(events);
-        assert.deepEqual(second, {
-          kind: 'changes',
-          revision,
-          changes: [{ kind: 'delete', key: `${prefix}a`, revision }],
-        });
-        // Events that wait while history is dropped: at the latest then the rest is read anew.
-        for (let n = 0; n < 3; n++) await put(store, `${prefix}d`, String(n));
-        await fixture.compact(await put(store, `${prefix}e`, ''));
-        const seen = new Set<string>();
-        await until('e is seen', async () => {
-          const event = await nextEvent(events);
-          const records =
-            event.kind === 'snapshot'
-              ? event.records
-              : event.changes.flatMap(c => (c.kind === 'put' ? [c.record] : []));
-          for (const record of records) seen.add(record.key.slice(prefix.length));
-          return seen.has('e');
-        });
-        assert.ok(seen.has('d'));
-        stop.abort();
-        assert.equal((await events.next()).done, true);
-      },
-    );
-
-    checkFaults(
-      'a commit whose answer was lost is ambiguous, and reading back shows it',
-      async (store, prefix, faults) => {
-        await store.range({ prefix, limit: 1 }, call);
-        const { undo } = faults.dropAnswers();
-        const transaction = {
-          when: [{ key: `${prefix}a`, exists: false }],
-          then: [{ put: `${prefix}a`, value: 'nonce-1' }],
-        };
-        const result = await store.commit(transaction, { ...call, timeoutMs: 1500 });
-        undo();
-        assert.equal(result.kind, 'ambiguous');
-        const { records } = await store.range({ prefix, limit: 1 }, call);
-        assert.equal(records[0]?.value, 'nonce-1');
-      },
-    );
-
-    checkFaults('a call without an answer ends by its timeout and by its signal', async (store, prefix, faults) => {
-      await store.range({ prefix, limit: 1 }, call);
-      const { undo } = faults.dropAnswers();
-      const reason = new Error('enough');
-      const aborted = AbortSignal.timeout(300);
-      const manual = new AbortController();
-      aborted.addEventListener('abort', () => manual.abort(reason), { once: true });
-      await Promise.all([
-        fails(store.range({ prefix, limit: 1 }, { ...call, timeoutMs: 1200 }), 'unavailable'),
-        assert.rejects(store.range({ prefix, limit: 1 }, { signal: manual.signal, timeoutMs: 60_000 }), reason),
-        assert.rejects(store.commit({ when: [], then: [] }, { signal: manual.signal, timeoutMs: 60_000 }), reason),
-      ]);
-      undo();
-      await store.range({ prefix, limit: 1 }, call);
-    });
-
-    checkFaults('a watch loses and repeats nothing when its connection is cut', async (store, prefix, faults) => {
-      const from = await put(store, `${prefix}before`, '');
-      await using watched = new Watched(store, prefix, from + 1);
-      for (let round = 0; round < 5; round++) {
-        for (let n = 0; n < 50; n++) await persist(store, `${prefix}${String(round * 50 + n).padStart(6, '0')}`);
-        faults.cut();
-      }
-      await watched.atLeast(250);
-      assertEachOnce(watched, 250);
-    });
-
-    checkFaults(
-      'a watch loses and repeats nothing when it is cut again and again amid a backlog',
-      async (store, prefix, faults) => {
-        const from = await writeMany(store, prefix, 6000);
-        faults.cutEvery(200_000);
-        await using watched = new Watched(store, prefix, from);
-        await watched.atLeast(2000);
-        faults.cutEvery(0);
-        await watched.atLeast(6000);
-        assertEachOnce(watched, 6000);
-      },
-    );
-
-    checkFaults('a watch loses and repeats nothing when the leader changes', async (store, prefix, faults) => {
-      const from = await put(store, `${prefix}before`, '');
-      await using watched = new Watched(store, prefix, from + 1);
-      for (let round = 0; round < 3; round++) {
-        for (let n = 0; n < 50; n++) await persist(store, `${prefix}${String(round * 50 + n).padStart(6, '0')}`);
-        await faults.moveLeader();
-      }
-      await persist(store, `${prefix}${String(150).padStart(6, '0')}`);
-      await watched.atLeast(151);
-      assertEachOnce(watched, 151);
-    });
-
-    check('a lease of 30 s ends on time and not early, and one that is renewed lives', async (store, prefix) => {
+  describe(name, { concurrency: 2 }, () => {
+    describe('in all it does', { concurrency: 1 }, () => describeStore(isPossible, createFixture));
+    // On servers of its own, as it takes its time and a new leader would give leases new life.
+    test('a lease of 30 s ends on time and not early, and one that is renewed lives', async t => {
+      if (!isPossible(t)) return;
+      await using fixture = await createFixture();
+      const { store } = fixture;
+      const prefix = 'leases/';
       const stop = new AbortController();
       const kept = await store.grantLease(30, call);
       await put(store, `${prefix}kept`, '', kept);
@@ -586,6 +65,530 @@ export function storeContract(
       assert.ok(renewedOnce >= 36_000 && renewedOnce < 51_000, `30 s, renewed after 6 s, lasted ${renewedOnce} ms`);
       assert.equal(records.length, 1);
     });
+  });
+}
+
+function describeStore(isPossible: (t: TestContext) => boolean, createFixture: () => Promise<StoreFixture>): void {
+  let created: Promise<StoreFixture> | undefined;
+  let folders = 0;
+
+  after(async () => {
+    await (await created)?.[Symbol.asyncDispose]();
+  });
+
+  function fixture(): Promise<StoreFixture> {
+    created ??= createFixture();
+    return created;
+  }
+
+  /** A test with a prefix of its own. */
+  function check(title: string, body: (store: Store, prefix: string, fixture: StoreFixture) => Promise<void>): void {
+    test(title, async t => {
+      if (!isPossible(t)) return;
+      const it = await fixture();
+      await body(it.store, `test${++folders}/`, it);
+    });
+  }
+
+  function checkFaults(
+    title: string,
+    body: (store: Store, prefix: string, faults: StoreFaults) => Promise<void>,
+  ): void {
+    test(title, async t => {
+      if (!isPossible(t)) return;
+      const { faults, store } = await fixture();
+      if ('none' in faults) return t.skip(faults.none);
+      await body(store, `test${++folders}/`, faults);
+    });
+  }
+
+  check('a record is read back with the revisions that made and changed it', async (store, prefix) => {
+    const key = `${prefix}a`;
+    const made = await put(store, key, 'one');
+    const changed = await put(store, key, 'two');
+    const { records } = await store.range({ key, limit: 1 }, call);
+    assert.deepEqual(records, [{ key, value: 'two', createRevision: made, modRevision: changed }]);
+  });
+
+  check('a deleted and rewritten record is a new one', async (store, prefix) => {
+    const key = `${prefix}a`;
+    await put(store, key, 'one');
+    await commit(store, [{ delete: key }]);
+    const again = await put(store, key, 'two');
+    const { records } = await store.range({ key, limit: 1 }, call);
+    assert.equal(records[0]!.createRevision, again);
+  });
+
+  check('deleting what does not exist changes nothing', async (store, prefix) => {
+    const before = await put(store, `${prefix}a`, '');
+    assert.equal(await commit(store, [{ delete: `${prefix}b` }]), before);
+  });
+
+  check('values and keys hold any text', async (store, prefix) => {
+    const value = 'a\0b\nß€😀\uffff"\\';
+    const keys = ['\u0001', ' ', 'ä', '\u07ff', '\uffff', '😀', '😀\u{10ffff}'].map(end => `${prefix}k${end}`);
+    for (const key of keys) await put(store, key, value);
+    const { records } = await store.range({ prefix: `${prefix}k`, limit: 100 }, call);
+    const inByteOrder = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    assert.deepEqual(
+      records.map(record => record.key),
+      inByteOrder,
+    );
+    assert.ok(records.every(record => record.value === value));
+  });
+
+  check('a prefix has what begins with it and nothing else', async (store, prefix) => {
+    const inside = ['x/', 'x/a', 'x/\u007f', 'x/\u{10ffff}'];
+    const outside = ['x', 'x.', 'x0', 'w/a', 'X/a', 'y/'];
+    for (const key of [...inside, ...outside]) await put(store, prefix + key, '');
+    const { records } = await store.range({ prefix: `${prefix}x/`, limit: 100 }, call);
+    assert.deepEqual(
+      records.map(record => record.key.slice(prefix.length)),
+      inside,
+    );
+  });
+
+  check('the prefix of nothing has everything', async (store, prefix) => {
+    await put(store, `${prefix}a`, '');
+    await put(store, '\u{10ffff}last', '');
+    const all = await Array.fromAsync(readAll(store, '', call));
+    assert.ok(all.some(record => record.key === `${prefix}a`));
+    assert.equal(all.at(-1)!.key, '\u{10ffff}last');
+    await commit(store, [{ delete: '\u{10ffff}last' }]);
+  });
+
+  check('pages go on after a key', async (store, prefix) => {
+    for (const end of ['a', 'aa', 'b', 'c']) await put(store, prefix + end, '');
+    const first = await store.range({ prefix, limit: 1 }, call);
+    const rest = await store.range({ prefix, limit: 2, after: `${prefix}a` }, call);
+    const last = await store.range({ prefix, limit: 9, after: `${prefix}b` }, call);
+    const seen = [first, rest, last].map(page => [page.records.map(({ key }) => key.slice(prefix.length)), page.more]);
+    assert.deepEqual(seen, [
+      [['a'], true],
+      [['aa', 'b'], true],
+      [['c'], false],
+    ]);
+  });
+
+  check('a read of keys only leaves the values out', async (store, prefix) => {
+    await put(store, `${prefix}a`, 'something');
+    const { records } = await store.range({ prefix, limit: 1, keysOnly: true }, call);
+    const { records: one } = await store.range({ key: `${prefix}a`, limit: 1, keysOnly: true }, call);
+    assert.deepEqual([records[0]!.value, one[0]!.value], ['', '']);
+  });
+
+  check('a read at a revision shows what was there then', async (store, prefix) => {
+    await put(store, `${prefix}a`, 'old');
+    const then = await put(store, `${prefix}b`, 'old');
+    await put(store, `${prefix}a`, 'new');
+    await commit(store, [{ delete: `${prefix}b` }]);
+    await put(store, `${prefix}c`, 'new');
+    const past = await store.range({ prefix, limit: 9, revision: then }, call);
+    const one = await store.range({ key: `${prefix}b`, limit: 1, revision: then }, call);
+    assert.equal(past.revision, then);
+    assert.deepEqual(
+      past.records.map(({ key, value }) => [key.slice(prefix.length), value]),
+      [
+        ['a', 'old'],
+        ['b', 'old'],
+      ],
+    );
+    assert.equal(one.records[0]?.value, 'old');
+  });
+
+  check('a revision that is yet to come cannot be read', async (store, prefix) => {
+    const now = await put(store, `${prefix}a`, '');
+    await fails(store.range({ prefix, limit: 1, revision: now + 1000 }, call), 'invalid');
+  });
+
+  check('a revision that has been compacted is gone', async (store, prefix, fixture) => {
+    const then = await put(store, `${prefix}a`, '1');
+    await put(store, `${prefix}a`, '2');
+    await fixture.compact(await put(store, `${prefix}a`, '3'));
+    await fails(store.range({ prefix, limit: 1, revision: then }, call), 'gone');
+  });
+
+  check('10,000 keys are paged at one revision while others write among them', async (store, prefix, fixture) => {
+    await using other = await openStore(fixture.address);
+    const names = Array.from({ length: 10_000 }, (_, n) => `${prefix}${String(n).padStart(5, '0')}`);
+    for (let n = 0; n < names.length; n += 100) {
+      await commit(
+        store,
+        names.slice(n, n + 100).map(key => ({ put: key, value: 'first' })),
+      );
+    }
+    const first = await store.range({ prefix, limit: 500 }, call);
+    const stop = new AbortController();
+    const writing = disturb(other, names, stop.signal);
+    const records = [...first.records];
+    while (records.length < 10_000) {
+      const after = records.at(-1)!.key;
+      const page = await store.range({ prefix, limit: 500, after, revision: first.revision }, call);
+      assert.equal(page.more, records.length + page.records.length < 10_000);
+      records.push(...page.records);
+    }
+    stop.abort();
+    assert.ok((await writing) > 0, 'nothing was written meanwhile');
+    assert.ok(records.every(record => record.value === 'first'));
+    assert.deepEqual(
+      records.map(record => record.key),
+      names,
+    );
+  });
+
+  check('a compare that does not hold refuses everything and shows what was asked for', async (store, prefix) => {
+    await put(store, `${prefix}a`, 'there');
+    const result = await store.commit(
+      {
+        when: [{ key: `${prefix}a`, exists: false }],
+        then: [{ put: `${prefix}b`, value: '' }, { delete: `${prefix}a` }],
+        otherwise: [`${prefix}a`, `${prefix}missing`],
+      },
+      call,
+    );
+    assert.equal(result.kind, 'refused');
+    assert.deepEqual(result.kind === 'refused' && [...result.records.values()].map(({ value }) => value), ['there']);
+    assert.equal((await store.range({ prefix, limit: 9 }, call)).records.length, 1);
+  });
+
+  check('each kind of compare holds when it should and only then', async (store, prefix) => {
+    const key = `${prefix}a`;
+    const missing = `${prefix}missing`;
+    const created = await put(store, key, '1');
+    const changed = await put(store, key, '2');
+    const holds = async (when: Parameters<Store['commit']>[0]['when']) =>
+      (await store.commit({ when, then: [] }, call)).kind === 'committed';
+    assert.deepEqual(
+      await Promise.all([
+        holds([{ key, exists: true }]),
+        holds([{ key: missing, exists: false }]),
+        holds([{ key, createRevision: created }]),
+        holds([{ key, modRevision: changed }]),
+        holds([{ key: missing, modRevision: 0 }]),
+      ]),
+      [true, true, true, true, true],
+    );
+    assert.deepEqual(
+      await Promise.all([
+        holds([{ key, exists: false }]),
+        holds([{ key: missing, exists: true }]),
+        holds([{ key, createRevision: changed }]),
+        holds([{ key: missing, createRevision: created }]),
+        holds([{ key, modRevision: created }]),
+        holds([{ key, modRevision: 0 }]),
+        holds([
+          { key, exists: true },
+          { key: missing, exists: true },
+        ]),
+      ]),
+      [false, false, false, false, false, false, false],
+    );
+  });
+
+  check('several keys are read at one revision', async (store, prefix) => {
+    await commit(store, [
+      { put: `${prefix}a`, value: '1' },
+      { put: `${prefix}b`, value: '2' },
+    ]);
+    const together = await readTogether(store, [`${prefix}a`, `${prefix}b`, `${prefix}c`], call);
+    assert.deepEqual([...together.records.keys()], [`${prefix}a`, `${prefix}b`]);
+  });
+
+  check('of many writers that create one key exactly one wins', async (store, prefix, fixture) => {
+    await using second = await openStore(fixture.address);
+    const key = `${prefix}lock`;
+    const attempts = Array.from({ length: 40 }, (_, n) =>
+      (n % 2 ? store : second).commit(
+        { when: [{ key, exists: false }], then: [{ put: key, value: String(n) }], otherwise: [key] },
+        call,
+      ),
+    );
+    const results = await Promise.all(attempts);
+    const winners = results.flatMap((result, n) => (result.kind === 'committed' ? [String(n)] : []));
+    const seen = new Set(
+      results.map(result => (result.kind === 'refused' ? result.records.get(key)!.value : undefined)),
+    );
+    assert.equal(winners.length, 1);
+    assert.deepEqual(seen, new Set([winners[0], undefined]));
+  });
+
+  check('nothing is lost when connections and processes count up one number', async (store, prefix, fixture) => {
+    const key = `${prefix}count`;
+    const children = [1, 2].map(() => startStoreChild(fixture.address, { kind: 'count', key, times: 40 }));
+    await using second = await openStore(fixture.address);
+    const countUp = async (by: Store) => {
+      for (let won = 0; won < 40; ) won += (await increment(by, key)) ? 1 : 0;
+    };
+    await Promise.all([countUp(store), countUp(second)]);
+    assert.deepEqual(await Promise.all(children.map(child => child.done)), [0, 0]);
+    assert.equal((await store.range({ key, limit: 1 }, call)).records[0]!.value, '160');
+  });
+
+  check('a value that is too large is refused', async (store, prefix) => {
+    const value = 'x'.repeat(1_000_001);
+    await fails(store.commit({ when: [], then: [{ put: `${prefix}a`, value }] }, call), 'too-large');
+    await put(store, `${prefix}a`, 'x'.repeat(1_000_000));
+    const { records } = await store.range({ prefix, limit: 1 }, call);
+    assert.equal(records[0]!.value.length, 1_000_000);
+  });
+
+  check('a transaction that is too large or has too many parts is refused', async (store, prefix) => {
+    const large = Array.from({ length: 3 }, (_, n) => ({ put: `${prefix}${n}`, value: 'x'.repeat(500_000) }));
+    const many = Array.from({ length: 101 }, (_, n) => ({ put: `${prefix}${n}`, value: '' }));
+    await fails(store.commit({ when: [], then: large }, call), 'too-large');
+    await fails(store.commit({ when: [], then: many }, call), 'too-large');
+    assert.equal((await store.range({ prefix, limit: 1 }, call)).records.length, 0);
+  });
+
+  check('a transaction of 100 parts is accepted', async (store, prefix) => {
+    const keys = Array.from({ length: 50 }, (_, n) => `${prefix}${n}`);
+    const when = keys.map(key => ({ key, exists: false }));
+    const result = await store.commit({ when, then: keys.map(key => ({ put: key, value: '' })) }, call);
+    assert.equal(result.kind, 'committed');
+  });
+
+  check('nonsense is refused', async (store, prefix) => {
+    const key = `${prefix}a`;
+    const twice = [{ put: key, value: '1' }, { delete: key }];
+    await fails(store.commit({ when: [], then: twice }, call), 'invalid');
+    await fails(store.commit({ when: [], then: [{ put: '', value: '' }] }, call), 'invalid');
+    await fails(store.commit({ when: [], then: [{ put: `${key}\ud800`, value: '' }] }, call), 'invalid');
+    await fails(store.commit({ when: [{ key, modRevision: -1 }], then: [] }, call), 'invalid');
+    await fails(store.range({ prefix, limit: 0 }, call), 'invalid');
+    await fails(store.grantLease(0.5, call), 'invalid');
+  });
+
+  check('a lease that does not exist makes the whole transaction a conflict', async (store, prefix) => {
+    const lease = await store.grantLease(60, call);
+    await store.revokeLease(lease, call);
+    const then = [
+      { put: `${prefix}a`, value: '' },
+      { put: `${prefix}b`, value: '', lease },
+    ];
+    await fails(store.commit({ when: [], then }, call), 'conflict');
+    assert.equal((await store.range({ prefix, limit: 1 }, call)).records.length, 0);
+  });
+
+  check('revoking a lease deletes its keys, and only the ones still under it', async (store, prefix) => {
+    const lease = await store.grantLease(60, call);
+    await commit(
+      store,
+      ['a', 'b', 'c'].map(end => ({ put: prefix + end, value: '', lease })),
+    );
+    await put(store, `${prefix}b`, 'now without a lease');
+    const { records } = await store.range({ key: `${prefix}a`, limit: 1 }, call);
+    assert.equal(records[0]!.lease, lease);
+    await store.revokeLease(lease, call);
+    const left = await store.range({ prefix, limit: 9 }, call);
+    assert.deepEqual(
+      left.records.map(({ key }) => key),
+      [`${prefix}b`],
+    );
+  });
+
+  check('a lease that has ended is neither renewed nor an error to revoke', async (store, _prefix) => {
+    const lease = await store.grantLease(60, call);
+    assert.equal(await store.renewLease(lease, call), 60);
+    await store.revokeLease(lease, call);
+    await store.revokeLease(lease, call);
+    assert.equal(await store.renewLease(lease, call), 0);
+    assert.equal(await store.renewLease('12345' as LeaseId, call), 0);
+  });
+
+  check('a watch shows every change under its prefix, in order, from its revision on', async (store, prefix) => {
+    await put(store, `${prefix}a`, 'too early');
+    const from = await put(store, `${prefix}a`, '1');
+    await put(store, `${prefix.slice(0, -1)}.other`, '');
+    await using watched = new Watched(store, prefix, from);
+    await watched.atLeast(1);
+    const both = await commit(store, [{ put: `${prefix}b`, value: '2' }, { delete: `${prefix}a` }]);
+    await watched.atLeast(3);
+    assert.deepEqual(watched.changes, [
+      { kind: 'put', record: { key: `${prefix}a`, value: '1', createRevision: from - 1, modRevision: from } },
+      { kind: 'put', record: { key: `${prefix}b`, value: '2', createRevision: both, modRevision: both } },
+      { kind: 'delete', key: `${prefix}a`, revision: both },
+    ]);
+  });
+
+  check('a watch may begin at a revision that is yet to come', async (store, prefix) => {
+    const now = await put(store, `${prefix}a`, '');
+    await using watched = new Watched(store, prefix, now + 3);
+    await put(store, `${prefix}b`, '');
+    await put(store, `${prefix}c`, '');
+    await put(store, `${prefix}d`, '');
+    await watched.atLeast(1);
+    assert.deepEqual(watched.keys, [`${prefix}d`]);
+  });
+
+  check('a watch hears of what other connections write', async (store, prefix, fixture) => {
+    await using other = await openStore(fixture.address);
+    const now = await put(store, `${prefix}a`, '');
+    await using watched = new Watched(store, prefix, now + 1);
+    await put(other, `${prefix}b`, '');
+    await watched.atLeast(1);
+  });
+
+  check('a batch never ends within a revision', async (store, prefix) => {
+    const keys = Array.from({ length: 100 }, (_, n) => `${prefix}${n}`);
+    const from = await put(store, `${prefix}before`, '');
+    for (let round = 0; round < 25; round++)
+      await commit(
+        store,
+        keys.map(key => ({ put: key, value: String(round) })),
+      );
+    await using watched = new Watched(store, prefix, from + 1);
+    await watched.atLeast(2500);
+    const sizes = watched.batches.map(batch => batch.changes.length % 100);
+    assert.deepEqual(new Set(sizes), new Set([0]));
+  });
+
+  check('a backlog of 6,000 events arrives whole and in order', async (store, prefix) => {
+    const from = await writeMany(store, prefix, 6000);
+    await using watched = new Watched(store, prefix, from);
+    await watched.atLeast(6000);
+    assertEachOnce(watched, 6000);
+  });
+
+  check('a watch from a compacted revision is told that changes are gone', async (store, prefix, fixture) => {
+    const then = await put(store, `${prefix}a`, '1');
+    await put(store, `${prefix}a`, '2');
+    await fixture.compact(await put(store, `${prefix}a`, '3'));
+    const watched = new Watched(store, prefix, then);
+    await until('the watch ends', () => watched.hasEnded);
+    assert.ok(isCiError(watched.error, 'gone'), String(watched.error));
+  });
+
+  check('a watch ends quietly with its signal', async (store, prefix) => {
+    const watched = new Watched(store, prefix, 1_000_000_000);
+    await watched.stop();
+    assert.deepEqual([watched.hasEnded, watched.error], [true, undefined]);
+  });
+
+  check('the end of a store ends its watches quietly', async (_store, prefix, fixture) => {
+    const other = await openStore(fixture.address);
+    const now = await put(other, `${prefix}a`, '');
+    const watched = new Watched(other, prefix, now);
+    await watched.atLeast(1);
+    await other[Symbol.asyncDispose]();
+    await until('the watch ends', () => watched.hasEnded);
+    assert.equal(watched.error, undefined);
+    await fails(other.range({ prefix, limit: 1 }, call), 'unavailable');
+  });
+
+  check('a call whose signal has fired does nothing but reject with its reason', async (store, prefix) => {
+    const reason = new Error('enough');
+    const ended = { signal: AbortSignal.abort(reason), timeoutMs: 1000 };
+    const transaction = { when: [], then: [{ put: `${prefix}a`, value: '' }] };
+    await assert.rejects(store.range({ prefix, limit: 1 }, ended), reason);
+    await assert.rejects(store.commit(transaction, ended), reason);
+    await assert.rejects(store.grantLease(5, ended), reason);
+    assert.equal((await store.range({ prefix, limit: 1 }, call)).records.length, 0);
+  });
+
+  check(
+    'following a prefix gives what there is, then what changes, then all again when history is lost',
+    async (store, prefix, fixture) => {
+      for (const end of ['a', 'b', 'c']) await put(store, prefix + end, '');
+      const stop = new AbortController();
+      const options = { prefix, clock: systemClock, chance: systemChance, pageSize: 2 };
+      const events = follow(store, options, stop.signal);
+      const first = await nextEvent(events);
+      assert.deepEqual(first.kind === 'snapshot' && first.records.map(({ key }) => key.slice(prefix.length)), [
+        'a',
+        'b',
+        'c',
+      ]);
+      const revision = await commit(store, [{ delete: `${prefix}a` }]);
+      const second = await nextEvent(events);
+      assert.deepEqual(second, {
+        kind: 'changes',
+        revision,
+        changes: [{ kind: 'delete', key: `${prefix}a`, revision }],
+      });
+      // Events that wait while history is dropped: at the latest then the rest is read anew.
+      for (let n = 0; n < 3; n++) await put(store, `${prefix}d`, String(n));
+      await fixture.compact(await put(store, `${prefix}e`, ''));
+      const seen = new Set<string>();
+      await until('e is seen', async () => {
+        const event = await nextEvent(events);
+        const records =
+          event.kind === 'snapshot' ? event.records : event.changes.flatMap(c => (c.kind === 'put' ? [c.record] : []));
+        for (const record of records) seen.add(record.key.slice(prefix.length));
+        return seen.has('e');
+      });
+      assert.ok(seen.has('d'));
+      stop.abort();
+      assert.equal((await events.next()).done, true);
+    },
+  );
+
+  checkFaults(
+    'a commit whose answer was lost is ambiguous, and reading back shows it',
+    async (store, prefix, faults) => {
+      await store.range({ prefix, limit: 1 }, call);
+      const { undo } = faults.dropAnswers();
+      const transaction = {
+        when: [{ key: `${prefix}a`, exists: false }],
+        then: [{ put: `${prefix}a`, value: 'nonce-1' }],
+      };
+      const result = await store.commit(transaction, { ...call, timeoutMs: 1500 });
+      undo();
+      assert.equal(result.kind, 'ambiguous');
+      const { records } = await store.range({ prefix, limit: 1 }, call);
+      assert.equal(records[0]?.value, 'nonce-1');
+    },
+  );
+
+  checkFaults('a call without an answer ends by its timeout and by its signal', async (store, prefix, faults) => {
+    await store.range({ prefix, limit: 1 }, call);
+    const { undo } = faults.dropAnswers();
+    const reason = new Error('enough');
+    const aborted = AbortSignal.timeout(300);
+    const manual = new AbortController();
+    aborted.addEventListener('abort', () => manual.abort(reason), { once: true });
+    await Promise.all([
+      fails(store.range({ prefix, limit: 1 }, { ...call, timeoutMs: 1200 }), 'unavailable'),
+      assert.rejects(store.range({ prefix, limit: 1 }, { signal: manual.signal, timeoutMs: 60_000 }), reason),
+      assert.rejects(store.commit({ when: [], then: [] }, { signal: manual.signal, timeoutMs: 60_000 }), reason),
+    ]);
+    undo();
+    await store.range({ prefix, limit: 1 }, call);
+  });
+
+  checkFaults('a watch loses and repeats nothing when its connection is cut', async (store, prefix, faults) => {
+    const from = await put(store, `${prefix}before`, '');
+    await using watched = new Watched(store, prefix, from + 1);
+    for (let round = 0; round < 5; round++) {
+      for (let n = 0; n < 50; n++) await persist(store, `${prefix}${String(round * 50 + n).padStart(6, '0')}`);
+      faults.cut();
+    }
+    await watched.atLeast(250);
+    assertEachOnce(watched, 250);
+  });
+
+  checkFaults(
+    'a watch loses and repeats nothing when it is cut again and again amid a backlog',
+    async (store, prefix, faults) => {
+      const from = await writeMany(store, prefix, 6000);
+      faults.cutEvery(200_000);
+      await using watched = new Watched(store, prefix, from);
+      await watched.atLeast(2000);
+      faults.cutEvery(0);
+      await watched.atLeast(6000);
+      assertEachOnce(watched, 6000);
+    },
+  );
+
+  checkFaults('a watch loses and repeats nothing when the leader changes', async (store, prefix, faults) => {
+    const from = await put(store, `${prefix}before`, '');
+    await using watched = new Watched(store, prefix, from + 1);
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 50; n++) await persist(store, `${prefix}${String(round * 50 + n).padStart(6, '0')}`);
+      await faults.moveLeader();
+    }
+    await persist(store, `${prefix}${String(150).padStart(6, '0')}`);
+    await watched.atLeast(151);
+    assertEachOnce(watched, 151);
   });
 }
 

@@ -81,8 +81,13 @@ describe('the diagnosis of etcd', { concurrency: 3 }, () => {
     if (!requireEtcd(t)) return;
     await using etcd = await startEtcd({ quotaBytes: 2_000_000 });
     const value = Buffer.alloc(1_000_000).toString('base64');
-    for (let n = 0; n < 5; n++) {
-      await etcd.request('/v3/kv/put', { key: Buffer.from(`k${n}`).toString('base64'), value }).catch(() => undefined);
+    const put = (n: number) => etcd.request('/v3/kv/put', { key: Buffer.from(`k${n}`).toString('base64'), value });
+    let isFull = false;
+    for (let n = 0; n < 100 && !isFull; n++) {
+      isFull = await put(n).then(
+        () => false,
+        () => true,
+      );
     }
     assert.match(await problems(etcd.options), /alarm NOSPACE -> Compact and defragment/);
   });

@@ -21,7 +21,7 @@ export interface StartEtcdOptions {
   readonly quotaBytes?: number;
 }
 
-export interface EtcdMember {
+interface EtcdMember {
   readonly endpoint: string;
   readonly pid: number;
   /** SIGTERM, SIGKILL; resolve when the process has ended. */
@@ -47,10 +47,10 @@ export interface EtcdServer extends AsyncDisposable {
   moveLeader(): Promise<void>;
 }
 
-export const ETCD_ROOT = { user: 'root', password: 'root-password' };
+const ETCD_ROOT = { user: 'root', password: 'root-password' };
 export const ETCD_USER = { user: 'ci', password: 'ci-password' };
 
-export function etcdIsInstalled(): boolean {
+function etcdIsInstalled(): boolean {
   return (process.env.PATH ?? '').split(delimiter).some(dir => existsSync(join(dir, 'etcd')));
 }
 

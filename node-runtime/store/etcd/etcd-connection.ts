@@ -32,6 +32,8 @@ export class EtcdConnection {
   readonly #auth: EtcdOptions['auth'];
   readonly #clock: Clock;
   #token: Promise<string> | undefined;
+  /** The last one that was presented. */
+  #tokenText = '';
   readonly #closed = new AbortController();
 
   private constructor(endpoints: readonly EtcdEndpoint[], auth: EtcdOptions['auth'], clock: Clock) {
@@ -69,13 +71,14 @@ export class EtcdConnection {
   async call<T>(what: string, call: Call, send: (client: EtcdClient, options: CallOptions) => Promise<T>): Promise<T> {
     const end = this.#clock.monotonic() + call.timeoutMs;
     const endpoint = await this.#connected(call);
+    const token = await this.#authorize(what, endpoint, call);
     try {
-      return await this.#send(what, endpoint, end, call, send);
+      return await this.#send(endpoint, token, end, call, send);
     } catch (error) {
       call.signal.throwIfAborted();
       if (!(error instanceof EtcdFailure) || !error.isTokenRefused || !this.#auth) throw error;
-      this.forgetToken();
-      return await this.#send(what, endpoint, end, call, send);
+      this.forgetToken(token);
+      return await this.#send(endpoint, await this.#authorize(what, endpoint, call), end, call, send);
     }
   }
 
@@ -116,9 +119,9 @@ export class EtcdConnection {
     return this.#auth !== undefined;
   }
 
-  /** The next call presents user and password anew. */
-  forgetToken(): void {
-    this.#token = undefined;
+  /** The next call presents user and password anew. Of many calls whose token was refused, only the first is heard. */
+  forgetToken(refused = this.#tokenText): void {
+    if (refused === this.#tokenText) this.#token = undefined;
   }
 
   close(): void {
@@ -127,13 +130,12 @@ export class EtcdConnection {
   }
 
   async #send<T>(
-    what: string,
     endpoint: EtcdEndpoint,
+    token: string,
     end: number,
     call: Call,
     send: (client: EtcdClient, options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    const token = await this.#authorize(what, endpoint, call);
     const left = Math.max(1, end - this.#clock.monotonic());
     const signals = [call.signal, this.#closed.signal];
     const { moving } = endpoint;
@@ -201,7 +203,8 @@ export class EtcdConnection {
     this.#token ??= this.#authenticate(this.#auth, endpoint);
     const token = this.#token;
     try {
-      return await untilAborted(token, call.signal);
+      this.#tokenText = await untilAborted(token, call.signal);
+      return this.#tokenText;
     } catch (error) {
       if (this.#token === token) this.#token = undefined;
       call.signal.throwIfAborted();

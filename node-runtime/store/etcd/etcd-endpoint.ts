@@ -62,6 +62,7 @@ export class EtcdEndpoint {
   #transport: Transport;
   #avoidedUntil = Number.NEGATIVE_INFINITY;
   #streams = new AbortController();
+  #isClosed = false;
 
   constructor(address: string, credentials: EndpointCredentials) {
     this.address = address;
@@ -99,14 +100,11 @@ export class EtcdEndpoint {
 
   /** Fails with an EtcdFailure. */
   async call<T>(send: (client: EtcdClient, options: CallOptions) => Promise<T>, call: EndpointCall): Promise<T> {
-    let failure: EtcdFailure | undefined;
-    const options = this.#options(call, (status, details) => {
-      failure = new EtcdFailure(status, details, this.address);
-    });
+    const attempt = this.#attempt(call);
     try {
-      return await send(this.#transport, options);
+      return await send(attempt.transport, attempt.options);
     } catch (error) {
-      throw failure ?? error;
+      throw attempt.explain(error);
     }
   }
 
@@ -116,19 +114,18 @@ export class EtcdEndpoint {
     request: Request,
     call: EndpointCall,
   ): AsyncGenerator<Reply> {
-    let failure: EtcdFailure | undefined;
-    const options = this.#options(call, (status, details) => {
-      failure = new EtcdFailure(status, details, this.address);
-    });
-    const stream = (await open(this.#transport, options)) as ClientDuplexStream<Request, Reply>;
-    stream.on('error', () => undefined);
+    const attempt = this.#attempt(call);
+    let stream: ClientDuplexStream<Request, Reply> | undefined;
     try {
+      stream = (await open(attempt.transport, attempt.options)) as ClientDuplexStream<Request, Reply>;
+      // Reading it throws its errors; one that comes later must not end the process.
+      stream.on('error', () => undefined);
       stream.write(request);
       for await (const reply of stream) yield reply as Reply;
     } catch (error) {
-      throw failure ?? error;
+      throw attempt.explain(error);
     } finally {
-      stream.cancel();
+      stream?.cancel();
     }
   }
 
@@ -138,8 +135,24 @@ export class EtcdEndpoint {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#streams.abort();
     this.#transport.close();
+  }
+
+  #attempt(call: EndpointCall) {
+    const transport = this.#transport;
+    let failure: EtcdFailure | undefined;
+    const options = this.#options(call, (status, details) => {
+      failure = new EtcdFailure(status, details, this.address);
+    });
+    const explain = (error: unknown): unknown => {
+      if (failure) return failure;
+      // etcd3 refuses to use a connection that has been given up meanwhile.
+      if (transport === this.#transport && !this.#isClosed) return error;
+      return new EtcdFailure(STATUS.unavailable, 'the connection was given up', this.address);
+    };
+    return { transport, options, explain };
   }
 
   /**
