@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
@@ -52,11 +52,23 @@ export async function packSnapshot(snapshot: Snapshot, options: PackOptions): Pr
 async function tryPack(git: Git, snapshot: Snapshot, have: readonly string[], clock: Clock, signal: AbortSignal) {
   using _lock = await snapshot.scratch.lock(clock, signal);
   try {
-    return await pack(git, snapshot, have);
+    const made = await pack(git, snapshot, have);
+    if (made.isFull) await tidyUp(git, snapshot);
+    return made;
   } catch (error) {
     if (error instanceof GitError) return error;
     throw error;
   }
+}
+
+/** More packs than this have seen many thousands of files come and go: what they hold is mostly of no more use. */
+const MAX_OWN_PACKS = 20;
+
+/** Drops what only earlier snapshots consist of: packs will be made against this one. */
+async function tidyUp(git: Git, { scratch, commit }: Snapshot): Promise<void> {
+  await git.output({ gitDir: scratch.gitDir }, 'prune', '--expire=now', commit);
+  const files = await readdir(join(scratch.gitDir, 'objects/pack'));
+  if (files.filter(name => name.endsWith('.pack')).length > MAX_OWN_PACKS) await scratch.reset();
 }
 
 async function forget({ scratch }: Snapshot, clock: Clock, signal: AbortSignal): Promise<void> {
