@@ -17,7 +17,7 @@ export async function makeTasks(workspace: Workspace): Promise<WorkspaceTask[]> 
   }));
 }
 
-const RULE = /^([^\s#:=$%.][^#:=$%\t]*?)\s*::?(?![:=])([^#]*)(?:#+\s*(.*))?$/;
+const RULE = /^([^\s#:=$%.][^#:=$%\t]*?)\s*::?(?![:=])([^#]*)(?:##+\s*(.*)|#.*)?$/;
 
 /** Targets, with what a `##` comment on their line says. */
 export function makeTargets(text: string): Map<string, string> {

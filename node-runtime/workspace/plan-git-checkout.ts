@@ -76,9 +76,10 @@ function refuseUrl(url: string, protocols: readonly string[]): void {
   if (SCP_LIKE.test(url) && protocols.includes('ssh')) return;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const protocol = parsed?.protocol.slice(0, -1) ?? '';
-  if (!parsed || !protocols.includes(protocol) || !url.startsWith(`${protocol}://`))
+  if (!parsed || !protocols.includes(protocol))
     throw refuse(`is not like ${protocols.map(name => `${name}://`).join(' or ')}`);
   if (protocol === 'file') return;
+  if (!/^[a-z]+:\/\/[^/]/.test(url)) throw refuse('has no host');
   const { host, username } = parsed;
   if (!/^[A-Za-z0-9[]/.test(host)) throw refuse('has no host');
   if (/^(-|%2d)/i.test(username) || /^(-|%2d)/i.test(parsed.password))

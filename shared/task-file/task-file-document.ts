@@ -34,7 +34,7 @@ export function readTaskFileDocument(text: string, isJson: boolean): TaskFileDoc
   if (size > MAX_TASK_FILE_BYTES) return [atStart(`is too large: ${size} bytes, at most ${MAX_TASK_FILE_BYTES}`)];
   if (opensTooMany(text)) return [atStart(`is nested deeper than ${MAX_DEPTH} levels`)];
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const problems = [...(isJson ? jsonProblems(text, lines) : []), ...syntaxProblems(document, lines)];
   if (problems.length > 0) return problems.slice(0, MAX_PROBLEMS);
   const refused = refusals(document.contents, [], lines);

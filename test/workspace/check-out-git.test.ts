@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { checkOutGit } from '../../node-runtime/workspace/check-out-git.ts';
+import { type GitCheckoutOptions, planGitCheckout } from '../../node-runtime/workspace/plan-git-checkout.ts';
+import { isCiError } from '../../shared/errors.ts';
+import { GitSource } from '../../shared/task.ts';
+import { GitWorkspace, runIn, walk } from '../support/git-workspace.ts';
+
+const options: GitCheckoutOptions = { path: process.env.PATH ?? '/usr/bin:/bin', home: '/nonexistent' };
+
+/** A git server over HTTP, as git itself brings one, with a password on demand. */
+class GitServer implements Disposable {
+  readonly user: GitWorkspace;
+  password: string | undefined;
+  readonly #server: Server;
+  #port = 0;
+  #checkouts = 0;
+
+  private constructor(user: GitWorkspace) {
+    this.user = user;
+    this.#server = createServer((request, response) => {
+      if (this.password !== undefined) return response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
+      const { pathname, search } = new URL(request.url!, 'http://localhost');
+      const env = {
+        PATH: options.path,
+        GIT_PROJECT_ROOT: user.folder,
+        GIT_HTTP_EXPORT_ALL: '1',
+        PATH_INFO: pathname,
+        QUERY_STRING: search.slice(1),
+        REQUEST_METHOD: request.method!,
+        CONTENT_TYPE: request.headers['content-type'] ?? '',
+        GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
+        HTTP_CONTENT_ENCODING: String(request.headers['content-encoding'] ?? ''),
+      };
+      const child = spawn('git', ['http-backend'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+      request.pipe(child.stdin);
+      child.stdin.on('error', () => undefined);
+      void Array.fromAsync(child.stdout).then(chunks => {
+        const answer = Buffer.concat(chunks);
+        const end = answer.indexOf('\r\n\r\n');
+        const headers = answer
+          .subarray(0, end)
+          .toString()
+          .split('\r\n')
+          .map(line => line.split(': ') as [string, string]);
+        const status = Number(headers.find(([name]) => name === 'Status')?.[1].slice(0, 3) ?? 200);
+        response.writeHead(status, Object.fromEntries(headers)).end(answer.subarray(end + 4));
+      });
+    });
+  }
+
+  static async start(user: GitWorkspace): Promise<GitServer> {
+    const server = new GitServer(user);
+    await once(server.#server.listen(0, '127.0.0.1'), 'listening');
+    server.#port = (server.#server.address() as AddressInfo).port;
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/work/.git`;
+  }
+
+  async checkOut(ref: string) {
+    const folder = join(this.user.folder, `checkout-${this.#checkouts++}`);
+    mkdirSync(folder);
+    const source = { type: 'git', url: this.url, ref } as const;
+    const commit = await checkOutGit(source, runIn(folder), { ...options, allowProtocols: ['http'] });
+    return { commit, folder };
+  }
+
+  [Symbol.dispose](): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+describe('checking out of a git server', () => {
+  test('gives the files of a branch or tag, and tells the commit', async () => {
+    using user = GitWorkspace.repository();
+    using server = await GitServer.start(user);
+    user.write('a');
+    const first = user.commitAll();
+    user.git('tag', '--annotate', '--message', 'One', 'v1');
+    user.git('branch', 'feature/x');
+    user.write('b');
+    const second = user.commitAll();
+    const main = await server.checkOut('main');
+    assert.equal(main.commit, second);
+    assert.deepEqual(walk(main.folder), walk(user.root));
+    for (const ref of ['v1', 'feature/x', 'refs/tags/v1', 'refs/heads/feature/x'])
+      assert.equal((await server.checkOut(ref)).commit, first, ref);
+    assert.equal(user.gitIn(main.folder, 'rev-list', '--count', 'HEAD'), '1');
+  });
+
+  test('gives a commit by its id, also of a server that gives branches only', async () => {
+    using user = GitWorkspace.repository();
+    using server = await GitServer.start(user);
+    user.write('a');
+    const first = user.commitAll();
+    user.write('b');
+    user.commitAll();
+    assert.equal((await server.checkOut(first)).commit, first);
+    user.git('config', 'uploadpack.allowAnySHA1InWant', 'false');
+    user.git('config', 'uploadpack.allowTipSHA1InWant', 'false');
+    user.git('config', 'uploadpack.allowReachableSHA1InWant', 'false');
+    user.git('config', 'protocol.version', '0');
+    assert.equal((await server.checkOut(first)).commit, first);
+  });
+
+  test('tells a wrong ref, a wrong repository, a refusal and a silent server apart', async () => {
+    using user = GitWorkspace.repository();
+    using server = await GitServer.start(user);
+    user.write('a');
+    user.commitAll();
+    const failure = async (ref: string) => {
+      try {
+        await server.checkOut(ref);
+        return 'none';
+      } catch (error) {
+        return isCiError(error) ? error.code : String(error);
+      }
+    };
+    assert.equal(await failure('no-such-branch'), 'not-found');
+    assert.equal(await failure('0123456789012345678901234567890123456789'), 'not-found');
+    server.password = 'secret';
+    assert.equal(await failure('main'), 'forbidden');
+    server[Symbol.dispose]();
+    assert.equal(await failure('main'), 'unavailable');
+  });
+
+  test('runs no hook and follows no submodule', async () => {
+    using user = GitWorkspace.repository();
+    using server = await GitServer.start(user);
+    user.write('a');
+    user.write('.gitmodules', `[submodule "x"]\n\tpath = x\n\turl = ext::touch ${user.folder}/canary\n`);
+    user.commitAll();
+    user.git('update-index', '--add', '--cacheinfo', `160000,${user.git('rev-parse', 'HEAD')},x`);
+    user.git('commit', '--quiet', '--message', 'Submodule');
+    const { folder } = await server.checkOut('main');
+    assert.deepEqual(readdirSync(join(folder, 'x')), []);
+    assert.equal(existsSync(join(folder, '.git/hooks')), false);
+    assert.equal(existsSync(join(user.folder, 'canary')), false);
+  });
+});
+
+const GOOD = { url: 'https://example.com/a.git', ref: 'main' };
+
+describe('a hostile address or ref', () => {
+  const urls = [
+    '--upload-pack=touch /tmp/pwned',
+    '-oProxyCommand=touch /tmp/pwned',
+    'ext::sh -c touch% /tmp/pwned',
+    'ext::sh',
+    'fd::17',
+    'file:///etc',
+    '/etc/passwd',
+    '../outside',
+    './.git',
+    'http://example.com/a.git',
+    'git://example.com/a.git',
+    'ftp://example.com/a.git',
+    'ssh://-oProxyCommand=touch/x',
+    'ssh://-oProxyCommand=touch@host/x',
+    'ssh://%2doProxyCommand=touch/x',
+    'https://-x/y',
+    'https://',
+    'https:///x',
+    'https:example.com/x',
+    'git@-oProxyCommand=x:y',
+    '-x@host:y',
+    'git@host:-oProxyCommand=x',
+    'git@host:/-x/../..\n',
+    'https://example.com/a b',
+    'https://example.com/\na',
+    'https://example.com/\0a',
+    'HTTPS+ext::x',
+    '',
+  ];
+  for (const url of urls)
+    test(`is refused: address ${JSON.stringify(url)}`, () => {
+      assert.throws(
+        () => planGitCheckout({ ...GOOD, url }, options),
+        (error: unknown) => isCiError(error, 'invalid'),
+      );
+    });
+
+  const refs = [
+    '--upload-pack=touch /tmp/pwned',
+    '-f',
+    '',
+    'a b',
+    'a..b',
+    'main:refs/heads/evil',
+    '+main',
+    '^main',
+    'main~1',
+    'main@{1}',
+    '@',
+    '*',
+    'refs/heads/*',
+    'a[b',
+    'a?b',
+    'a\\b',
+    '/main',
+    'main/',
+    'a//b',
+    'main.lock',
+    'a.lock/b',
+    '.hidden',
+    'a/.b',
+    'main.',
+    'a\nb',
+    'a\0b',
+    'a\u007fb',
+    'x'.repeat(501),
+  ];
+  for (const ref of refs)
+    test(`is refused: ref ${JSON.stringify(ref.slice(0, 40))}`, () => {
+      assert.throws(
+        () => planGitCheckout({ ...GOOD, ref }, options),
+        (error: unknown) => isCiError(error, 'invalid'),
+      );
+    });
+
+  test('is no honest one', () => {
+    const good = [
+      'https://example.com/a.git',
+      'https://user@example.com:8443/a%20b',
+      'ssh://git@example.com:22/a',
+      'git@example.com:a/b.git',
+      'https://[::1]/a',
+    ];
+    for (const url of good) {
+      planGitCheckout({ ...GOOD, url }, options);
+      assert.ok(GitSource.safeParse({ type: 'git', ...GOOD, url }).success, url);
+    }
+    for (const ref of ['main', 'feature/x-1.2_3', 'refs/pull/1/head', 'v1.0', 'ü', 'a@b', '0123456789'.repeat(4)])
+      planGitCheckout({ ...GOOD, ref }, options);
+  });
+
+  test('that would get past the plan stands behind --end-of-options, and only https and ssh are open', () => {
+    const { fetches, env } = planGitCheckout({ ...GOOD, ref: '0'.repeat(40) }, options);
+    assert.equal(fetches.length, 2);
+    for (const command of fetches) assert.equal(command[command.indexOf(GOOD.url) - 1], '--end-of-options');
+    assert.equal(env.GIT_ALLOW_PROTOCOL, 'https:ssh');
+    assert.equal(env.GIT_TERMINAL_PROMPT, '0');
+  });
+});
