@@ -73,7 +73,7 @@ export function processTerminal(environment: Environment): Terminal {
     status: line => {
       if (!stderr.isTTY || line === status) return;
       if (status !== undefined) stderr.write(CLEAR_LINE);
-      status = line?.slice(0, stderr.columns - 1);
+      status = line?.slice(0, (stderr.columns || 80) - 1);
       if (status !== undefined) stderr.write(status);
     },
     style: makeStyle(wantsColours(environment.variables, stdout.isTTY)),

@@ -255,14 +255,18 @@ test('a run with --json prints a line for each thing that happens, and nothing e
   assert.deepEqual([exitCode, result.outcome], [1, 'failed']);
 });
 
-test('two runs at once do not get in each other’s way', async t => {
-  const { run } = await place(t);
-  const both = await Promise.all([run('run', '--', 'echo', 'one'), run('run', '--', 'echo', 'two')]);
-  assert.deepEqual(
-    both.map(({ code }) => code),
-    [0, 0],
-    both.map(({ stderr }) => stderr).join('\n'),
-  );
+test('two runs at once do not get in each other’s way, also when one ends first', async t => {
+  const { run, start, folder } = await place(t);
+  const wait = `until [ -e ${folder}/go ]; do sleep 0.1; done; echo survived`;
+  const long = await start('run', '--', 'sh', '-c', `echo started; ${wait}`);
+  const other = run('run', '--', 'echo', 'other');
+  await eventually('it runs', () => long.out().includes('started'));
+  const short = await run('run', '--', 'echo', 'short');
+  assert.deepEqual([short.code, (await other).code], [0, 0], short.stderr + (await other).stderr);
+  await writeFile(join(folder, 'go'), '');
+  assert.equal(await long.ended, 0, long.err());
+  assert.match(long.out(), /started\nsurvived\n$/);
+  assert.match(long.err(), /attempt 1 on/);
 });
 
 test('a failed run can be tried again', async t => {
