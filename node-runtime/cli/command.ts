@@ -22,7 +22,7 @@ export interface Command<Options extends OptionTable = OptionTable> {
   run(context: CliContext, input: Input<Options>): Promise<ExitCode>;
 }
 
-export interface ArgumentSpec {
+interface ArgumentSpec {
   /** In capitals, as in the usage line. */
   readonly name: string;
   readonly summary: string;
@@ -31,7 +31,7 @@ export interface ArgumentSpec {
   readonly choices?: readonly string[];
 }
 
-export interface Example {
+interface Example {
   readonly what: string;
   /** Without the program's name. */
   readonly line: string;
@@ -65,7 +65,7 @@ export interface Input<Options extends OptionTable = OptionTable> {
   readonly rest: readonly string[] | undefined;
 }
 
-export type OptionValue<Spec extends OptionSpec> = Spec extends { kind: 'flag' }
+type OptionValue<Spec extends OptionSpec> = Spec extends { kind: 'flag' }
   ? boolean
   : Spec extends { kind: 'list' }
     ? readonly string[]

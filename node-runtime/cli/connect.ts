@@ -78,7 +78,7 @@ export function checkAddress(text: string, allowsHttp: boolean): void {
     );
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || /^127(\.\d+){3}$/.test(host) || host === '[::1]';
 }
 

@@ -34,7 +34,7 @@ function shape(event: LogEvent, format: LogFormat, text: LogText): Uint8Array | 
 }
 
 /** An event as one object: output as `text` where it is UTF-8, else as `base64`. */
-export function logEventJson(event: LogEvent): Record<string, unknown> {
+function logEventJson(event: LogEvent): Record<string, unknown> {
   switch (event.kind) {
     case 'attempt':
       return { event: 'attempt', attempt: event.attempt, fence: event.fence, node: event.node, offset: event.offset };

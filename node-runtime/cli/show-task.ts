@@ -24,7 +24,7 @@ export async function showTask(
 }
 
 /** A task on a screen. */
-export function describeTask(view: TaskView, now: number, style: Style, { hint }: Pick<Connection, 'hint'>): string[] {
+function describeTask(view: TaskView, now: number, style: Style, { hint }: Pick<Connection, 'hint'>): string[] {
   const field = (name: string, value: string | undefined) => (value ? [`${style.dim(name.padEnd(10))} ${value}`] : []);
   return [
     `${viewStateText(view, style)}  ${style.bold(plainText(view.task.name))}`,
