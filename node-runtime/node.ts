@@ -1,9 +1,9 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
-import { type NodeId, parseNodeId } from '../shared/ids.ts';
+import { type NodeId, parseNodeId, quote } from '../shared/ids.ts';
 import { keyspace } from '../shared/keyspace.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import { FORMAT_VERSION } from '../shared/task.ts';
@@ -47,8 +47,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const nodeId = options.nodeId ?? parseNodeId(hostname());
   const instance = chance.word(16);
   const logger = createLogger({ level: options.logLevel, pretty: process.stderr.isTTY === true });
-  const metrics = createMetrics({ version: options.version, node: nodeId });
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+  const state: NodeState = { session: undefined, isDraining: false };
+  const slots = new Slots(options.slots);
+  const metrics = createMetrics({
+    version: options.version,
+    node: nodeId,
+    slots,
+    leaseAgeMs: () => state.session?.age,
+  });
+  await makeDataDir(options.dataDir);
 
   const store = resources.use(await openStore(options));
   const entry = { keys: keyspace(options.cluster), store, clock };
@@ -68,6 +75,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     neverAborted,
   );
   resources.use(cluster.objects);
+  if (options.etcd && !options.s3) options.onNotice(shareFolder(options.dataDir));
   options.onNotice(formed ? `Formed cluster ${cluster.id}` : `Joined cluster ${cluster.id}`);
 
   const access = resources.use(await AccessControl.open(cluster, neverAborted));
@@ -81,7 +89,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     readFromNode,
     history: (id, signal) => history.get(id, signal),
   });
-  const state: NodeState = { session: undefined, isDraining: false };
   const api = resources.use(
     await startApi({
       cluster,
@@ -108,8 +115,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
   if (options.slots > 0) await supervisors.begin();
-  const slots = new Slots(options.slots);
-  metrics.slots.set(options.slots);
   const executor = new TaskExecutor({
     cluster,
     logs,
@@ -159,6 +164,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw error;
   }
   return node;
+}
+
+function shareFolder(folder: string): string {
+  return `No --s3 was given: logs, artifacts and workspaces are kept in ${join(folder, 'objects')}, which every node of the cluster must share`;
+}
+
+async function makeDataDir(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await access(dataDir, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new CiError('invalid', `Cannot start the node as its data folder cannot be written to: ${quote(dataDir)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The heavy clients are loaded only where they are used. */

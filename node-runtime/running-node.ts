@@ -166,9 +166,12 @@ export class Node implements RunningNode {
     await Promise.race([this.#allEnded(), clock.sleep(HAND_BACK_LIMIT_MS, neverAborted)]);
   }
 
+  /** The loops end before the session does: one that ends under them would be taken for a lost one, and another opened. */
   async #leave(): Promise<void> {
     const { api, cluster, state } = this.#parts;
     await api.stop({ graceMs: API_GRACE_MS });
+    this.#living.abort();
+    await Promise.allSettled(this.#loops);
     using limit = deadline(cluster.clock, LEAVE_LIMIT_MS, neverAborted);
     // A store that does not answer now ends the lease by itself, 30 s later.
     await state.session?.close(limit.signal).catch(() => undefined);
@@ -247,8 +250,9 @@ export class Node implements RunningNode {
   #note(claim: Claim, ending: AttemptEnding): void {
     const { metrics, logger } = this.#parts;
     if (ending.kind === 'completed') {
-      const { outcome, message, times } = ending.result;
+      const { outcome, message, times, log } = ending.result;
       metrics.tasksCompleted.inc({ outcome });
+      metrics.logBytes.inc(log.bytes);
       metrics.taskDuration.observe({ outcome }, Math.max(0, times.finished - claim.lock.claimed) / 1000);
       logger.info('Completed', { task: claim.id, outcome, message });
       return;

@@ -104,7 +104,12 @@ function routeTable(): string {
 }
 
 async function metricsTable(): Promise<string> {
-  const { registry } = createMetrics({ version: '', node: '' });
+  const { registry } = createMetrics({
+    version: '',
+    node: '',
+    slots: { total: 0, used: 0 },
+    leaseAgeMs: () => undefined,
+  });
   const rows = registry.getMetricsAsArray().map(metric => {
     const { name, help, type, labelNames = [] } = metric as Metric & MetricObject & { labelNames?: string[] };
     return [code(name), String(type), labelNames.map(code).join(', '), `${help}.`];

@@ -15,14 +15,6 @@ export interface Metrics {
   readonly claimLatency: Histogram;
   readonly taskDuration: Histogram<'outcome'>;
   readonly running: Gauge;
-  readonly slots: Gauge;
-  readonly slotsUsed: Gauge;
-  /** Queued tasks that this node sees; it looks no further than it has to, so this is at least that many. */
-  readonly queued: Gauge;
-  /** Since the last renewal of the node's lease that the store has acknowledged. */
-  readonly leaseAge: Gauge;
-  readonly storeCalls: Histogram<'call' | 'result'>;
-  readonly objectCalls: Histogram<'call' | 'result'>;
   readonly logBytes: Counter;
   readonly requests: Histogram<'route' | 'status'>;
   readonly sockets: Gauge;
@@ -35,12 +27,20 @@ const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 const WAIT_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 1800];
 const TASK_SECONDS = [0.1, 1, 5, 15, 60, 180, 600, 1800, 3600, 14_400];
 
-export function createMetrics(about: { readonly version: string; readonly node: string }): Metrics {
+/** What is asked of the node when its metrics are read. */
+export interface MetricsSource {
+  readonly version: string;
+  readonly node: string;
+  readonly slots: { readonly total: number; readonly used: number };
+  /** Milliseconds since the last renewal of the lease that the store has acknowledged; undefined without a session. */
+  readonly leaseAgeMs: () => number | undefined;
+}
+
+export function createMetrics(about: MetricsSource): Metrics {
   const registry = new Registry();
   addProcess(registry, about);
   const add = <T>(make: new (options: never) => T, name: string, help: string, more: object = {}): T =>
     new make({ name: `simple_ci_${name}`, help, registers: [registry], ...more } as never);
-  const calls = { labelNames: ['call', 'result'], buckets: CALL_SECONDS };
   return {
     registry,
     tasksClaimed: add(Counter, 'tasks_claimed_total', 'Attempts begun by this node'),
@@ -59,13 +59,7 @@ export function createMetrics(about: { readonly version: string; readonly node: 
       buckets: TASK_SECONDS,
     }),
     running: add(Gauge, 'running_tasks', 'Tasks running on this node'),
-    slots: add(Gauge, 'slots', 'Slots of this node'),
-    slotsUsed: add(Gauge, 'slots_used', 'Slots taken by running tasks'),
-    queued: add(Gauge, 'queued_tasks_seen', 'Queued tasks that this node sees'),
-    leaseAge: add(Gauge, 'lease_age_seconds', 'Since the last acknowledged renewal'),
-    storeCalls: add(Histogram<'call' | 'result'>, 'store_call_seconds', 'Calls to the coordination store', calls),
-    objectCalls: add(Histogram<'call' | 'result'>, 'object_call_seconds', 'Calls to the object store', calls),
-    logBytes: add(Counter, 'log_bytes_total', 'Bytes printed by tasks of this node'),
+    logBytes: add(Counter, 'log_bytes_total', 'Bytes printed by tasks that this node has completed'),
     requests: add(Histogram<'route' | 'status'>, 'http_request_seconds', 'API requests', {
       labelNames: ['route', 'status'],
       buckets: CALL_SECONDS,
@@ -79,7 +73,7 @@ export function createMetrics(about: { readonly version: string; readonly node: 
 }
 
 /** What is worth knowing of the process itself, read when asked and not before: nothing of it runs in between. */
-function addProcess(registry: Registry, { version, node }: { version: string; node: string }): void {
+function addProcess(registry: Registry, { version, node, slots, leaseAgeMs }: MetricsSource): void {
   const registers = [registry];
   new Gauge({ name: 'simple_ci_info', help: 'What this node is', labelNames: ['version', 'node'], registers }).set(
     { version, node },
@@ -94,6 +88,13 @@ function addProcess(registry: Registry, { version, node }: { version: string; no
         this.set(read());
       },
     });
+  gauge('simple_ci_slots', 'Slots of this node', () => slots.total);
+  gauge('simple_ci_slots_used', 'Slots taken by running tasks', () => slots.used);
+  gauge(
+    'simple_ci_lease_age_seconds',
+    'Since the last acknowledged renewal',
+    () => (leaseAgeMs() ?? Number.NaN) / 1000,
+  );
   gauge('process_start_time_seconds', 'When the process started', () => Math.round(performance.timeOrigin / 1000));
   gauge('process_resident_memory_bytes', 'Memory of the process', () => process.memoryUsage.rss());
   gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use', () => process.memoryUsage().heapUsed);

@@ -58,7 +58,12 @@ export async function testApi(
   const lines: Record<string, unknown>[] = [];
   const startNode = async (name: string, changes: Partial<ApiOptions> = {}) => {
     const access = await AccessControl.open(cluster, neverAborted);
-    const metrics = createMetrics({ node: name, version: '0.0.0' });
+    const metrics = createMetrics({
+      node: name,
+      version: '0.0.0',
+      slots: { total: 2, used: 0 },
+      leaseAgeMs: () => 1000,
+    });
     const server = await startApi({
       cluster,
       node: parseNodeId(name),

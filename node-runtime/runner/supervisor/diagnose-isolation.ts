@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Finding } from '../../system/finding.ts';
@@ -11,6 +11,7 @@ import { LOWEST_USER } from './user-block.ts';
 export async function diagnoseIsolation(wanted: Isolation | 'auto'): Promise<readonly Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), 'simple-ci-doctor-'));
   try {
+    await chmod(folder, 0o711); // The trial runs as another user.
     const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
     const system = await readSystemFolders(folder);
     const { isolation, notice } = await detectIsolation(wanted, system, isRoot ? LOWEST_USER : undefined);
