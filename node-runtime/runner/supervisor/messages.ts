@@ -1,4 +1,5 @@
 import type { CommandEnd } from '../sandbox.ts';
+import type { Marks } from './process-marks.ts';
 
 /** What a node tells its supervisor. Those with an `id` are answered. */
 export type Request =
@@ -10,6 +11,8 @@ export type Request =
       readonly killAfterFrozenMs: number;
       /** Whether commands run as users of their own. */
       readonly ownUsers: boolean;
+      /** What the supervisor was started with, for its commands to inherit. */
+      readonly tag: number;
     }
   | { readonly kind: 'renewed'; readonly sentAt: number }
   | { readonly kind: 'open'; readonly sandbox: SandboxPlan }
@@ -20,7 +23,15 @@ export type Request =
   | { readonly kind: 'close'; readonly id: number; readonly sandbox: number };
 
 export type Reply =
-  | { readonly kind: 'begun'; readonly id: number; readonly pid: number; readonly firstUser?: number }
+  | {
+      readonly kind: 'begun';
+      readonly id: number;
+      readonly pid: number;
+      /** Of the user ids that are this node's to give. */
+      readonly firstUser?: number;
+      /** Whether commands carry the tag, and a score of their own. */
+      readonly isTagged: boolean;
+    }
   | { readonly kind: 'done'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string }
   /** The answer to `run`, when the command has ended. */
@@ -28,8 +39,9 @@ export type Reply =
 
 export interface SandboxPlan {
   readonly number: number;
-  /** Its own folder, with a slash at its end: the path by which its processes are known. */
+  /** Its own folder, with a slash at its end. */
   readonly folder: string;
+  readonly marks: Marks;
   /** The score by which the kernel chooses whom to kill when memory runs out. No other sandbox of the node has it now. */
   readonly oomScore: number;
   /** The user and group that its commands run as, where they are not the node's. */

@@ -44,6 +44,11 @@ export function readOomScore(pid: number): number {
   return Number(readText(`/proc/${pid}/oom_score_adj`));
 }
 
+/** The limit on real-time programs, in microseconds: NaN where there is none. */
+export function readTag(pid: number | 'self'): number {
+  return Number(readText(`/proc/${pid}/limits`)?.match(/^Max realtime timeout\s+(\d+)/m)?.[1]);
+}
+
 export function listProcesses(): number[] {
   return readdirSync('/proc')
     .filter(name => name >= '0' && name <= '9~')

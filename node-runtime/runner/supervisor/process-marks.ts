@@ -1,30 +1,48 @@
-import { listProcesses, type ProcessInfo, readEnvironment, readOomScore, readProcess, readUser } from './proc.ts';
+import {
+  listProcesses,
+  type ProcessInfo,
+  readEnvironment,
+  readOomScore,
+  readProcess,
+  readTag,
+  readUser,
+} from './proc.ts';
 
-/** By what the processes of a sandbox are known, whoever their parents are. */
-export interface Marks {
-  /** A user of their own: then nothing else is needed, and nothing gets away. */
-  readonly user?: number;
-  /** A path, with a slash at its end, that begins the HOME, TMPDIR or SIMPLE_CI_SANDBOX of its processes and of no others. */
-  readonly folder: string;
-  /** Inherited by whatever they start, and by no process of another sandbox of the same node. */
-  readonly oomScore?: number;
-}
+/** By what the processes of a sandbox, or of all sandboxes of a node, are known, whoever their parents are. */
+export type Marks =
+  /** A user of their own: nothing gets away. */
+  | { readonly kind: 'user'; readonly user: number }
+  /**
+   * Two things that are handed down to whatever a process starts: a limit on the time of real-time programs, which is so high
+   * that it limits nothing and a number that no other node has drawn, and a score for when memory runs out. Who has changed
+   * them on purpose gets away.
+   */
+  | { readonly kind: 'tag'; readonly tag: number; readonly oomScore?: number }
+  /** Where the system has no such things: a path, with a slash at its end, that begins HOME, TMPDIR or SIMPLE_CI_SANDBOX. */
+  | { readonly kind: 'folder'; readonly folder: string };
 
 /** Whether a process of this machine carries them. */
-export function isMarked(pid: number, { user, folder, oomScore }: Marks): boolean {
-  if (user !== undefined) return readUser(pid) === user;
-  if (oomScore !== undefined && readOomScore(pid) === oomScore && readUser(pid) === process.getuid?.()) return true;
-  const environment = readEnvironment(pid);
-  return environment !== undefined && NAMES.some(name => environment.includes(`\0${name}=${folder}`));
+export function isMarked(pid: number, marks: Marks): boolean {
+  switch (marks.kind) {
+    case 'user':
+      return readUser(pid) === marks.user;
+    case 'tag':
+      if (marks.oomScore !== undefined && readOomScore(pid) !== marks.oomScore) return false;
+      return readTag(pid) === marks.tag;
+    case 'folder': {
+      const environment = readEnvironment(pid);
+      return NAMES.some(name => environment?.includes(`\0${name}=${marks.folder}`));
+    }
+  }
 }
 
 const NAMES = ['HOME', 'TMPDIR', 'SIMPLE_CI_SANDBOX'];
 
-/** All living processes of this machine that carry them. */
+/** All living processes of this machine that carry them, but ourselves. */
 export function findMarked(marks: Marks): ProcessInfo[] {
   if (process.platform !== 'linux') return [];
   return listProcesses()
-    .filter(pid => isMarked(pid, marks))
+    .filter(pid => pid !== process.pid && isMarked(pid, marks))
     .flatMap(pid => readProcess(pid) ?? [])
     .filter(isAlive);
 }
@@ -32,4 +50,9 @@ export function findMarked(marks: Marks): ProcessInfo[] {
 /** A process that is dead but not yet noticed by its parent does nothing any more. */
 export function isAlive({ state }: ProcessInfo): boolean {
   return state !== 'Z' && state !== 'X';
+}
+
+/** The user whose processes all carry them, if they are such marks. */
+export function userOf(marks: Marks): number | undefined {
+  return marks.kind === 'user' ? marks.user : undefined;
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { type Clock, neverAborted } from '../../system/clock.ts';
 import { killProcesses, pids, send } from './kill-processes.ts';
 import { lastProcess, listProcesses, type ProcessInfo, readProcess } from './proc.ts';
-import { isAlive, isMarked, type Marks } from './process-marks.ts';
+import { isAlive, isMarked, type Marks, userOf } from './process-marks.ts';
 
 const FREEZE_LIMIT_MS = 5000;
 /** No machine gives out all its process ids in less than this. */
@@ -33,7 +33,7 @@ export class ProcessTree {
 
   /** A leader that has ended: its pid may be given to others, so its session counts only where nothing better is known. */
   ended(pid: number): void {
-    if (this.#marks.user !== undefined || this.#marks.oomScore !== undefined) this.#leaders.delete(pid);
+    if (this.#marks.kind !== 'folder') this.#leaders.delete(pid);
   }
 
   /** Those that live. */
@@ -50,7 +50,7 @@ export class ProcessTree {
 
   /** Resolves when none is left; rejects with their pids when some will not die. */
   async kill(): Promise<void> {
-    await killProcesses(() => this.members(), this.#clock, this.#marks.user);
+    await killProcesses(() => this.members(), this.#clock, userOf(this.#marks));
   }
 
   /** Stops each where it stands. Resolves when nothing of it runs. */
@@ -80,7 +80,7 @@ export class ProcessTree {
   }
 
   #find(candidates: readonly number[]): ProcessInfo[] {
-    if (this.#marks.user !== undefined)
+    if (this.#marks.kind === 'user')
       return candidates.filter(pid => isMarked(pid, this.#marks)).flatMap(pid => readProcess(pid) ?? []);
     const processes = candidates.flatMap(pid => readProcess(pid) ?? []);
     const isLed = ({ pid, session }: ProcessInfo) => this.#leaders.has(pid) || this.#leaders.has(session);

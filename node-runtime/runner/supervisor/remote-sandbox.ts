@@ -22,6 +22,8 @@ export interface RemoteSandboxParts {
 export class RemoteSandbox implements Sandbox {
   readonly #parts: RemoteSandboxParts;
   readonly #readers = new Set<PipeReader>();
+  /** Settled when the supervisor knows of the last command: what is asked about it then comes after. */
+  #asked: Promise<unknown> = Promise.resolve();
   #isBusy = false;
   #hasRun = false;
   #isDisposed = false;
@@ -51,6 +53,7 @@ export class RemoteSandbox implements Sandbox {
     this.#isBusy = true;
     this.#hasRun = true;
     const output = Promise.withResolvers<PipeReader | undefined>();
+    this.#asked = output.promise;
     const ended = this.#run(command, output).finally(() => {
       this.#isBusy = false;
       output.resolve(undefined);
@@ -60,7 +63,9 @@ export class RemoteSandbox implements Sandbox {
     return {
       output: read(output.promise),
       ended,
-      stop: graceMs => channel.tell({ kind: 'stop', sandbox: number, graceMs }),
+      stop: graceMs => {
+        void output.promise.then(() => channel.tell({ kind: 'stop', sandbox: number, graceMs }));
+      },
     };
   }
 
@@ -89,9 +94,10 @@ export class RemoteSandbox implements Sandbox {
     const pipe = await pipes.take();
     const reader = new PipeReader(pipe);
     this.#readers.add(reader);
-    output.resolve(reader);
     try {
-      const reply = await channel.ask({ kind: 'run', sandbox: number, command: { ...command, pipe } });
+      const answer = channel.ask({ kind: 'run', sandbox: number, command: { ...command, pipe } });
+      output.resolve(reader);
+      const reply = await answer;
       if (reply.kind === 'ended') return reply.end;
       throw new Error(`Cannot understand the supervisor's answer to run: ${reply.kind}`);
     } catch (error) {
@@ -105,6 +111,7 @@ export class RemoteSandbox implements Sandbox {
   /** Of a supervisor that is gone, nothing is left that this could be done to. */
   async #ask(kind: 'freeze' | 'thaw' | 'kill' | 'close'): Promise<void> {
     const { channel, number } = this.#parts;
+    await this.#asked;
     try {
       await channel.ask({ kind, sandbox: number });
     } catch (error) {

@@ -9,7 +9,7 @@ import { killProcesses } from './kill-processes.ts';
 import type { SandboxPlan } from './messages.ts';
 import { NumberPool } from './number-pool.ts';
 import type { PipePool } from './pipe-pool.ts';
-import { findMarked } from './process-marks.ts';
+import { findMarked, userOf } from './process-marks.ts';
 import { RemoteSandbox } from './remote-sandbox.ts';
 import { makeFolders, removeEmptyFolders, removeTree } from './sandbox-folders.ts';
 import type { SupervisorChannel } from './supervisor-channel.ts';
@@ -35,6 +35,8 @@ export interface RemoteSupervisorParts {
   readonly pipes: PipePool;
   /** The first of the user ids that its sandboxes get; undefined where they run as the node's user. */
   readonly firstUser: number | undefined;
+  /** What all its tasks carry, if the machine has such a thing. */
+  readonly tag: number | undefined;
   readonly clock: Clock;
 }
 
@@ -69,7 +71,7 @@ export class RemoteSupervisor implements Supervisor {
     const { channel, pipes, isolation } = this.#parts;
     if (channel.closed.aborted) throw channel.closed.reason;
     const folder = join(this.#parts.folder, `${task}-${fence}`);
-    const plan = { number: ++this.#lastNumber, folder: `${folder}/`, ...this.#takeIdentity() };
+    const plan = { number: ++this.#lastNumber, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
     try {
       const folders = makeFolders(folder, plan.user);
       const sandbox: SandboxPlan = { ...plan, ...this.#bubblewrap(folders) };
@@ -107,12 +109,14 @@ export class RemoteSupervisor implements Supervisor {
     await exit;
   }
 
-  #takeIdentity(): { readonly oomScore: number; readonly user?: number } {
+  #takeIdentity(folder: string): Pick<SandboxPlan, 'oomScore' | 'user' | 'marks'> {
+    const { tag } = this.#parts;
     const user = this.#users?.take();
     const oomScore = this.#oomScores.take();
-    if (oomScore !== undefined && (user !== undefined || !this.#users))
-      return { oomScore, ...(user !== undefined && { user }) };
-    throw new CiError('unavailable', `Cannot open a sandbox as too many are open: ${this.#open.size}`);
+    if (oomScore === undefined || (this.#users && user === undefined))
+      throw new CiError('unavailable', `Cannot open a sandbox as too many are open: ${this.#open.size}`);
+    if (user !== undefined) return { oomScore, user, marks: { kind: 'user', user } };
+    return { oomScore, marks: tag === undefined ? { kind: 'folder', folder } : { kind: 'tag', tag, oomScore } };
   }
 
   #bubblewrap(folders: SandboxFolders): Pick<SandboxPlan, 'bubblewrap'> {
@@ -145,7 +149,9 @@ export class RemoteSupervisor implements Supervisor {
   async #lose(): Promise<void> {
     if (this.#isEnding) return;
     const { clock, channel } = this.#parts;
-    const kills = [...this.#open.values()].map(marks => killProcesses(() => findMarked(marks), clock, marks.user));
+    const kills = [...this.#open.values()].map(({ marks }) =>
+      killProcesses(() => findMarked(marks), clock, userOf(marks)),
+    );
     await Promise.allSettled(kills);
     this.#lost.abort(channel.closed.reason);
   }

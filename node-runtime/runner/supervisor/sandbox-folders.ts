@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
-import { lstat, mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../system/clock.ts';
 import type { SandboxFolders } from '../sandbox.ts';
@@ -11,13 +11,16 @@ import { blockOf, LOWEST_USER, lockUserBlock } from './user-block.ts';
 
 /** How long the folders of a node in another container are left alone after their last change, in milliseconds. */
 const FOREIGN_MS = 24 * 60 * 60 * 1000;
-/** The names of a node's folder say whose it is: its pid, when that started, and in which namespace of pids. */
-const OWNER = /^(\d+)-(\d+)-(\d+)-\w{6}$/;
+/** The names of a node's folder say whose it is: its pid, when that started, in which namespace of pids, and its tag. */
+const OWNER = /^(\d+)-(\d+)-(\d+)-(\d+)$/;
 
 /** Makes a folder for the sandboxes of this process. Others of the same machine have theirs beside it. */
-export async function makeOwnFolder(root: string): Promise<string> {
+export async function makeOwnFolder(root: string, tag: number, mode: number): Promise<string> {
   const { pid } = process;
-  return mkdtemp(join(root, `${pid}-${startOf(pid)}-${await namespaceOf()}-`));
+  const folder = join(root, `${pid}-${startOf(pid)}-${await namespaceOf()}-${tag}`);
+  await mkdir(folder);
+  await chmod(folder, mode);
+  return folder;
 }
 
 /** Kills the processes and removes the folders of nodes that are dead. */
@@ -25,17 +28,20 @@ export async function sweepDeadNodes(root: string, clock: Clock): Promise<void> 
   const names = (await readdir(root)).filter(name => OWNER.test(name));
   const namespace = await namespaceOf();
   for (const name of names)
-    if (await isDead(name, join(root, name), namespace, clock.now())) await sweep(join(root, name), clock);
+    if (await isDead(name, join(root, name), namespace, clock.now())) await sweep(root, name, clock);
 }
 
-async function sweep(folder: string, clock: Clock): Promise<void> {
+async function sweep(root: string, name: string, clock: Clock): Promise<void> {
+  const folder = join(root, name);
   for (const user of await usersIn(folder)) {
     const block = await lockUserBlock(blockOf(user));
     // Another node has these users now, and has seen to it that nobody else runs as them.
-    if (block) await killProcesses(() => findMarked({ folder: '', user }), clock, user);
+    if (block) await killProcesses(() => findMarked({ kind: 'user', user }), clock, user);
     block?.lock.close();
   }
-  await killProcesses(() => findMarked({ folder: `${folder}/` }), clock);
+  const tag = Number(name.match(OWNER)![4]);
+  await killProcesses(() => findMarked({ kind: 'tag', tag }), clock);
+  await killProcesses(() => findMarked({ kind: 'folder', folder: `${folder}/` }), clock);
   await removeTree(folder);
 }
 

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../../../shared/errors.ts';
+import { systemChance } from '../../system/chance.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { Isolation, Supervisor } from '../sandbox.ts';
 import { detectIsolation } from './detect-isolation.ts';
@@ -14,6 +15,9 @@ import { makeOwnFolder, removeTree, sweepDeadNodes } from './sandbox-folders.ts'
 import { SupervisorChannel } from './supervisor-channel.ts';
 import { readSystemFolders } from './system-folders.ts';
 import { LOWEST_USER } from './user-block.ts';
+
+/** Tags are from here to twice that: over a year in microseconds, which no program computes without a break. */
+const TAGS = 2 ** 45;
 
 export interface SupervisorOptions {
   /** The argument list that runs `simple-ci supervise`. */
@@ -41,11 +45,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   await sweepDeadNodes(root, clock).catch((error: unknown) =>
     onNotice(`Cannot clear away what a dead node has left: ${describeError(error)}`),
   );
-  const folder = await makeOwnFolder(root);
-  if (ownUsers) await chmod(folder, 0o711);
+  const tag = TAGS + Math.floor(systemChance.random() * TAGS);
+  const folder = await makeOwnFolder(root, tag, ownUsers ? 0o711 : 0o700);
   const results = await Promise.allSettled([
     detect(isolation, folder, ownUsers),
-    startProcess(options, folder, ownUsers),
+    startProcess(options, { folder, tag, ownUsers }),
   ]);
   const [detected, started] = results;
   if (detected.status === 'fulfilled' && started.status === 'fulfilled') {
@@ -65,10 +69,9 @@ async function detect(wanted: Isolation | 'auto', folder: string, ownUsers: bool
 
 async function startProcess(
   { command, freezeAfterMs = 20_000, killAfterFrozenMs = 600_000 }: SupervisorOptions,
-  folder: string,
-  ownUsers: boolean,
-): Promise<Pick<RemoteSupervisorParts, 'channel' | 'launcher' | 'pid' | 'pipes' | 'firstUser'>> {
-  const [program, ...args] = launch(command, `${folder}/`);
+  { folder, tag, ownUsers }: { folder: string; tag: number; ownUsers: boolean },
+): Promise<Pick<RemoteSupervisorParts, 'channel' | 'launcher' | 'pid' | 'pipes' | 'firstUser' | 'tag'>> {
+  const [program, ...args] = launch(command, tag);
   const launcher = spawn(program, args, {
     cwd: '/',
     env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
@@ -79,8 +82,9 @@ async function startProcess(
   const channel = new SupervisorChannel(launcher.stdio[3] as Duplex);
   const pipes = new PipePool(join(folder, 'pipes'));
   await mkdir(join(folder, 'pipes'), { mode: 0o700 });
-  const rules = { freezeAfterMs, killAfterFrozenMs, ownUsers };
+  const rules = { freezeAfterMs, killAfterFrozenMs, ownUsers, tag };
   const [begun] = await Promise.all([channel.ask({ kind: 'begin', ...rules }), pipes.fill()]);
   if (begun.kind !== 'begun') throw new Error(`Cannot understand the supervisor's first answer: ${begun.kind}`);
-  return { channel, launcher, pipes, pid: begun.pid, firstUser: begun.firstUser };
+  const { pid, firstUser, isTagged } = begun;
+  return { channel, launcher, pipes, pid, firstUser, tag: isTagged ? tag : undefined };
 }

@@ -3,6 +3,8 @@ import { Socket } from 'node:net';
 import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Reply, Request } from './messages.ts';
+import { maySetOomScore } from './oom-score.ts';
+import { readTag } from './proc.ts';
 import { RenewalWatch } from './renewal-watch.ts';
 import { SupervisedSandbox } from './supervised-sandbox.ts';
 import { takeUserBlock, type UserBlock } from './user-block.ts';
@@ -107,7 +109,13 @@ class Supervision {
       case 'begin': {
         if (request.ownUsers) this.#users = await takeUserBlock(this.#clock);
         void this.#watch(request);
-        return { kind: 'begun', id, pid: process.pid, ...(this.#users && { firstUser: this.#users.first }) };
+        return {
+          kind: 'begun',
+          id,
+          pid: process.pid,
+          ...(this.#users && { firstUser: this.#users.first }),
+          isTagged: maySetOomScore && readTag('self') === request.tag,
+        };
       }
       case 'run':
         return { kind: 'ended', id, end: await this.#sandbox(request.sandbox).run(request.command) };

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, constants, openSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { Clock } from '../../system/clock.ts';
 import { neverAborted } from '../../system/clock.ts';
 import type { CommandEnd } from '../sandbox.ts';
 import { bubblewrapArguments, endInBubblewrap } from './bubblewrap.ts';
 import type { CommandPlan, SandboxPlan } from './messages.ts';
-import { readOomScore } from './proc.ts';
+import { withOomScore } from './oom-score.ts';
 import { ProcessTree } from './process-tree.ts';
 
 type State =
@@ -31,9 +31,7 @@ export class SupervisedSandbox {
   constructor(plan: SandboxPlan, clock: Clock) {
     this.#plan = plan;
     this.#clock = clock;
-    const { folder, oomScore, user } = plan;
-    const marks = { folder, ...(canScore && { oomScore }), ...(user !== undefined && { user }) };
-    this.#tree = new ProcessTree(marks, clock);
+    this.#tree = new ProcessTree(plan.marks, clock);
   }
 
   get frozenSince(): number | undefined {
@@ -116,7 +114,7 @@ export class SupervisedSandbox {
     const { user, bubblewrap, folder } = this.#plan;
     const identity = user === undefined ? {} : { uid: user, gid: user };
     const common = { ...identity, detached: true };
-    return this.#marked(() => {
+    return withOomScore(this.#plan.oomScore, () => {
       if (!bubblewrap)
         return spawn(command.argv[0], command.argv.slice(1), {
           ...common,
@@ -133,17 +131,6 @@ export class SupervisedSandbox {
       sendArguments(child.stdio[3] as Writable, bubblewrapArguments(bubblewrap.layout, command));
       return child;
     });
-  }
-
-  /** Whoever is started meanwhile is chosen before us when memory runs out, and carries the sandbox's mark. */
-  #marked<T>(start: () => T): T {
-    if (!canScore) return start();
-    setOomScore(this.#plan.oomScore);
-    try {
-      return start();
-    } finally {
-      setOomScore(ownOomScore);
-    }
   }
 
   async #end(child: ChildProcess, command: CommandPlan): Promise<CommandEnd> {
@@ -197,23 +184,6 @@ function openOutput(pipe: string): number {
 function sendArguments(stream: Writable, words: readonly string[]): void {
   stream.on('error', () => undefined);
   stream.end(words.map(word => `${word}\0`).join(''));
-}
-
-function setOomScore(score: number): void {
-  writeFileSync('/proc/self/oom_score_adj', String(score));
-}
-
-const ownOomScore = process.platform === 'linux' ? readOomScore(process.pid) : 0;
-/** Some containers do not let it be set: then tasks are as likely to be chosen as we are. */
-const canScore = process.platform === 'linux' && maySetOomScore();
-
-function maySetOomScore(): boolean {
-  try {
-    setOomScore(ownOomScore);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function notStarted({ argv, cwd }: CommandPlan, error: NodeJS.ErrnoException): CommandEnd {
