@@ -61,7 +61,7 @@ export async function findTests() {
 }
 
 /** Runs test files and returns what they counted. A file that dies, or a run without any test, is a failure. */
-export async function runTests(files, { concurrency = 2, env = process.env } = {}) {
+export async function runTests(files, { concurrency = 2, env = process.env, globalSetup } = {}) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return counts;
   const argv = [
@@ -70,6 +70,7 @@ export async function runTests(files, { concurrency = 2, env = process.env } = {
     `--test-concurrency=${concurrency}`,
     '--test-timeout=600000',
     '--test-reporter=./scripts/test-reporter.mjs',
+    ...(globalSetup ? [`--test-global-setup=${globalSetup}`] : []),
     ...files,
   ];
   const { code, output } = await run(argv, { env, onOutput: chunk => process.stdout.write(chunk) });

@@ -9,7 +9,7 @@ const RENEW_EVERY_MS = 5000;
 const STOP_CLAIMING_AFTER_MS = 10_000;
 
 /** Why claims of a session are void: etcd has ended the lease, and with it every lock under it. */
-export class SessionLost extends Error {
+class SessionLost extends Error {
   override readonly name = 'SessionLost';
 }
 

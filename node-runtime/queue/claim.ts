@@ -151,7 +151,7 @@ export function keepNewest(past: readonly PastAttempt[]): PastAttempt[] {
 }
 
 /** Whether the task may not be started again: a budget is used up, or it may be started only once and may have been. */
-export function isExhausted(task: TaskRecord, attempts: AttemptsRecord): boolean {
+function isExhausted(task: TaskRecord, attempts: AttemptsRecord): boolean {
   const lost = attempts.lost + (attempts.open ? 1 : 0);
   if (task.idempotent === false && attempts.claims > 0) return true;
   return (

@@ -6,7 +6,7 @@ import { FORMAT_VERSION } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { getBytes } from '../objects/collect.ts';
 import { parseRecord } from './records.ts';
-import type { TaskHistory } from './tasks-service.ts';
+import type { HistoryPlace, TaskHistory } from './tasks-service.ts';
 
 /** One list of a day: written once, never changed. */
 const DayList = z.looseObject({
@@ -39,13 +39,13 @@ export class History implements TaskHistory {
   }
 
   /** Looks back day by day, as far as the cluster is old. */
-  async list(limit: number, before: number, signal: AbortSignal): Promise<readonly FinishedTask[]> {
+  async list(limit: number, after: HistoryPlace | undefined, signal: AbortSignal): Promise<readonly FinishedTask[]> {
     const found: FinishedTask[] = [];
     const oldest = await this.#created(signal);
-    const newest = Math.min(before, this.#cluster.clock.now() + DAY_MS);
+    const newest = after?.finished ?? this.#cluster.clock.now() + DAY_MS;
     for (let day = newest; day >= oldest - DAY_MS && found.length < limit; day -= DAY_MS) {
       const tasks = await this.#readDay(dayOf(day), signal);
-      found.push(...tasks.filter(({ result }) => result.times.finished < before));
+      found.push(...tasks.filter(task => after === undefined || compare(task, after) > 0));
     }
     return found.slice(0, limit);
   }
@@ -74,7 +74,7 @@ export class History implements TaskHistory {
       const list = parseRecord(DayList, { key, value: bytes.toString() });
       for (const { id, result } of list.tasks) found.set(id, { id: parseTaskId(id), result });
     }
-    return [...found.values()].sort((a, b) => b.result.times.finished - a.result.times.finished);
+    return [...found.values()].sort((a, b) => compare(a, placeOf(b)));
   }
 
   async #created(signal: AbortSignal): Promise<number> {
@@ -82,6 +82,15 @@ export class History implements TaskHistory {
     const record = (await store.range({ key: keys.cluster, limit: 1 }, { signal, timeoutMs: 3000 })).records[0];
     return record ? (JSON.parse(record.value) as { created: number }).created : clock.now();
   }
+}
+
+function placeOf({ id, result }: FinishedTask): HistoryPlace {
+  return { id, finished: result.times.finished };
+}
+
+/** Positive for a task that comes after the place: one that finished earlier. */
+function compare({ id, result }: FinishedTask, place: HistoryPlace): number {
+  return place.finished - result.times.finished || (id < place.id ? 1 : id > place.id ? -1 : 0);
 }
 
 function dayOf(ms: number): string {

@@ -10,11 +10,11 @@ import { readTogether } from '../store/read-together.ts';
 import type { StoreRecord } from '../store/store.ts';
 import { parseRecord } from './records.ts';
 import { summaryOfResult, summaryOfTask } from './summaries.ts';
-import type { ListRequest, TaskHistory, TaskPage } from './tasks-service.ts';
+import type { HistoryPlace, ListRequest, TaskHistory, TaskPage } from './tasks-service.ts';
 
 /**
  * A page of tasks: first those in `tasks/` in queue order, then the finished ones, newest first, then the history. A cursor
- * names the part it stands in: `t.ID`, `c.REVISION` or `h.MILLISECONDS`.
+ * names the part it stands in: `t.ID`, `c.REVISION` or `h.MILLISECONDS.ID`.
  */
 export async function listTasks(
   cluster: Cluster,
@@ -35,7 +35,7 @@ export async function listTasks(
 type Cursor =
   | { readonly part: 'unfinished'; readonly after?: TaskId }
   | { readonly part: 'finished'; readonly before: number }
-  | { readonly part: 'history'; readonly before: number };
+  | { readonly part: 'history'; readonly after?: HistoryPlace };
 
 interface Part {
   readonly tasks: TaskSummary[];
@@ -46,10 +46,12 @@ function parseCursor({ state, after }: ListRequest): Cursor {
   const first: Cursor =
     state === 'finished' ? { part: 'finished', before: Number.MAX_SAFE_INTEGER } : { part: 'unfinished' };
   if (after === undefined) return first;
-  const [part, at = ''] = after.split('.');
+  const [part, at = '', id] = after.split('.');
   if (part === 't') return { part: 'unfinished', after: parseTaskId(at) };
   if (part === 'c' && /^\d+$/.test(at)) return { part: 'finished', before: Number(at) };
-  if (part === 'h' && /^\d+$/.test(at)) return { part: 'history', before: Number(at) };
+  if (part === 'h' && at === '') return { part: 'history' };
+  if (part === 'h' && /^\d+$/.test(at))
+    return { part: 'history', after: { finished: Number(at), id: parseTaskId(id ?? '') } };
   throw new CiError(
     'invalid',
     `Cannot list tasks as the place to go on from is not one that a list has given: ${quote(after)}`,
@@ -58,7 +60,8 @@ function parseCursor({ state, after }: ListRequest): Cursor {
 
 function formatCursor(cursor: Cursor): string {
   if (cursor.part === 'unfinished') return `t.${cursor.after}`;
-  return `${cursor.part === 'finished' ? 'c' : 'h'}.${cursor.before}`;
+  if (cursor.part === 'finished') return `c.${cursor.before}`;
+  return cursor.after ? `h.${cursor.after.finished}.${cursor.after.id}` : 'h.';
 }
 
 function readPart(
@@ -75,7 +78,7 @@ function readPart(
     case 'finished':
       return readFinished(cluster, cursor.before, limit, signal);
     case 'history':
-      return readHistory(history, cursor.before, limit, signal);
+      return readHistory(history, cursor.after, limit, signal);
   }
 }
 
@@ -141,7 +144,7 @@ async function readFinished(cluster: Cluster, before: number, limit: number, sig
   const tasks = await readResults(cluster, wanted, signal);
   const last = wanted.at(-1);
   if (last && order.length > wanted.length) return { tasks, next: { part: 'finished', before: last.revision } };
-  return { tasks, next: { part: 'history', before: Number.MAX_SAFE_INTEGER } };
+  return { tasks, next: { part: 'history' } };
 }
 
 export interface CompletedKey {
@@ -185,12 +188,18 @@ export async function readResults(
   });
 }
 
-async function readHistory(history: TaskHistory, before: number, limit: number, signal: AbortSignal): Promise<Part> {
-  const found = await history.list(limit, before, signal);
+async function readHistory(
+  history: TaskHistory,
+  after: HistoryPlace | undefined,
+  limit: number,
+  signal: AbortSignal,
+): Promise<Part> {
+  const found = await history.list(limit, after, signal);
   const tasks = found.map(({ id, result }) => summaryOfResult(id, result));
   const last = found.at(-1);
+  const more = found.length === limit && last !== undefined;
   return {
     tasks,
-    next: found.length === limit && last ? { part: 'history', before: last.result.times.finished } : undefined,
+    next: more ? { part: 'history', after: { id: last.id, finished: last.result.times.finished } } : undefined,
   };
 }

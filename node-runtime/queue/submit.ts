@@ -5,7 +5,7 @@ import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { readTaskState, type TaskState, taskStateOf } from './records.ts';
 
 /** How long after its id was made a task may still be submitted: completed records are kept at least this long. */
-export const SUBMIT_WINDOW_MS = 24 * 3_600_000;
+const SUBMIT_WINDOW_MS = 24 * 3_600_000;
 
 /**
  * SUBMIT: puts a task into the queue. The id is the idempotency key: the same task submitted again under its id, also after

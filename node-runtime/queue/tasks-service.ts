@@ -36,6 +36,17 @@ export type TasksEvent =
 /** Finished tasks that have left the store. */
 export interface TaskHistory {
   get(id: TaskId, signal: AbortSignal): Promise<TaskResult | undefined>;
-  /** Up to `limit` that finished before `before` (milliseconds since 1970), newest first. */
-  list(limit: number, before: number, signal: AbortSignal): Promise<readonly { id: TaskId; result: TaskResult }[]>;
+  /** Newest first, only those that come after `after` in that order. */
+  list(
+    limit: number,
+    after: HistoryPlace | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly { id: TaskId; result: TaskResult }[]>;
+}
+
+/** A place in the history: of tasks that finished in the same millisecond, the larger id comes first. */
+export interface HistoryPlace {
+  /** Milliseconds since 1970. */
+  readonly finished: number;
+  readonly id: TaskId;
 }

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
+import { completeTask } from '../../node-runtime/queue/complete.ts';
+import { History } from '../../node-runtime/queue/history.ts';
+import { listCompleted } from '../../node-runtime/queue/list-tasks.ts';
+import { retainOnce } from '../../node-runtime/queue/retention.ts';
+import { Tasks } from '../../node-runtime/queue/tasks.ts';
+import type { TasksEvent } from '../../node-runtime/queue/tasks-service.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
+import type { TaskSummary } from '../../shared/api.ts';
+import type { TaskId } from '../../shared/ids.ts';
+import { testCluster } from '../support/test-cluster.ts';
+import { claim, claimant, eventually, passed, submit } from '../support/test-tasks.ts';
+
+const signal = neverAborted;
+
+async function finish(cluster: Cluster, count: number): Promise<TaskId[]> {
+  const who = await claimant(cluster);
+  const ids: TaskId[] = [];
+  for (let i = 0; i < count; i++) {
+    const id = await submit(cluster);
+    const held = await claim(cluster, id, who);
+    await completeTask(cluster, held, passed(held), signal);
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** All pages of a list. */
+async function listAll(tasks: Tasks, limit: number, state?: 'queued' | 'running' | 'finished'): Promise<TaskSummary[]> {
+  const found: TaskSummary[] = [];
+  let after: string | undefined;
+  do {
+    const page = await tasks.list({ limit, ...(state && { state }), ...(after && { after }) }, signal);
+    assert.ok(page.tasks.length <= limit);
+    found.push(...page.tasks);
+    after = page.next;
+  } while (after);
+  return found;
+}
+
+test('a list has queued tasks in queue order, then finished ones, newest first, in pages of any size', async () => {
+  await using cluster = await testCluster();
+  const finished = await finish(cluster, 5);
+  const urgent = await submit(cluster, { priority: 0 });
+  const queued = [await submit(cluster), await submit(cluster)].sort();
+  const held = await claim(cluster, queued[0]!, await claimant(cluster));
+  const tasks = new Tasks(cluster, new History(cluster));
+  for (const limit of [1, 2, 3, 100]) {
+    const all = await listAll(tasks, limit);
+    assert.deepEqual(
+      all.map(task => task.id),
+      [...[urgent, ...queued].sort(), ...finished.toReversed()],
+    );
+    assert.deepEqual(
+      all.map(task => task.state),
+      ['queued', 'running', 'queued', ...finished.map(() => 'finished')],
+    );
+  }
+  assert.deepEqual(
+    (await listAll(tasks, 2, 'running')).map(task => task.id),
+    [held.id],
+  );
+  assert.equal((await listAll(tasks, 2, 'finished')).length, 5);
+});
+
+test('a place to go on from that no list has given is refused', async () => {
+  await using cluster = await testCluster();
+  const tasks = new Tasks(cluster, new History(cluster));
+  for (const after of ['x', 't.', 'c.-1', 'h.x', 't.../../x'])
+    await assert.rejects(tasks.list({ limit: 1, after }, signal), /Cannot (list tasks|use task id)/);
+});
+
+test('finished tasks beyond the newest kept leave the store, and are found and listed as before', async () => {
+  await using cluster = await testCluster();
+  const ids = await finish(cluster, 7);
+  const history = new History(cluster);
+  const tasks = new Tasks(cluster, history);
+  const before = await listAll(tasks, 10);
+  assert.equal(await retainOnce(cluster, history, { keepCount: 3 }, signal), 4);
+  assert.deepEqual((await listCompleted(cluster, signal)).map(({ id }) => id).sort(), ids.slice(4).sort());
+  assert.deepEqual(new Set(await listAll(tasks, 2)), new Set(before));
+  assert.equal((await tasks.get(ids[0]!, signal))?.state, 'finished');
+});
+
+test('two nodes that archive the same tasks at once lose and repeat none', async () => {
+  await using cluster = await testCluster();
+  const ids = await finish(cluster, 6);
+  const history = new History(cluster);
+  await Promise.all([1, 2, 3].map(() => retainOnce(cluster, history, { keepMs: -1 }, signal)));
+  assert.deepEqual(await listCompleted(cluster, signal), []);
+  const listed = await listAll(new Tasks(cluster, history), 100);
+  assert.deepEqual(listed.map(task => task.id).sort(), [...ids].sort());
+});
+
+test('a task that is not there is told as not there', async () => {
+  await using cluster = await testCluster();
+  const [id] = await finish(cluster, 1);
+  const other = `${id!.slice(0, -3)}zzz` as TaskId;
+  assert.equal(await new Tasks(cluster, new History(cluster)).get(other, signal), undefined);
+});
+
+test('who looks on sees a snapshot, then a task queued, running and finished', async () => {
+  await using cluster = await testCluster();
+  await finish(cluster, 2);
+  const tasks = new Tasks(cluster, new History(cluster));
+  const events: TasksEvent[] = [];
+  const stop = new AbortController();
+  const looking = (async () => {
+    for await (const event of tasks.watch(stop.signal)) events.push(event);
+  })();
+  await eventually('the snapshot', () => events.length > 0 || undefined);
+  assert.equal(events[0]?.kind === 'snapshot' && events[0].tasks.length, 2);
+  const state = (wanted: string) =>
+    eventually(
+      wanted,
+      () => events.some(event => event.kind === 'changed' && event.task.state === wanted) || undefined,
+    );
+  const id = await submit(cluster);
+  await state('queued');
+  const held = await claim(cluster, id, await claimant(cluster));
+  await state('running');
+  await completeTask(cluster, held, passed(held), signal);
+  await state('finished');
+  stop.abort();
+  await looking;
+});
+
+test('a burst of changes comes to a slow onlooker as the last state of each task', async () => {
+  await using cluster = await testCluster();
+  const tasks = new Tasks(cluster, new History(cluster));
+  const stop = new AbortController();
+  const looking = tasks.watch(stop.signal)[Symbol.asyncIterator]();
+  assert.equal((await looking.next()).value?.kind, 'snapshot');
+  const ids = new Set<string>(await finish(cluster, 30));
+  const last = new Map<string, string>();
+  while ([...ids].some(id => last.get(id) !== 'finished')) {
+    const { value } = await looking.next();
+    if (value?.kind === 'changed') last.set(value.task.id, value.task.state);
+    if (value?.kind === 'snapshot') for (const task of value.tasks) last.set(task.id, task.state);
+  }
+  stop.abort();
+  await looking.return?.(undefined);
+});
