@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
-import { type NodeId, parseNodeId, quote } from '../shared/ids.ts';
+import { type ClusterId, type NodeId, parseNodeId, quote } from '../shared/ids.ts';
 import { keyspace } from '../shared/keyspace.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import { FORMAT_VERSION } from '../shared/task.ts';
@@ -20,6 +20,7 @@ import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
 import { DirectoryObjectStore } from './objects/directory-object-store.ts';
 import type { ObjectStore } from './objects/object-store.ts';
+import type { S3Options } from './objects/s3-address.ts';
 import type { AddressSigner } from './objects/signed-address.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
 import { History } from './queue/history.ts';
@@ -35,6 +36,9 @@ import { systemChance } from './system/chance.ts';
 import { deadline, neverAborted, systemClock } from './system/clock.ts';
 import { createLogger } from './system/logger.ts';
 import { createMetrics } from './system/metrics.ts';
+
+/** How long S3 may take to answer for the first time, in milliseconds. */
+const S3_START_LIMIT_MS = 10_000;
 
 /**
  * Starts a node: it serves the API and runs tasks until it is drained. The only place where the parts of a node meet. A start
@@ -58,13 +62,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await makeDataDir(options.dataDir);
 
   const store = resources.use(await openStore(options));
+  const s3 = options.s3 && (await openS3(options.s3, options.cluster));
+  if (s3) resources.use(s3);
   const entry = { keys: keyspace(options.cluster), store, clock };
   let address = '';
   let signer: AddressSigner | undefined;
   let adminToken: string | undefined;
   const objectsOf = async (): Promise<ObjectStore> => {
     adminToken = await ensureAdminToken(entry, neverAborted);
-    if (options.s3) return openS3(options);
+    // Told at once: nobody could get at the cluster any more if this start failed later on.
+    if (adminToken !== undefined) options.onAdminToken?.(adminToken);
+    if (s3) return s3;
     const key = await readClusterKey(entry, neverAborted);
     signer = { secret: key.derive('objects'), baseUrl: () => address };
     return new DirectoryObjectStore({ root: join(options.dataDir, 'objects'), clock, chance, signer });
@@ -74,7 +82,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     { store, objects: objectsOf, clock, chance },
     neverAborted,
   );
-  resources.use(cluster.objects);
+  if (!s3) resources.use(cluster.objects);
   if (options.etcd && !options.s3) options.onNotice(shareFolder(options.dataDir));
   options.onNotice(formed ? `Formed cluster ${cluster.id}` : `Joined cluster ${cluster.id}`);
 
@@ -142,7 +150,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       cluster,
       nodeId,
       instance,
-      adminToken,
       localToken: () => readLocalToken(cluster, options.dataDir, adminToken),
       api,
       slots,
@@ -191,10 +198,14 @@ async function openStore({ etcd, dataDir }: NodeOptions): Promise<Store> {
   return EmbeddedStore.open({ file: join(dataDir, 'store.sqlite'), clock: systemClock });
 }
 
-async function openS3({ s3 }: NodeOptions): Promise<ObjectStore> {
-  if (!s3) throw new Error('No S3 was given');
+/** Tries it, so that a node whose S3 does not work claims nothing and forms no cluster. */
+async function openS3(address: S3Options, cluster: ClusterId): Promise<ObjectStore> {
   const { S3ObjectStore } = await import('./objects/s3-object-store.ts');
-  return new S3ObjectStore({ address: s3, clock: systemClock, chance: systemChance });
+  await using opened = new AsyncDisposableStack();
+  const objects = opened.use(new S3ObjectStore({ address, clock: systemClock, chance: systemChance }));
+  await objects.head(`${cluster}/cluster`, { signal: neverAborted, timeoutMs: S3_START_LIMIT_MS });
+  opened.move();
+  return objects;
 }
 
 /** Nodes that share a data folder have sandboxes of their own: a start sweeps away what an earlier one of its name has left. */

@@ -35,14 +35,14 @@ export interface NodeOptions {
   readonly version: string;
   /** Plain sentences for the person who started it. */
   readonly onNotice: (text: string) => void;
+  /** The first admin token of a new cluster, as soon as it is made: to be shown, as it is not to be had again. */
+  readonly onAdminToken?: (token: string) => void;
   readonly logLevel: LogLevel;
 }
 
 export interface RunningNode extends AsyncDisposable {
   /** The API's URL. */
   readonly address: string;
-  /** The cluster's first admin token, if this start made it: to be shown once. */
-  readonly adminToken: string | undefined;
   /** A token for the person who runs this process, kept in the data folder. */
   localToken(): Promise<string>;
   /** Claims nothing more, lets running tasks finish within the drain timeout, hands back the rest, leaves the cluster. */

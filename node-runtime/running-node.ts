@@ -24,7 +24,6 @@ export interface NodeParts {
   readonly cluster: Cluster;
   readonly nodeId: NodeId;
   readonly instance: string;
-  readonly adminToken: string | undefined;
   readonly localToken: () => Promise<string>;
   readonly api: ApiServer;
   readonly slots: Slots;
@@ -53,7 +52,6 @@ const HAND_BACK_LIMIT_MS = 30_000;
 
 /** A node at work: a list of loops that end by their signals, in the order in which a node leaves. */
 export class Node implements RunningNode {
-  readonly adminToken: string | undefined;
   readonly ended: Promise<void>;
   readonly #options: NodeOptions;
   readonly #parts: NodeParts;
@@ -72,7 +70,6 @@ export class Node implements RunningNode {
     this.#options = options;
     this.#parts = parts;
     this.#resources = resources;
-    this.adminToken = parts.adminToken;
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
   }

@@ -49,12 +49,8 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
 }
 
 function announce(node: RunningNode, options: NodeCommandOptions, report: Report): void {
-  const { address, adminToken } = node;
+  const { address } = node;
   const { cluster } = options;
-  if (adminToken !== undefined) {
-    const text = `Admin token of this new cluster, shown this once: ${adminToken}`;
-    report('admin-token', text, { token: adminToken });
-  }
   report('ready', `Ready at ${address}. To use it: simple-ci login ${address}`, { address, cluster });
 }
 
@@ -89,6 +85,8 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     supervisorCommand,
     version,
     onNotice: text => report('notice', text),
+    onAdminToken: token =>
+      report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
   };
 }
