@@ -1,7 +1,7 @@
 import type { Chance } from '../system/chance.ts';
 
-/** Losses an attempt to claim may cost: below this the delay shrinks, above it grows. 1 + 0.17 transactions a claim. */
-const GROWTH_AFTER_LOSS = 2;
+/** The delay is steady at ln(1 / 0.88) / ln 3 losses a win: some 1.12 transactions a claim. */
+const GROWTH_AFTER_LOSS = 3;
 const SHRINK_AFTER_WIN = 0.88;
 const SMALLEST_MS = 2;
 const LARGEST_MS = 3000;
