@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { copyFile, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { type FilePath, lookAt, showPath, splitPaths } from './file-path.ts';
@@ -8,21 +9,13 @@ import { type GitRepository, repositoryAt } from './git-repository.ts';
 
 /** What belongs into a snapshot of a work tree, submodules' and nested repositories' files included. */
 export interface FileList {
-  /** Known to a repository's index. Files that were deleted may be among them. */
+  /** Known to a repository's index. Files that were deleted since the last snapshot may be among them. */
   readonly tracked: FilePath[];
   readonly untracked: FilePath[];
+  /** Known to a repository, but there is no file, nor a repository: something may come to be there unseen. */
+  readonly absent: FilePath[];
   /** The repositories inside the work tree. */
   readonly nested: GitRepository[];
-}
-
-export interface ListContext {
-  readonly git: Git;
-  /** Our own git directory: the user's repositories are read through it, so that their settings count for nothing. */
-  readonly gitDir: string;
-  /** The user's own ignore file, for all of his repositories. */
-  readonly excludesFile: string | undefined;
-  /** Tells whether a tracked path is known to have been a file when the last snapshot was taken: no need to look. */
-  readonly isKnown: Promise<(path: FilePath) => boolean>;
 }
 
 export interface WorkTree {
@@ -32,78 +25,136 @@ export interface WorkTree {
   readonly only: string;
 }
 
+/** git's own words: paths, each ended by a NUL. */
+interface RawListing {
+  readonly cached: Buffer;
+  readonly others: Buffer;
+}
+
+/** Tells whether a tracked path is known to have been a file when the last snapshot was taken: no need to look. */
+export type IsKnown = (path: FilePath) => boolean;
+
 const MAX_DEPTH = 20;
 
 /**
  * Lists the files that the user's own `git add --all` would have: tracked ones (though ignored), and untracked ones that no
- * rule of .gitignore, info/exclude or his global ignore file leaves out.
+ * rule of .gitignore, info/exclude or his global ignore file leaves out. Asks git once for each work tree.
  */
-export async function listFiles(context: ListContext, tree: WorkTree, depth = 0): Promise<FileList> {
-  if (depth > MAX_DEPTH)
-    throw new CiError('invalid', `Cannot take snapshot as repositories are nested too deep: ${quote(tree.path)}`);
-  const [cached, others, isKnown] = await Promise.all([
-    listCached(context, tree),
-    listOthers(context, tree),
-    context.isKnown,
-  ]);
-  const list: FileList = { tracked: [], untracked: [], nested: [] };
-  const folders: FilePath[] = [];
-  for (const path of others) {
-    if (path.endsWith('/')) folders.push(path.slice(0, -1));
-    else list.untracked.push(path);
+export class FileLister {
+  readonly #git: Git;
+  readonly #gitDir: string;
+  readonly #excludesFile: string;
+  readonly #listings = new Map<string, Promise<RawListing>>();
+
+  /** @param gitDir our own: the user's repositories are read through it, so that their settings count for nothing */
+  constructor(git: Git, gitDir: string, excludesFile: string) {
+    this.#git = git;
+    this.#gitDir = gitDir;
+    this.#excludesFile = excludesFile;
   }
-  for (const path of cached) {
-    const kind = isKnown(path) ? 'file' : kindOf(tree.path, path);
-    if (kind === 'file') list.tracked.push(path);
-    if (kind === 'folder') folders.push(path);
+
+  async list(tree: WorkTree, isKnown: IsKnown, depth = 0): Promise<FileList> {
+    if (depth > MAX_DEPTH)
+      throw new CiError('invalid', `Cannot take snapshot as repositories are nested too deep: ${quote(tree.path)}`);
+    const { cached, others } = await this.ask(tree);
+    const list: FileList = { tracked: [], untracked: [], absent: [], nested: [] };
+    const folders: FilePath[] = [];
+    for (const path of splitPaths(others)) {
+      if (path.endsWith('/')) folders.push(path.slice(0, -1));
+      else list.untracked.push(path);
+    }
+    let last: FilePath | undefined;
+    for (const path of splitPaths(cached)) {
+      // A file in conflict is there up to three times.
+      if (path === last) continue;
+      last = path;
+      const kind = isKnown(path) ? 'file' : kindOf(tree.path, path);
+      if (kind === 'file') list.tracked.push(path);
+      if (kind === 'folder') folders.push(path);
+      if (kind === 'none') list.absent.push(path);
+    }
+    for (const folder of folders) await this.#addNested(tree, folder, list, isKnown, depth);
+    return list;
   }
-  for (const folder of folders) await addNested(context, tree, folder, list, depth);
-  return list;
-}
 
-async function listCached(context: ListContext, tree: WorkTree): Promise<FilePath[]> {
-  if (!tree.repository) return [];
-  const paths = splitPaths(await listing(context, tree, ['--cached']));
-  // A file in conflict is there up to three times.
-  return paths.filter((path, index) => path !== paths[index - 1]);
-}
+  /** Asks git for what there is in a work tree, unless it has been asked. */
+  ask(tree: WorkTree): Promise<RawListing> {
+    const known = this.#listings.get(tree.path);
+    if (known !== undefined) return known;
+    const listing = this.#ask(tree);
+    listing.catch(() => undefined);
+    this.#listings.set(tree.path, listing);
+    return listing;
+  }
 
-async function listOthers(context: ListContext, tree: WorkTree): Promise<FilePath[]> {
-  const ignores = [context.excludesFile, tree.repository && join(tree.repository.commonDir, 'info/exclude')];
-  const args = ['--others', '--exclude-per-directory=.gitignore'];
-  for (const file of ignores) if (file !== undefined && (await isFile(file))) args.push(`--exclude-from=${file}`);
-  return splitPaths(await listing(context, tree, args));
-}
+  /** The same as long as git gives the same paths for all work trees that it was asked for. */
+  async digest(): Promise<string> {
+    const hash = createHash('sha256');
+    for (const path of [...this.#listings.keys()].sort()) {
+      const { cached, others } = await this.#listings.get(path)!;
+      hash.update(`${path}\0${cached.length} ${others.length}\0`).update(cached).update(others);
+    }
+    return hash.digest('hex');
+  }
 
-async function listing(context: ListContext, { path, repository, only }: WorkTree, args: string[]): Promise<Buffer> {
-  const { git, gitDir } = context;
-  const indexFile = repository ? join(repository.gitDir, 'index') : join(gitDir, 'no-index');
-  if (repository) await bringSharedIndex(repository, gitDir);
-  return git.output({ gitDir, workTree: path, indexFile }, 'ls-files', '-z', ...args, ...(only ? ['--', only] : []));
-}
+  /** Those of the paths, relative to the top, that no repository tracks. */
+  async untrackedAmong(top: string, paths: readonly FilePath[]): Promise<FilePath[]> {
+    const candidates = new Set(paths);
+    const found: FilePath[] = [];
+    for (const [path, listing] of this.#listings) {
+      const prefix = path === top ? '' : Buffer.from(`${relative(top, path)}/`).toString('latin1');
+      for (const other of splitPaths((await listing).others))
+        if (candidates.has(prefix + other)) found.push(prefix + other);
+    }
+    return found;
+  }
 
-/** The other half of a split index is looked for beside HEAD. */
-async function bringSharedIndex(repository: GitRepository, gitDir: string): Promise<void> {
-  for (const name of await readdir(repository.gitDir))
-    if (name.startsWith('sharedindex.')) await copyFile(join(repository.gitDir, name), join(gitDir, name));
+  async #ask(tree: WorkTree): Promise<RawListing> {
+    if (tree.repository) await this.#bringSharedIndex(tree.repository);
+    const cached = tree.repository ? this.#run(tree, ['--cached']) : Buffer.alloc(0);
+    const [others] = await Promise.all([this.#askOthers(tree), cached]);
+    return { cached: await cached, others };
+  }
+
+  async #askOthers(tree: WorkTree): Promise<Buffer> {
+    const args = ['--others', '--exclude-per-directory=.gitignore'];
+    const info = tree.repository ? [join(tree.repository.commonDir, 'info/exclude')] : [];
+    for (const file of [this.#excludesFile, ...info]) if (await isFile(file)) args.push(`--exclude-from=${file}`);
+    return this.#run(tree, args);
+  }
+
+  #run({ path, repository, only }: WorkTree, args: string[]): Promise<Buffer> {
+    const indexFile = repository ? join(repository.gitDir, 'index') : join(this.#gitDir, 'no-index');
+    const call = { gitDir: this.#gitDir, workTree: path, indexFile };
+    return this.#git.output(call, 'ls-files', '-z', ...args, ...(only ? ['--', only] : []));
+  }
+
+  /** The other half of a split index is looked for beside HEAD. */
+  async #bringSharedIndex({ gitDir }: GitRepository): Promise<void> {
+    for (const name of await readdir(gitDir))
+      if (name.startsWith('sharedindex.')) await copyFile(join(gitDir, name), join(this.#gitDir, name));
+  }
+
+  /** A repository inside the work tree, be it a submodule or a clone that lies there: its files, by its own rules. */
+  async #addNested(tree: WorkTree, folder: FilePath, list: FileList, isKnown: IsKnown, depth: number): Promise<void> {
+    const path = join(tree.path, showPath(folder));
+    const repository = await repositoryAt(path);
+    if (!repository) {
+      list.absent.push(folder);
+      return;
+    }
+    const isKnownInside = (inner: FilePath) => isKnown(`${folder}/${inner}`);
+    const inner = await this.list({ path, repository, only: '' }, isKnownInside, depth + 1);
+    for (const kind of ['tracked', 'untracked', 'absent'] as const)
+      for (const file of inner[kind]) list[kind].push(`${folder}/${file}`);
+    list.nested.push(repository, ...inner.nested);
+  }
 }
 
 function kindOf(workTree: string, path: FilePath): 'file' | 'folder' | 'none' {
   const info = lookAt(workTree, path);
   if (info?.isDirectory()) return 'folder';
   return info?.isFile() || info?.isSymbolicLink() ? 'file' : 'none';
-}
-
-/** A repository inside the work tree, be it a submodule or a clone that lies there: its files, by its own rules. */
-async function addNested(context: ListContext, tree: WorkTree, folder: FilePath, list: FileList, depth: number) {
-  const path = join(tree.path, showPath(folder));
-  const repository = await repositoryAt(path);
-  if (!repository) return;
-  const isKnown = context.isKnown.then(known => (inner: FilePath) => known(`${folder}/${inner}`));
-  const inner = await listFiles({ ...context, isKnown }, { path, repository, only: '' }, depth + 1);
-  for (const file of inner.tracked) list.tracked.push(`${folder}/${file}`);
-  for (const file of inner.untracked) list.untracked.push(`${folder}/${file}`);
-  list.nested.push(repository, ...inner.nested);
 }
 
 async function isFile(path: string): Promise<boolean> {

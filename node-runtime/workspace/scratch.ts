@@ -3,8 +3,10 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../system/clock.ts';
 import { lockFile } from './exclusive-lock.ts';
+import type { FilePath } from './file-path.ts';
 import type { Workspace } from './find-workspace.ts';
 import { type ObjectFormat, writeGitDir } from './git-dir.ts';
+import type { GitRepository } from './git-repository.ts';
 
 /** What is remembered of a workspace between snapshots. Losing it costs time, nothing else. */
 export interface ScratchState {
@@ -12,21 +14,37 @@ export interface ScratchState {
   readonly format: ObjectFormat;
   /** The newest snapshots that were sent, newest first: the cluster may have them. */
   readonly sent: readonly string[];
-  readonly last?: LastSnapshot | undefined;
+  readonly last?: Content | undefined;
+  readonly committed?: Committed | undefined;
+  readonly listing?: Listing | undefined;
   /** What the user's own indexes were like. */
   readonly userIndexes?: string;
   /** Untracked files that look as if they held secrets, and why. */
-  readonly secrets: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<FilePath, string>>;
 }
 
-export interface LastSnapshot {
+/** What was in the workspace. */
+export interface Content {
   /** The signature of the index file it was made of. */
   readonly index: string;
   readonly tree: string;
-  readonly head?: string | undefined;
-  readonly commit: string;
   readonly files: number;
   readonly bytes: number;
+}
+
+export interface Committed {
+  readonly tree: string;
+  readonly head?: string | undefined;
+  readonly commit: string;
+}
+
+/** By what one can tell that no file came or went, without looking at each. */
+export interface Listing {
+  /** Of git's lists of all work trees. */
+  readonly digest: string;
+  readonly nested: readonly GitRepository[];
+  /** Paths where one must look whether something is there again. */
+  readonly absent: readonly FilePath[];
 }
 
 /** Long enough for the first snapshot of a very large workspace in another window. */

@@ -1,14 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { CiError } from '../../shared/errors.ts';
+import { quote } from '../../shared/ids.ts';
 import { type FilePath, pathBytes } from './file-path.ts';
 import type { Index } from './read-index.ts';
 
-export interface SecretScan {
-  readonly workTree: string;
-  readonly before: Index;
-  readonly after: Index;
-  readonly untracked: readonly FilePath[];
-  /** What the scan before found. */
-  readonly known: Readonly<Record<FilePath, string>>;
+export interface SecretFile {
+  readonly path: string;
+  /** As in "it is named like a private key". */
+  readonly why: string;
 }
 
 /** Larger files are judged by their name only. */
@@ -17,21 +16,29 @@ const MAX_SCANNED_BYTES = 262_144;
 const HEAD_BYTES = 8192;
 
 /**
- * Untracked files that look as if they held secrets, and why: by name, and by the start of what is in them. A net with wide
- * meshes against accidents, not a guard: what it does not find may be a secret all the same. Only files that changed are read.
+ * Those of the files that look as if they held secrets, and why: by name, and by the start of what is in them. A net with
+ * wide meshes against accidents, not a guard: what it does not find may be a secret all the same.
  */
-export function findSecrets(scan: SecretScan): Record<FilePath, string> {
+export function findSecrets(workTree: string, paths: Iterable<FilePath>, index: Index): Record<FilePath, string> {
   const found: Record<FilePath, string> = {};
-  for (const path of scan.untracked) {
-    const entry = scan.after.get(path);
-    if (!entry) continue;
-    const isSame = scan.before.get(path)?.oid === entry.oid;
-    const why = isSame
-      ? scan.known[path]
-      : (suspiciousName(path) ?? suspiciousContent(scan.workTree, path, entry.size));
+  for (const path of paths) {
+    const size = index.get(path)?.size;
+    if (size === undefined) continue;
+    const why = suspiciousName(path) ?? suspiciousContent(workTree, path, size);
     if (why !== undefined) found[path] = why;
   }
   return found;
+}
+
+/** Refuses to send files that look as if they held secrets. */
+export function refuseSecrets(secrets: readonly SecretFile[]): void {
+  if (secrets.length === 0) return;
+  const list = secrets.slice(0, 10).map(({ path, why }) => `${quote(path)} (${why})`);
+  const more = secrets.length > 10 ? ` and ${secrets.length - 10} more` : '';
+  throw new CiError(
+    'invalid',
+    `Cannot send workspace as untracked files look like secrets: ${list.join(', ')}${more}. Ignore them by .gitignore, or allow them with --allow-secrets`,
+  );
 }
 
 const EXAMPLE = /(^|[._-])(example|sample|template|dist|defaults?|test|tmpl|tpl|schema)([._-]|$)/i;
@@ -57,7 +64,7 @@ const FOLDERS: readonly (readonly [RegExp, string])[] = [
   [/(^|\/)\.(ssh|gnupg)\/.*(key|id_)/, 'it is named like a private key'],
 ];
 
-export function suspiciousName(path: FilePath): string | undefined {
+function suspiciousName(path: FilePath): string | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (EXAMPLE.test(name)) return undefined;
   return NAMES.find(([pattern]) => pattern.test(name))?.[1] ?? FOLDERS.find(([pattern]) => pattern.test(path))?.[1];

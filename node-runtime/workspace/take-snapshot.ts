@@ -1,19 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, relative, sep } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
-import { showPath } from './file-path.ts';
+import { type FilePath, lookAt, showPath } from './file-path.ts';
 import type { Workspace } from './find-workspace.ts';
-import { Git, GitError, type UserEnvironment } from './git.ts';
+import { Git, GitError, type GitPlace, type UserEnvironment } from './git.ts';
 import { type ObjectFormat, writeAlternates } from './git-dir.ts';
-import type { GitRepository } from './git-repository.ts';
-import { type FileList, listFiles } from './list-files.ts';
+import { type GitRepository, repositoryAt } from './git-repository.ts';
+import { type FileList, FileLister, type WorkTree } from './list-files.ts';
 import { type Index, readIndex } from './read-index.ts';
-import { fileSignature, Scratch, type ScratchState } from './scratch.ts';
-import { findSecrets } from './secret-scan.ts';
-import { findChanges, updateIndex } from './update-index.ts';
+import { type Content, fileSignature, type Listing, Scratch, type ScratchState } from './scratch.ts';
+import { findSecrets, type SecretFile } from './secret-scan.ts';
+import { findChanges, type IndexChanges, updateChanged, updateIndex } from './update-index.ts';
+import { type Head, readFormat, readHead, readUserSettings, type UserSettings } from './user-repository.ts';
 
 export interface SnapshotOptions {
   /** Where what is remembered between snapshots lies; any number of workspaces share it. */
@@ -40,12 +41,6 @@ export interface Snapshot {
   readonly scratch: Scratch;
   /** Takes it again, when what was remembered of it turns out to be damaged. */
   readonly retake: () => Promise<Snapshot>;
-}
-
-export interface SecretFile {
-  readonly path: string;
-  /** As in "it is named like a private key". */
-  readonly why: string;
 }
 
 /**
@@ -76,145 +71,81 @@ export async function takeSnapshot(workspace: Workspace, options: SnapshotOption
   }
 }
 
-/** Refuses to send files that look as if they held secrets. */
-export function refuseSecrets(secrets: readonly SecretFile[]): void {
-  if (secrets.length === 0) return;
-  const list = secrets.slice(0, 10).map(({ path, why }) => `${quote(path)} (${why})`);
-  const more = secrets.length > 10 ? ` and ${secrets.length - 10} more` : '';
-  throw new CiError(
-    'invalid',
-    `Cannot send workspace as untracked files look like secrets: ${list.join(', ')}${more}. Ignore them by .gitignore, or allow them with --allow-secrets`,
-  );
-}
-
 function cannotTake(workspace: Workspace, cause: GitError): CiError {
   return new CiError('invalid', `Cannot take snapshot of ${quote(workspace.root)} as ${cause.message}`, { cause });
 }
 
-interface Head {
-  readonly commit: string;
-  readonly hasParents: boolean;
-  /** `1764000000 +0100` */
-  readonly date: string;
-}
+type Taken = Omit<Snapshot, 'retake'>;
+type Place = Required<GitPlace> & Pick<UserSettings, 'config'>;
+type CurrentState = ScratchState & { readonly last: Content };
 
-interface RepositorySettings {
-  readonly format: ObjectFormat;
-  readonly isPartial: boolean;
-  readonly config: Readonly<Record<string, string>>;
-  readonly excludesFile?: string;
-}
+/** With more of them it is quicker to list all files anew than to look whether one of these has come back. */
+const MAX_ABSENT = 2000;
+/** For snapshots without a HEAD: the same files give the same commit on every day. */
+const FIXED_DATE = '1000000000 +0000';
 
-/** Settings of the user's repository that say how its file system behaves; none of them can name a program. */
-const HARMLESS = ['core.filemode', 'core.ignorecase', 'core.symlinks', 'core.precomposeunicode'] as const;
-
+/** One taking of a snapshot, with the lock held. */
 class Taking {
-  readonly #workspace: Workspace;
+  readonly #repository: GitRepository | undefined;
   readonly #scratch: Scratch;
   readonly #git: Git;
   readonly #env: UserEnvironment;
-  readonly #workTree: string;
-  /** The workspace's folder within the work tree: empty, or ending with /. */
-  readonly #only: string;
+  readonly #tree: WorkTree;
 
-  constructor(workspace: Workspace, scratch: Scratch, git: Git, env: UserEnvironment) {
-    this.#workspace = workspace;
+  constructor({ git: repository, root }: Workspace, scratch: Scratch, git: Git, env: UserEnvironment) {
+    this.#repository = repository;
     this.#scratch = scratch;
     this.#git = git;
     this.#env = env;
-    this.#workTree = workspace.git?.toplevel ?? workspace.root;
-    const inside = relative(this.#workTree, workspace.root).replaceAll(sep, '/');
-    this.#only = inside === '' ? '' : `${inside}/`;
+    const path = repository?.toplevel ?? root;
+    const inside = relative(path, root).replaceAll(sep, '/');
+    this.#tree = { path, repository, only: inside === '' ? '' : `${inside}/` };
   }
 
-  async take(): Promise<Omit<Snapshot, 'retake'>> {
-    const { git } = this.#workspace;
-    const [settings, userExcludes] = await Promise.all([this.#settings(git), this.#userExcludes()]);
+  async take(): Promise<Taken> {
+    const settings = await readUserSettings(this.#git, this.#env, this.#repository);
     const state = await this.#open(settings.format);
-    await this.#readFrom(git ? [git] : [], settings.format);
     const place = { ...this.#place, config: settings.config };
-    const isRemembered = state.last?.index === (await this.#scratch.indexSignature());
-    const reading = readIndex(this.#scratch.indexFile, settings.format);
-    const [files, before, changes, head] = await Promise.all([
-      this.#list(reading, settings.excludesFile ?? userExcludes),
-      reading,
+    await this.#readFrom(state.listing?.nested ?? [], settings.format);
+    const lister = new FileLister(this.#git, this.#scratch.gitDir, settings.excludesFile);
+    const [isSame, changes, head] = await Promise.all([
+      this.#hasSameFiles(lister, state),
       findChanges(this.#git, place),
-      git && this.#only === '' && !settings.isPartial ? this.#head(git) : undefined,
+      settings.isPartial ? undefined : this.#head(),
     ]);
-    if (files.nested.length > 0) await this.#readFrom([...(git ? [git] : []), ...files.nested], settings.format);
-    const isChanged = await updateIndex(this.#git, place, before, files, changes);
-    const userIndexes = await userIndexSignature([...(git ? [git] : []), ...files.nested]);
-    const scanned = isRemembered && state.userIndexes === userIndexes ? before : new Map();
-    const last = isRemembered && !isChanged ? state.last : undefined;
-    return this.#finish({ ...state, userIndexes, last }, before, scanned, files, head);
+    const now =
+      isSame && state.last
+        ? await this.#takeChanged({ ...state, last: state.last }, place, lister, changes)
+        : await this.#takeAll(state, place, lister, changes);
+    return this.#finish(now, head);
   }
 
+  get #place(): Required<GitPlace> {
+    return { gitDir: this.#scratch.gitDir, workTree: this.#tree.path, indexFile: this.#scratch.indexFile };
+  }
+
+  /** What is remembered counts only for the very index that it was written down for. */
   async #open(format: ObjectFormat): Promise<ScratchState> {
     const state = await this.#scratch.open(format);
     if (!state.last) await this.#git.checkVersion();
-    return state;
-  }
-
-  get #place() {
-    return { gitDir: this.#scratch.gitDir, workTree: this.#workTree, indexFile: this.#scratch.indexFile };
-  }
-
-  async #settings(repository: GitRepository | undefined): Promise<RepositorySettings> {
-    if (!repository) return { format: 'sha1', isPartial: false, config: {} };
-    const settings = await this.#git.settings(join(repository.commonDir, 'config'));
-    const config = Object.fromEntries(
-      HARMLESS.flatMap(name => (settings.has(name) ? [[name, settings.get(name)!]] : [])),
-    );
-    const excludes = settings.get('core.excludesfile');
-    return {
-      format: settings.get('extensions.objectformat') === 'sha256' ? 'sha256' : 'sha1',
-      isPartial: settings.has('extensions.partialclone'),
-      config,
-      ...(excludes !== undefined && { excludesFile: excludes.replace(/^~\//, `${this.#home}/`) }),
-    };
-  }
-
-  get #home(): string {
-    return this.#env.HOME ?? homedir();
-  }
-
-  async #userExcludes(): Promise<string> {
-    const own = await this.#git.userPath('core.excludesFile');
-    return own ?? join(this.#env.XDG_CONFIG_HOME || join(this.#home, '.config'), 'git/ignore');
+    if (state.last?.index === (await this.#scratch.indexSignature())) return state;
+    return { v: 1, format, sent: state.sent, secrets: {} };
   }
 
   /** Lets our git directory read the objects of the user's repositories: HEAD's, and every file that did not change. */
-  async #readFrom(repositories: readonly GitRepository[], format: ObjectFormat): Promise<void> {
-    const folders: string[] = [];
-    for (const [index, { commonDir }] of repositories.entries()) {
-      if (index > 0 && (await this.#formatOf(commonDir)) !== format) continue;
-      folders.push(join(commonDir, 'objects'));
-    }
+  async #readFrom(nested: readonly GitRepository[], format: ObjectFormat): Promise<void> {
+    const readable = this.#repository ? [this.#repository] : [];
+    for (const repository of nested)
+      if ((await readFormat(this.#git, repository)) === format) readable.push(repository);
+    const folders = readable.map(({ commonDir }) => join(commonDir, 'objects'));
     await writeAlternates(this.#scratch.gitDir, folders);
   }
 
-  async #formatOf(commonDir: string): Promise<string> {
-    return (await this.#git.settings(join(commonDir, 'config'))).get('extensions.objectformat') ?? 'sha1';
-  }
-
-  #list(before: Promise<Index>, excludesFile: string): Promise<FileList> {
-    const { gitDir } = this.#scratch;
-    const isKnown = before.then(index => (path: string) => index.has(path));
-    const context = { git: this.#git, gitDir, excludesFile, isKnown };
-    return listFiles(context, { path: this.#workTree, repository: this.#workspace.git, only: this.#only });
-  }
-
-  /** Undefined before the first commit, and when the commit is not there. */
-  async #head({ gitDir }: GitRepository): Promise<Head | undefined> {
-    const name = await this.#git.run({ gitDir }, 'rev-parse', '--verify', '--quiet', 'HEAD');
-    const commit = name.stdout.toString().trim();
-    if (name.code !== 0 || commit === '') return undefined;
-    const { code, stdout } = await this.#git.run(this.#place, 'cat-file', 'commit', commit);
-    if (code !== 0) return undefined;
-    const header = stdout.toString().split('\n\n', 1)[0] ?? '';
-    const date = /^committer .*> (-?\d+ [+-]\d{4})$/m.exec(header)?.[1] ?? FIXED_DATE;
-    const head = { commit, hasParents: /^parent /m.test(header), date };
-    if (head.hasParents) await this.#leaveParentsBehind(commit);
+  /** Undefined if the workspace is not all of a repository: its HEAD has other files. */
+  async #head(): Promise<Head | undefined> {
+    if (!this.#repository || this.#tree.only !== '') return undefined;
+    const head = await readHead(this.#git, this.#place, this.#repository);
+    if (head?.hasParents) await this.#leaveParentsBehind(head.commit);
     return head;
   }
 
@@ -224,49 +155,116 @@ class Taking {
     if (!known.includes(commit)) await writeFile(path, `${known}${commit}\n`);
   }
 
-  /**
-   * @param state its `last` is what the index still is, undefined if it has changed
-   * @param scanned what was looked through for secrets when the last snapshot was taken
-   */
-  async #finish(
-    state: ScratchState,
-    before: Index,
-    scanned: Index,
-    files: FileList,
-    head: Head | undefined,
-  ): Promise<Omit<Snapshot, 'retake'>> {
-    const [after, tree] = state.last ? [before, state.last.tree] : await this.#readTree(state.format);
-    const { untracked } = files;
-    const secrets = findSecrets({ workTree: this.#workTree, before: scanned, after, untracked, known: state.secrets });
-    const same = state.last?.head === head?.commit ? state.last : undefined;
-    const last = {
-      ...(state.last ?? { ...total(after), index: await this.#scratch.indexSignature(), tree }),
-      head: head?.commit,
-      commit: same?.commit ?? (await this.#commit(tree, head)),
-    };
-    await this.#scratch.save({ ...state, last, secrets });
+  /** Whether no file came or went since the last time, but those that the index knows: then only changes need a look. */
+  async #hasSameFiles(lister: FileLister, { listing }: ScratchState): Promise<boolean> {
+    const asked = lister.ask(this.#tree);
+    for (const repository of listing?.nested ?? []) {
+      if (!isDeepStrictEqual(await repositoryAt(repository.toplevel), repository)) return false;
+      await lister.ask({ path: repository.toplevel, repository, only: '' });
+    }
+    await asked;
+    if (!listing || (await lister.digest()) !== listing.digest) return false;
+    for (const path of listing.absent) if (await this.#isThere(path)) return false;
+    return true;
+  }
+
+  async #isThere(path: FilePath): Promise<boolean> {
+    const info = lookAt(this.#tree.path, path);
+    if (info?.isDirectory()) return (await repositoryAt(join(this.#tree.path, showPath(path)))) !== undefined;
+    return info?.isFile() === true || info?.isSymbolicLink() === true;
+  }
+
+  async #takeChanged(
+    state: CurrentState,
+    place: Place,
+    lister: FileLister,
+    changes: IndexChanges,
+  ): Promise<CurrentState> {
+    const { isChanged, dropped } = await updateChanged(this.#git, place, changes);
+    if (!isChanged) return state;
+    const [[index, last], untracked] = await Promise.all([
+      this.#readContent(state.format),
+      lister.untrackedAmong(this.#tree.path, changes.changed),
+    ]);
+    const touched = new Set([...changes.changed, ...changes.gone]);
+    const kept = Object.entries(state.secrets).filter(([path]) => !touched.has(path));
+    const secrets = { ...Object.fromEntries(kept), ...findSecrets(this.#tree.path, untracked, index) };
+    const { digest, nested, absent } = state.listing!;
     return {
-      commit: last.commit,
-      tree,
-      shallow: head?.hasParents ? [head.commit] : [],
-      files: last.files,
-      bytes: last.bytes,
-      secrets: Object.entries(secrets).map(([path, why]) => ({ path: showPath(path), why })),
-      scratch: this.#scratch,
-      ...(head && { head: head.commit }),
+      ...state,
+      last,
+      secrets,
+      listing: worthwhile({ digest, nested, absent: [...absent, ...changes.gone, ...dropped] }),
     };
+  }
+
+  async #takeAll(state: ScratchState, place: Place, lister: FileLister, changes: IndexChanges): Promise<CurrentState> {
+    const before = await readIndex(this.#scratch.indexFile, state.format);
+    const files = await lister.list(this.#tree, path => before.has(path));
+    await this.#readFrom(files.nested, state.format);
+    const { isChanged, dropped } = await updateIndex(this.#git, place, before, files, changes);
+    const userIndexes = await this.#userIndexes(files.nested);
+    const [index, last] = state.last && !isChanged ? [before, state.last] : await this.#readContent(state.format);
+    const scanned = state.last && state.userIndexes === userIndexes ? before : new Map();
+    const listing = {
+      digest: await lister.digest(),
+      nested: files.nested,
+      absent: [...files.absent, ...changes.gone, ...dropped],
+    };
+    const secrets = this.#secretsOf(files, scanned, index, state.secrets);
+    return { ...state, last, userIndexes, secrets, listing: worthwhile(listing) };
+  }
+
+  /** @param scanned the files that `known` was found among: they are read again only if they changed */
+  #secretsOf({ untracked }: FileList, scanned: Index, index: Index, known: ScratchState['secrets']) {
+    const isScanned = (path: FilePath) => index.has(path) && scanned.get(path)?.oid === index.get(path)?.oid;
+    const fresh = untracked.filter(path => !isScanned(path));
+    const kept = untracked.filter(path => known[path] !== undefined && isScanned(path));
+    return {
+      ...Object.fromEntries(kept.map(path => [path, known[path]!])),
+      ...findSecrets(this.#tree.path, fresh, index),
+    };
+  }
+
+  /** Changes when a file may have become untracked that was not before. */
+  async #userIndexes(nested: readonly GitRepository[]): Promise<string> {
+    const repositories = [...(this.#repository ? [this.#repository] : []), ...nested];
+    const signatures = repositories.map(({ gitDir }) => fileSignature(join(gitDir, 'index')));
+    return (await Promise.all(signatures)).join(', ');
   }
 
   /** The index as it is now and the tree it makes, at once: git replaces the file, so what we read is whole. */
-  async #readTree(format: ObjectFormat): Promise<[Index, string]> {
+  async #readContent(format: ObjectFormat): Promise<[Index, Content]> {
     const reading = readIndex(this.#scratch.indexFile, format);
-    return Promise.all([reading, this.#writeTree(reading)]);
+    const [index, tree] = await Promise.all([reading, this.#writeTree(reading)]);
+    let bytes = 0;
+    for (const { size } of index.values()) bytes += size;
+    // After the tree: git writes down in the index which trees it made.
+    return [index, { index: await this.#scratch.indexSignature(), tree, files: index.size, bytes }];
   }
 
   async #writeTree(index: Promise<Index>): Promise<string> {
-    if (this.#only === '') return this.#git.text(this.#place, 'write-tree');
+    if (this.#tree.only === '') return this.#git.text(this.#place, 'write-tree');
     if ((await index).size === 0) return this.#git.text(this.#place, 'hash-object', '-t', 'tree', '-w', '--stdin');
-    return this.#git.text(this.#place, 'write-tree', `--prefix=${this.#only}`);
+    return this.#git.text(this.#place, 'write-tree', `--prefix=${this.#tree.only}`);
+  }
+
+  async #finish(state: CurrentState, head: Head | undefined): Promise<Taken> {
+    const { tree, files, bytes } = state.last;
+    const known = state.committed;
+    const isKnown = known?.tree === tree && known.head === head?.commit;
+    const commit = isKnown ? known.commit : await this.#commit(tree, head);
+    await this.#scratch.save({ ...state, committed: { tree, head: head?.commit, commit } });
+    return {
+      commit,
+      tree,
+      shallow: head?.hasParents ? [head.commit] : [],
+      files,
+      bytes,
+      secrets: Object.entries(state.secrets).map(([path, why]) => ({ path: showPath(path), why })),
+      scratch: this.#scratch,
+      ...(head && { head: head.commit }),
+    };
   }
 
   #commit(tree: string, head: Head | undefined): Promise<string> {
@@ -277,16 +275,7 @@ class Taking {
   }
 }
 
-/** For snapshots without a HEAD: the same files give the same commit on every day. */
-const FIXED_DATE = '1000000000 +0000';
-
-/** Changes when a file may have become untracked. */
-async function userIndexSignature(repositories: readonly GitRepository[]): Promise<string> {
-  return (await Promise.all(repositories.map(({ gitDir }) => fileSignature(join(gitDir, 'index'))))).join(', ');
+function worthwhile(listing: Listing): Listing | undefined {
+  return listing.absent.length <= MAX_ABSENT ? listing : undefined;
 }
-
-function total(index: Index): { files: number; bytes: number } {
-  let bytes = 0;
-  for (const { size } of index.values()) bytes += size;
-  return { files: index.size, bytes };
-}
+export { refuseSecrets, type SecretFile } from './secret-scan.ts';

@@ -8,6 +8,8 @@ import type { Index } from './read-index.ts';
 
 type IndexPlace = Required<GitPlace> & { readonly config?: Readonly<Record<string, string>> };
 
+type ListedFiles = Pick<FileList, 'tracked' | 'untracked'>;
+
 /** From this many new files on they are written into one pack instead of a file each. */
 const MANY_FILES = 1000;
 /** How often a file that changes under our hands, or is not what it was listed as, is looked at again. */
@@ -28,35 +30,55 @@ export async function findChanges(git: Git, place: IndexPlace): Promise<IndexCha
   return { changed, gone };
 }
 
+/** What became of an update. */
+export interface IndexUpdate {
+  readonly isChanged: boolean;
+  /** Paths that turned out to be no files. */
+  readonly dropped: readonly FilePath[];
+}
+
 /**
  * Makes the index hold exactly the listed files, as they lie in the work tree now. Only what changed is read.
  * @param before what the index holds
- * @returns whether anything was to be done
  */
-export async function updateIndex(
+export function updateIndex(
   git: Git,
   place: IndexPlace,
   before: Index,
-  files: FileList,
+  files: ListedFiles,
   { changed, gone }: IndexChanges,
-): Promise<boolean> {
+): Promise<IndexUpdate> {
   const unwanted = unwantedOf(before, files);
   for (const path of gone) unwanted.add(path);
   const isToAdd = (path: FilePath) => !before.has(path) || unwanted.has(path);
-  const tracked = new Set([...files.tracked.filter(isToAdd), ...changed.filter(path => !unwanted.has(path))]);
-  const untracked = new Set(files.untracked.filter(isToAdd));
-  if (unwanted.size === 0 && tracked.size === 0 && untracked.size === 0) return false;
-  if (unwanted.size > 0) await apply(git, place, ['--force-remove'], unwanted);
-  const intoOnePack = { ...place, config: { ...place.config, 'core.bigFileThreshold': '1' } };
-  const dropped = [
-    ...(await addFiles(git, place, tracked)),
-    ...(await addFiles(git, untracked.size >= MANY_FILES ? intoOnePack : place, untracked)),
-  ].filter(path => before.has(path));
-  if (dropped.length > 0) await apply(git, place, ['--force-remove'], dropped);
-  return true;
+  const tracked = [...files.tracked.filter(isToAdd), ...changed.filter(path => !unwanted.has(path))];
+  return change(git, place, unwanted, new Set(tracked), new Set(files.untracked.filter(isToAdd)));
 }
 
-function unwantedOf(before: Index, { tracked, untracked }: FileList): Set<FilePath> {
+/** The same when it is known that no file came or went unseen: only these have changed. */
+export function updateChanged(git: Git, place: IndexPlace, { changed, gone }: IndexChanges): Promise<IndexUpdate> {
+  return change(git, place, new Set(gone), new Set(changed), new Set());
+}
+
+async function change(
+  git: Git,
+  place: IndexPlace,
+  unwanted: ReadonlySet<FilePath>,
+  changed: ReadonlySet<FilePath>,
+  untracked: ReadonlySet<FilePath>,
+): Promise<IndexUpdate> {
+  const intoOnePack = { ...place, config: { ...place.config, 'core.bigFileThreshold': '1' } };
+  if (unwanted.size > 0) await apply(git, place, ['--force-remove'], unwanted);
+  const dropped = [
+    ...(await addFiles(git, place, changed)),
+    // What a repository tracks it mostly has already, and is written nowhere; the rest is all to be written.
+    ...(await addFiles(git, untracked.size >= MANY_FILES ? intoOnePack : place, untracked)),
+  ];
+  if (dropped.length > 0) await apply(git, place, ['--force-remove'], dropped);
+  return { isChanged: unwanted.size + changed.size + untracked.size > 0, dropped };
+}
+
+function unwantedOf(before: Index, { tracked, untracked }: ListedFiles): Set<FilePath> {
   const unwanted = new Set(before.keys());
   for (const path of tracked) unwanted.delete(path);
   for (const path of untracked) unwanted.delete(path);
