@@ -292,7 +292,8 @@ test('a node tells where it is and what it is, drains when it is told to, and en
     'warn',
   );
   await eventually('it is ready', () => node.out().includes('Ready at http://127.0.0.1:'));
-  assert.match(node.out(), /Formed cluster acme\/ci\n.*Admin token of this new cluster, shown this once: sci_\w+\n/s);
+  assert.match(node.out(), /^Formed cluster acme\/ci$/m);
+  assert.match(node.out(), /^Admin token of this new cluster, shown this once: sci_\w+$/m);
   node.child.kill('SIGTERM');
   assert.equal(await node.ended, 0);
   assert.match(node.out(), /\nDraining: .*\nStopped\.\n$/s);
