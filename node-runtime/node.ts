@@ -60,6 +60,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     leaseAgeMs: () => state.session?.age,
   });
   await makeDataDir(options.dataDir);
+  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
+  // Takes as long as all the rest of the start together, and needs none of it.
+  const supervised = options.slots > 0 ? supervisors.begin() : Promise.resolve();
+  supervised.catch(() => undefined); // It is awaited below, unless something else fails before.
 
   const store = resources.use(await openStore(options));
   const s3 = options.s3 && (await openS3(options.s3, options.cluster));
@@ -121,8 +125,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   );
   address = api.address;
 
-  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
-  if (options.slots > 0) await supervisors.begin();
+  await supervised;
   const executor = new TaskExecutor({
     cluster,
     logs,

@@ -1,4 +1,4 @@
-// Bundles the node binary into one file, dist/simple-ci.cjs, which runs on the pinned Node or any later one.
+// Bundles the program into one file, dist/simple-ci.cjs, which runs on the pinned Node or any later one.
 import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -10,15 +10,12 @@ export async function build({ log = () => {} } = {}) {
   // Imported here, so that a program may import this file before the dependencies are installed.
   const { build: esbuild } = await import('esbuild');
   const { etcd3Proto } = await import('./etcd3-proto-plugin.mjs');
+  const { zodLocales } = await import('./zod-locales-plugin.mjs');
   const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8'));
   await mkdir(`${root}dist`, { recursive: true });
   const started = Date.now();
-  // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
-  const unfinished = `dist/.simple-ci.${process.pid}.cjs`;
-  const result = await esbuild({
+  const options = {
     absWorkingDir: root,
-    entryPoints: ['node-runtime/main.ts'],
-    outfile: unfinished,
     bundle: true,
     platform: 'node',
     target: 'node24',
@@ -26,19 +23,44 @@ export async function build({ log = () => {} } = {}) {
     minify: true,
     keepNames: true,
     legalComments: 'none',
-    banner: { js: '#!/usr/bin/env node' },
     define: { 'import.meta.url': '__bundleUrl', SIMPLE_CI_VERSION: JSON.stringify(version) },
     inject: [`${root}scripts/bundle-url.cjs`],
-    plugins: [etcd3Proto()],
     metafile: true,
     logLevel: 'warning',
+  };
+  const program = await esbuild({
+    ...options,
+    entryPoints: ['node-runtime/main.ts'],
+    outfile: 'dist/program.cjs',
+    write: false,
+    plugins: [etcd3Proto(), zodLocales()],
   });
-  await writeFile(`${root}dist/meta.json`, JSON.stringify(result.metafile));
+  // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
+  const unfinished = `dist/.simple-ci.${process.pid}.cjs`;
+  await esbuild({
+    ...options,
+    entryPoints: ['scripts/bundle-start.cjs'],
+    outfile: unfinished,
+    banner: { js: '#!/usr/bin/env node' },
+    plugins: [textModule('simple-ci:program', program.outputFiles[0].text)],
+  });
+  await writeFile(`${root}dist/meta.json`, JSON.stringify(program.metafile));
   await chmod(`${root}${unfinished}`, 0o755);
   await rename(`${root}${unfinished}`, bundle);
   const { size } = await stat(bundle);
   log(`Built dist/simple-ci.cjs: ${(size / 1e6).toFixed(1)} MB in ${Date.now() - started} ms`);
   return size;
+}
+
+/** An esbuild plugin: a module of that name that is a text. */
+function textModule(name, contents) {
+  return {
+    name: 'text-module',
+    setup(build) {
+      build.onResolve({ filter: /:/ }, ({ path }) => (path === name ? { path, namespace: 'text' } : undefined));
+      build.onLoad({ filter: /./, namespace: 'text' }, () => ({ contents, loader: 'text' }));
+    },
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await build({ log: console.log });

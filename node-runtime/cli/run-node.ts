@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, quote } from '../../shared/ids.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
+import { giveBackMemory } from '../system/give-back-memory.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { readSecretsKey } from './secrets-key.ts';
@@ -35,6 +36,7 @@ export async function runNode(context: CliContext, options: NodeCommandOptions):
     else drain(node, report);
   });
   announce(node, options, report);
+  giveBackMemory();
   if (signal.aborted) drain(node, report);
   await node.ended;
   report('stopped', 'Stopped.');

@@ -9,6 +9,7 @@ export class SupervisorKeeper implements AsyncDisposable {
   readonly #start: () => Promise<Supervisor>;
   readonly #clock: Clock;
   #current: Supervisor | undefined;
+  #starting: Promise<Supervisor> | undefined;
   #renewedAt: number | undefined;
 
   constructor(start: () => Promise<Supervisor>, clock: Clock) {
@@ -30,7 +31,8 @@ export class SupervisorKeeper implements AsyncDisposable {
   }
 
   async begin(): Promise<void> {
-    this.#current = await this.#start();
+    this.#starting = this.#start();
+    this.#current = await this.#starting;
     if (this.#renewedAt !== undefined) this.#current.renewed(this.#renewedAt);
   }
 
@@ -51,7 +53,9 @@ export class SupervisorKeeper implements AsyncDisposable {
     }
   }
 
+  /** Also of one that is still being started. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#starting?.catch(() => undefined);
     await this.#current?.[Symbol.asyncDispose]();
   }
 }
