@@ -13,7 +13,7 @@ import { type FileList, FileLister, type WorkTree } from './list-files.ts';
 import { type Index, readIndex } from './read-index.ts';
 import { type Content, fileSignature, type Listing, Scratch, type ScratchState } from './scratch.ts';
 import { findSecrets, type SecretFile } from './secret-scan.ts';
-import { findChanges, type IndexChanges, updateChanged, updateIndex } from './update-index.ts';
+import { findChanges, type IndexChanges, restoreModes, updateChanged, updateIndex } from './update-index.ts';
 import { type Head, readFormat, readHead, readUserSettings, type UserSettings } from './user-repository.ts';
 
 export interface SnapshotOptions {
@@ -203,6 +203,8 @@ class Taking {
     const files = await lister.list(this.#tree, path => before.has(path));
     await this.#readFrom(files.nested, state.format);
     const { isChanged, dropped } = await updateIndex(this.#git, place, before, files, changes);
+    if (isChanged && this.#repository)
+      await restoreModes(this.#git, place, join(this.#repository.gitDir, 'index'), files);
     const userIndexes = await this.#userIndexes(files.nested);
     const [index, last] = state.last && !isChanged ? [before, state.last] : await this.#readContent(state.format);
     const scanned = state.last && state.userIndexes === userIndexes ? before : new Map();

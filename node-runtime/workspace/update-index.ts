@@ -78,6 +78,21 @@ async function change(
   return { isChanged: unwanted.size + changed.size + untracked.size > 0, dropped };
 }
 
+/**
+ * Where the file system does not tell which files are programs (core.fileMode is false: Windows, some mounts), the user's own
+ * index does. His nested repositories' indexes are not asked.
+ */
+export async function restoreModes(git: Git, place: IndexPlace, userIndex: string, files: ListedFiles): Promise<void> {
+  if (place.config?.['core.filemode'] !== 'false') return;
+  const tracked = new Set(files.tracked);
+  const entries = splitPaths(await git.output({ ...place, indexFile: userIndex }, 'ls-files', '-z', '--stage'));
+  const programs = entries
+    .filter(entry => entry.startsWith('100755 '))
+    .map(entry => entry.slice(entry.indexOf('\t') + 1))
+    .filter(path => tracked.has(path));
+  if (programs.length > 0) await apply(git, place, ['--chmod=+x'], programs);
+}
+
 function unwantedOf(before: Index, { tracked, untracked }: ListedFiles): Set<FilePath> {
   const unwanted = new Set(before.keys());
   for (const path of tracked) unwanted.delete(path);

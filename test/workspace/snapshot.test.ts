@@ -220,6 +220,44 @@ describe('the tree on the node is the same', () => {
     await expectSameOnNode(user, cluster, expected);
   });
 
+  test('where only git knows which files are programs', async () => {
+    using user = GitWorkspace.repository();
+    await using cluster = new SnapshotReceiver();
+    user.write('run.sh');
+    user.write('plain');
+    chmodSync(join(user.root, 'run.sh'), 0o755);
+    user.commitAll();
+    const expected = walk(user.root);
+    user.git('config', 'core.fileMode', 'false');
+    chmodSync(join(user.root, 'run.sh'), 0o644);
+    await expectSameOnNode(user, cluster, expected);
+    user.write('run.sh', 'changed\n');
+    assert.equal(pathsOf(await user.snapshot()).length, 2);
+    const [, line] = walk(await cluster.checkOut(await cluster.receive(await user.snapshot(), user.env)));
+    assert.match(line!, /^run\.sh executable /);
+  });
+
+  test('after a deleted file was brought back, and a submodule was', async () => {
+    using library = GitWorkspace.repository();
+    library.write('lib.txt');
+    library.commitAll();
+    using user = GitWorkspace.repository();
+    user.write('a');
+    user.git('submodule', '--quiet', 'add', library.root, 'library');
+    user.commitAll();
+    user.git('submodule', '--quiet', 'deinit', '--all');
+    user.remove('a');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['.gitmodules']);
+    user.git('checkout', '--quiet', 'a');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['.gitmodules', 'a']);
+    user.git('submodule', '--quiet', 'update', '--init');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['.gitmodules', 'a', 'library/lib.txt']);
+    user.write('library/lib.txt', 'changed\n');
+    const first = await user.snapshot();
+    user.gitIn(join(user.root, 'library'), 'checkout', '--quiet', 'lib.txt');
+    assert.notEqual((await user.snapshot()).tree, first.tree);
+  });
+
   test('in the middle of a merge conflict', async () => {
     using user = GitWorkspace.repository();
     await using cluster = new SnapshotReceiver();
