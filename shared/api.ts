@@ -129,7 +129,9 @@ export interface Route {
 
 export const DEFAULT_BODY_LIMIT = 65_536;
 
-const SecretName = z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/);
+const SecretName = z
+  .string()
+  .regex(/^[A-Z_][A-Z0-9_]{0,99}$/, 'must be 1 to 100 of [A-Z0-9_], not starting with a digit');
 const taskParams = z.object({ id: Id });
 const number = z.coerce.number().int().min(0);
 

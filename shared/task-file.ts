@@ -1,3 +1,4 @@
+import { describeIssue } from './describe-issue.ts';
 import { type Step, TaskBody } from './task.ts';
 import { unknownKeys } from './task-file/unknown-keys.ts';
 import { formatPath, type Path, type TaskFileProblem } from './task-file/problem.ts';
@@ -80,7 +81,9 @@ class TaskFileReader {
     if (body === undefined) return;
     const parsed = TaskBody.safeParse(body);
     if (parsed.success) this.#tasks.set(name, parsed.data);
-    else for (const { path: inner, message } of parsed.error.issues) this.#problem([...path, ...keys(inner)], message);
+    else
+      for (const issue of parsed.error.issues)
+        this.#problem([...path, ...keys(issue.path)], describeIssue(issue, body));
   }
 
   /** The long form of whatever form it is in. */

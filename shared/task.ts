@@ -7,14 +7,17 @@ export const MAX_TASK_BYTES = 65_536;
 export const FORMAT_VERSION = 1;
 
 const Duration = z
-  .union([z.string().regex(DURATION_PATTERN), z.number().nonnegative().max(31_536_000)])
+  .union([
+    z.string().regex(DURATION_PATTERN, 'must be like "90s", "10m" or "1h30m"'),
+    z.number().nonnegative().max(31_536_000),
+  ])
   .describe('How long: "90s", "10m", "1h30m", or a number of seconds.');
 
 const Name = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^[^\u0000-\u001f\u007f]+$/, 'must not hold control characters');
+  .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not hold control characters');
 
 /** SIMPLE_CI_* is what the node tells the task; a task that sets it would lie to its own commands. */
 const Environment = z
@@ -71,7 +74,7 @@ export const GitSource = z.looseObject({
     .string()
     .max(2000)
     .regex(
-      /^(https:\/\/|ssh:\/\/|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!\/\/))[^\u0000-\u0020\u007f]+$/,
+      /^(https:\/\/(?!-)|ssh:\/\/(?:[^@/]*@)?(?!-)|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!\/\/))[^\u0000-\u0020\u007f]+$/,
       'must be an https:// or ssh:// address',
     ),
   ref: z
@@ -123,7 +126,7 @@ const body = {
     .optional()
     .describe('false: start it at most once, and report it lost rather than repeat it. Default: true.'),
   secrets: z
-    .array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/))
+    .array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,99}$/, 'must be 1 to 100 of [A-Z0-9_], not starting with a digit'))
     .max(50)
     .optional()
     .describe('Names of the cluster’s secrets to pass as environment variables.'),

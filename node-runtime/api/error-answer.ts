@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { ErrorBody } from '../../shared/api.ts';
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError, ERROR_STATUS, isCiError } from '../../shared/errors.ts';
 import { MisdirectedRequest } from './request-guard.ts';
 
@@ -36,8 +37,8 @@ export function toCiError(error: unknown): CiError {
 }
 
 /** The first thing that is wrong with what a client sent. */
-export function invalidRequest(part: string, error: z.ZodError): CiError {
-  const issue = error.issues[0];
-  const path = [part, ...(issue?.path ?? [])].join('.');
-  return new CiError('invalid', `Cannot take the request as "${path}" is wrong: ${issue?.message ?? 'unknown reason'}`);
+export function invalidRequest(part: string, value: unknown, error: z.ZodError): CiError {
+  const issue = error.issues[0]!;
+  const path = [part, ...issue.path].join('.');
+  return new CiError('invalid', `Cannot take the request as "${path}" is wrong: it ${describeIssue(issue, value)}`);
 }

@@ -59,7 +59,7 @@ function readParts(route: Route, request: FastifyRequest) {
 function readPart(part: string, schema: z.ZodType | undefined, value: unknown): unknown {
   if (!schema) return undefined;
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalidRequest(part, parsed.error);
+  if (!parsed.success) throw invalidRequest(part, value, parsed.error);
   return parsed.data;
 }
 

@@ -196,8 +196,9 @@ export class SocketSession {
 
 function parseMessage(data: RawData, isBinary: boolean): ClientMessage {
   if (isBinary) throw new CiError('invalid', 'Cannot read the message as it is binary: messages are JSON text');
-  const parsed = ClientMessage.safeParse(parseJson(data.toString()));
-  if (!parsed.success) throw invalidRequest('message', parsed.error);
+  const message = parseJson(data.toString());
+  const parsed = ClientMessage.safeParse(message);
+  if (!parsed.success) throw invalidRequest('message', message, parsed.error);
   return parsed.data;
 }
 

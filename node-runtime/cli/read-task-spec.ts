@@ -1,3 +1,4 @@
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import { TaskSpec } from '../../shared/task.ts';
 import { formatPath, formatProblem, type TaskFileProblem } from '../../shared/task-file/problem.ts';
@@ -13,9 +14,9 @@ export function readTaskSpec(text: string, name: string): TaskSpec {
   if (Array.isArray(document)) throw refuse(name, document);
   const parsed = TaskSpec.safeParse(document.value);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }): TaskFileProblem => {
-    const words = path.map(part => (typeof part === 'number' ? part : String(part)));
-    return { ...document.positionOf(words), path: formatPath(words), message };
+  const problems = parsed.error.issues.map((issue): TaskFileProblem => {
+    const words = issue.path.map(part => (typeof part === 'number' ? part : String(part)));
+    return { ...document.positionOf(words), path: formatPath(words), message: describeIssue(issue, document.value) };
   });
   throw refuse(name, problems);
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import { newTaskId } from '../../shared/ids.ts';
 import { DEFAULT_PRIORITY, TaskBody } from '../../shared/task.ts';
@@ -68,5 +69,8 @@ function checkTask(task: TaskBody): TaskBody {
   const parsed = TaskBody.safeParse(task);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new CiError('invalid', `Cannot run task with these options as ${issue.path.join('.')}: ${issue.message}`);
+  throw new CiError(
+    'invalid',
+    `Cannot run task with these options as ${issue.path.join('.')} ${describeIssue(issue, task)}`,
+  );
 }

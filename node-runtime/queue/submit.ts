@@ -1,3 +1,4 @@
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import { type TaskId, quote, taskIdTime } from '../../shared/ids.ts';
 import { FORMAT_VERSION, MAX_TASK_BYTES, type TaskRecord, TaskSpec } from '../../shared/task.ts';
@@ -52,8 +53,11 @@ function makeRecord(cluster: Cluster, id: TaskId, spec: unknown, submitter: stri
   }
   const parsed = TaskSpec.safeParse(spec);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new CiError('invalid', `Cannot submit task as "${issue?.path.join('.')}" is wrong: ${issue?.message}`);
+    const issue = parsed.error.issues[0]!;
+    throw new CiError(
+      'invalid',
+      `Cannot submit task as "${issue.path.join('.')}" is wrong: it ${describeIssue(issue, spec)}`,
+    );
   }
   if (Number(id[0]) !== (parsed.data.priority ?? 5)) {
     throw new CiError(

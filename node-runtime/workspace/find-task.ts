@@ -1,3 +1,4 @@
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { nearest } from '../../shared/nearest.ts';
@@ -41,12 +42,13 @@ async function allTasks(workspace: Workspace): Promise<WorkspaceTask[]> {
 }
 
 function checked(task: WorkspaceTask): TaskBody {
-  const parsed = TaskBody.safeParse(task.body());
+  const body = task.body();
+  const parsed = TaskBody.safeParse(body);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const issue = parsed.error.issues[0]!;
   throw new CiError(
     'invalid',
-    `Cannot run task ${quote(task.name)} of ${task.from} as its ${issue?.path.join('.')}: ${issue?.message}`,
+    `Cannot run task ${quote(task.name)} of ${task.from} as its ${issue.path.join('.')} ${describeIssue(issue, body)}`,
   );
 }
 

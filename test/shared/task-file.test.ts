@@ -80,7 +80,7 @@ describe('a mistake in a task file is told with its line and column', () => {
     [
       'a wrong type',
       'tasks:\n  a:\n    steps:\n      - run: 3\n',
-      /^simple-ci\.yaml:4:14: tasks\.a\.steps\[0\]\.run .*expected string/,
+      /^simple-ci\.yaml:4:14: tasks\.a\.steps\[0\].run must be a string: 3/,
     ],
     ['a wrong duration', 'tasks:\n  a: {run: x, timeout: soon}\n', /:2:24: tasks\.a\.timeout /],
     [
