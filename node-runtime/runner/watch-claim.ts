@@ -5,6 +5,9 @@ import type { Session } from '../cluster/session.ts';
 import { type Claim, parseRecord, readTaskState } from '../queue/records.ts';
 import { AttemptStop } from './executor.ts';
 
+/** An attempt shorter than this is over before anyone could cancel it: it costs the store no read and no watch. */
+const LOOK_AFTER_MS = 200;
+
 /**
  * Looks after a claim while its attempt runs, and fires `stop` when it is cancelled or lost. Silence of the store is neither:
  * the supervisor freezes the task then, and it goes on when the store is back and the lock still ours. Ends by `signal`.
@@ -21,6 +24,7 @@ export async function watchClaim(
   session.lost.addEventListener('abort', lost, { once: true });
   const ended = AbortSignal.any([signal, stop.signal]);
   const { clock, chance } = cluster;
+  await clock.sleep(LOOK_AFTER_MS, ended).catch(() => undefined);
   while (!ended.aborted) {
     try {
       await look(cluster, claim, stop, ended);
