@@ -4,7 +4,7 @@ import { Step, TaskBody } from '../task.ts';
 const Command = z.string().min(1).describe('A command or script.');
 
 /** A step, or just its command. */
-export const StepEntry = z.union([Command, Step]);
+const StepEntry = z.union([Command, Step]);
 
 /** What a task file says of one task: the key it stands under is its name. */
 export const TaskEntry = z.looseObject({
