@@ -14,7 +14,7 @@ export interface Principal {
 
 const RANK: Readonly<Record<Role, number>> = { viewer: 0, runner: 1, admin: 2 };
 
-export function mayAccess(role: Role, access: Access): boolean {
+function mayAccess(role: Role, access: Access): boolean {
   return access === 'public' || RANK[role] >= RANK[access];
 }
 

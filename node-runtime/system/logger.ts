@@ -39,8 +39,6 @@ export function createLogger(options: LoggerOptions = {}): Logger {
   return wrap(pino(settings, out));
 }
 
-export const silentLogger: Logger = createLogger({ level: 'silent', write: () => undefined });
-
 /** Hides API tokens, tickets and signed addresses' signatures in whatever holds them. */
 export function redact(text: string): string {
   return text

@@ -5,7 +5,6 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -53,13 +52,6 @@ export function cephIsInstalled(): boolean {
 export function whyNoCeph(): string | false {
   if (sharedCeph() !== undefined || cephIsInstalled() || process.env.CI === 'true') return false;
   return MISSING;
-}
-
-/** Whether the test can go on: a missing Ceph is a failure in CI, else a skip that says why. */
-export function requireCeph(test: TestContext): boolean {
-  const why = whyNoCeph();
-  if (why !== false) test.skip(why);
-  return why === false;
 }
 
 /** The Ceph that the test program has started for all its tests, with a bucket of one's own; else one of one's own. */
