@@ -9,6 +9,7 @@ import { keepSession, openSession, type SessionKeeping } from './keep-session.ts
 import type { NodeOptions, RunningNode } from './options.ts';
 import { claimTasks } from './queue/claim-loop.ts';
 import type { History } from './queue/history.ts';
+import { NodeHealth } from './queue/node-health.ts';
 import type { Claim } from './queue/records.ts';
 import { retain } from './queue/retention.ts';
 import type { Slots } from './queue/slots.ts';
@@ -62,6 +63,7 @@ export class Node implements RunningNode {
   readonly #handBack = new AbortController();
   readonly #living = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
+  readonly #health: NodeHealth;
   #loops: Promise<unknown>[] = [];
   #claims: Promise<void> = Promise.resolve();
   #drained: Promise<void> | undefined;
@@ -70,6 +72,7 @@ export class Node implements RunningNode {
     this.#options = options;
     this.#parts = parts;
     this.#resources = resources;
+    this.#health = new NodeHealth(parts.cluster.clock);
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
   }
@@ -203,7 +206,7 @@ export class Node implements RunningNode {
         address: () => this.address,
         slots,
         labels: new Set(this.#options.labels),
-        session: () => (supervisors.isRunning ? state.session : undefined),
+        session: () => (supervisors.isRunning && this.#health.isWell ? state.session : undefined),
         accepts: this.#options.accepts ?? (() => true),
         run: (claim, session) => this.#run(claim, session),
         observe: {
@@ -247,6 +250,7 @@ export class Node implements RunningNode {
   #note(claim: Claim, ending: AttemptEnding): void {
     const { metrics, logger } = this.#parts;
     if (ending.kind === 'completed') {
+      this.#health.noteSuccess();
       const { outcome, message, times, log } = ending.result;
       metrics.tasksCompleted.inc({ outcome });
       metrics.logBytes.inc(log.bytes);
@@ -255,6 +259,7 @@ export class Node implements RunningNode {
       return;
     }
     const end = ending.kind === 'fenced' ? 'lost' : ending.end;
+    if (end === 'infrastructure') this.#health.noteFailure();
     metrics.attemptsEnded.inc({ end });
     logger.warn('Gave up an attempt', {
       task: claim.id,
