@@ -64,7 +64,7 @@ let number = 0;
 /** Cluster ids differ, so that many may share one etcd and one bucket. */
 export async function realCluster(places: ClusterPlaces, ...names: string[]): Promise<RealCluster> {
   const { etcd, s3, endpoints = etcd.endpoints, env } = places;
-  await using resources = new AsyncDisposableStack();
+  const resources = new AsyncDisposableStack();
   const home = resources.use(await temporaryFolder());
   const id = `acme/ci-${process.pid}-${++number}`;
   const nodes: RealNode[] = [];
@@ -121,8 +121,12 @@ export async function realCluster(places: ClusterPlaces, ...names: string[]): Pr
       },
       limitMs,
     );
-  for (const name of names) await add(name);
-  const owned = resources.move();
+  try {
+    for (const name of names) await add(name);
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
   return {
     id,
     nodes,
@@ -136,7 +140,7 @@ export async function realCluster(places: ClusterPlaces, ...names: string[]): Pr
     view,
     running,
     finished,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
 
