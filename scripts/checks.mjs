@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { onPinnedNode } from './run.mjs';
+import { pinnedNode } from './setup.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = name => `${root}node_modules/.bin/${name}`;
@@ -9,7 +11,11 @@ const bin = name => `${root}node_modules/.bin/${name}`;
 /** Runs a program; resolves with its exit code and all it printed. */
 export function run(argv, { env = process.env, onOutput } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(argv[0], argv.slice(1), { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(argv[0], argv.slice(1), {
+      cwd: root,
+      env: onPinnedNode(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     const take = chunk => {
       output += chunk;
@@ -65,7 +71,7 @@ export async function runTests(files, { concurrency = 2, env = process.env, glob
   const counts = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return counts;
   const argv = [
-    bin('node'),
+    pinnedNode,
     '--test',
     `--test-concurrency=${concurrency}`,
     '--test-timeout=600000',

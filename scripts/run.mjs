@@ -2,18 +2,23 @@
 // `node scripts/run.mjs --bin NAME args…`: the same for a program of node_modules/.bin.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { delimiter } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { orExplain, pinnedNode, setUp } from './setup.mjs';
 
 const bin = fileURLToPath(new URL('../node_modules/.bin', import.meta.url));
+
+/** An environment in which `node` is the pinned one, and the programs of the dependencies are found. */
+export function onPinnedNode(env) {
+  return { ...env, PATH: [dirname(pinnedNode), bin, env.PATH ?? ''].join(delimiter) };
+}
 
 /** Runs a command in the foreground, the pinned Node first on its PATH, and resolves with its exit code. */
 export function runOnPinnedNode(argv, { env = process.env, cwd, stdio = 'inherit' } = {}) {
   const child = spawn(argv[0], argv.slice(1), {
     cwd,
     stdio,
-    env: { ...env, PATH: `${bin}${delimiter}${env.PATH ?? ''}` },
+    env: onPinnedNode(env),
   });
   const undo = passSignalsTo(child);
   return new Promise((resolve, reject) => {

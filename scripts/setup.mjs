@@ -5,9 +5,16 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const OLDEST_NODE = 18;
+const nodeMajor = Number(process.versions.node.split('.')[0]);
 
-/** The Node that everything runs on, once `setUp` is done. */
-export const pinnedNode = `${root}node_modules/.bin/node${process.platform === 'win32' ? '.exe' : ''}`;
+/** The Node that everything needs. Where no package brings it, the one that is there will do if it is as new. */
+const NEEDED_NODE = 24;
+const PLATFORM = process.platform === 'win32' ? 'win' : process.platform;
+const packaged = `${root}node_modules/node-${PLATFORM}-${process.arch}/bin/node${process.platform === 'win32' ? '.exe' : ''}`;
+const isPackaged = ['linux-x64', 'linux-arm64', 'darwin-x64', 'win-x64'].includes(`${PLATFORM}-${process.arch}`);
+
+/** The Node that everything runs on, once `setUp` is done. In its package: some versions of npm do not link it. */
+export const pinnedNode = isPackaged ? packaged : process.execPath;
 
 /** What cannot be set up, as a sentence for whoever started it. */
 export class SetupProblem extends Error {}
@@ -16,6 +23,7 @@ export class SetupProblem extends Error {}
 export async function setUp({ log }) {
   checkNode();
   await checkProgram('git', 'Simple CI keeps workspaces as git trees. On Debian: apt-get install git');
+  if (!isPackaged && nodeMajor < NEEDED_NODE) throw new SetupProblem(noPinnedNode());
   if (await isInstalled()) return;
   await checkProgram('npm', 'It comes with Node.js: https://nodejs.org');
   const started = Date.now();
@@ -37,7 +45,7 @@ export async function orExplain(main) {
 }
 
 function checkNode() {
-  if (Number(process.versions.node.split('.')[0]) >= OLDEST_NODE) return;
+  if (nodeMajor >= OLDEST_NODE) return;
   throw new SetupProblem(
     `Cannot set up as this Node is too old: ${process.version}, at least v${OLDEST_NODE} is needed`,
   );
@@ -108,7 +116,8 @@ function capture(program, argv, stderr = 'pipe') {
 }
 
 function noPinnedNode() {
-  return `Cannot run on this system as there is no pinned Node for it: ${process.platform}-${process.arch}`;
+  const system = `${process.platform}-${process.arch}`;
+  return `Cannot run on this system as there is no pinned Node for it: ${system}. Install Node ${NEEDED_NODE} or later and try again`;
 }
 
 async function exists(path) {
