@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { basename, join, matchesGlob, resolve } from 'node:path';
+import { basename, join, matchesGlob, resolve, sep } from 'node:path';
 import type { Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
 import { quote, type TaskId } from '../../shared/ids.ts';
@@ -47,10 +47,10 @@ export async function fetchArtifacts(
   const saved: string[] = [];
   for (const artifact of single ? [single] : choose(artifacts, path)) {
     const file = single ? await placeOfOne(folder, single, options.output) : placeOf(folder, artifact);
-    context.terminal.status(`Fetching ${artifact.path} (${formatBytes(artifact.size)}) …`);
+    context.terminal.status(`Fetching ${plainText(artifact.path)} (${formatBytes(artifact.size)}) …`);
     await saveArtifact(client, id, artifact, file, context.signal);
     saved.push(file);
-    if (!options.json) context.terminal.print(file);
+    if (!options.json) context.terminal.print(plainText(file));
   }
   context.terminal.status(undefined);
   if (options.json) context.terminal.print(JSON.stringify({ saved }));
@@ -76,7 +76,8 @@ async function placeOfOne(place: string, artifact: Artifact, output: string | un
 /** Whoever made the artifact chose its path: nothing of it may lead out of the folder. */
 function placeOf(folder: string, { path }: Pick<Artifact, 'path'>): string {
   const parts = path.split('/');
-  if (/[\\\u0000]/.test(path) || parts.some(part => part === '' || part === '.' || part === '..'))
+  const isForeign = sep === '\\' && path.includes(sep);
+  if (isForeign || path.includes('\0') || parts.some(part => part === '' || part === '.' || part === '..'))
     throw new CiError('invalid', `Cannot fetch artifact as its path leads out of the folder: ${quote(path)}`);
   return join(folder, ...parts);
 }

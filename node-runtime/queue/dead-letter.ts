@@ -22,18 +22,25 @@ function verdict(task: TaskRecord, attempts: AttemptsRecord): { outcome: Outcome
   if (task.idempotent === false)
     return {
       outcome: 'dead-lettered',
-      message: 'Its only attempt ended without a verdict, and it says that it may not be repeated',
+      message: `Its only attempt ended without a verdict, and it says that it may not be repeated${last(attempts)}`,
     };
   if (attempts.crashed >= crashBudget) {
     return {
       outcome: 'crashed',
-      message: `Its process was killed from outside in ${attempts.crashed} of ${attempts.crashed} attempts allowed`,
+      message: `Its process was killed from outside in ${attempts.crashed} of ${attempts.crashed} attempts allowed${last(attempts)}`,
     };
   }
   return {
     outcome: 'infrastructure-lost',
-    message: `${attempts.lost} attempts were lost with their node or its stores, as many as it allows`,
+    message: `Attempts lost with their node or its stores: ${attempts.lost}, as many as it allows${last(attempts)}`,
   };
+}
+
+/** How the last attempt ended: what people want to know first. */
+function last({ past }: AttemptsRecord): string {
+  const end = past.at(-1);
+  if (!end) return '';
+  return `. Attempt ${end.attempt} on ${end.node}: ${end.message ?? end.end}`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../shared/duration.ts';
+import { formatDuration, parseDuration } from '../../shared/duration.ts';
 import type { StepResult } from '../../shared/result.ts';
 import type { Step } from '../../shared/task.ts';
 import type { LogWriter } from '../logs/logs.ts';
@@ -15,6 +15,8 @@ export interface StepLimits {
   readonly step: Step;
   /** Fires at the task's own end of time. */
   readonly taskTimeout: AbortSignal;
+  /** After how long that fires: for people. */
+  readonly taskTimeoutMs: number;
   /** Milliseconds of silence after which the step is stopped; 0: never. */
   readonly idleMs: number;
   /** Cancelled, lost, drained. */
@@ -101,16 +103,22 @@ async function watchLimits(
 ): Promise<Limit | undefined> {
   const first = new AbortController();
   const both = AbortSignal.any([over, first.signal]);
-  const { step, idleMs, stop, taskTimeout } = limits;
+  const { step, idleMs, stop, taskTimeout, taskTimeoutMs } = limits;
   const stepMs = step.timeout === undefined ? 0 : parseDuration(step.timeout);
   const cancelled = (): Limit => ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') });
   const timedOut = (message: string) => (): Limit => ({ outcome: 'timed-out', message });
-  const idle = (): Limit => ({ outcome: 'idle-timed-out', message: `It printed nothing for ${idleMs / 1000} s` });
+  const idle = (): Limit => ({
+    outcome: 'idle-timed-out',
+    message: `It printed nothing for ${formatDuration(idleMs)}`,
+  });
   const watches = [
     when(fired(stop, both), cancelled),
-    when(fired(taskTimeout, both), timedOut('The task ran out of its time')),
+    when(
+      fired(taskTimeout, both),
+      timedOut(`The task ran longer than its timeout of ${formatDuration(taskTimeoutMs)}`),
+    ),
     ...(stepMs > 0
-      ? [when(slept(clock, stepMs, both), timedOut(`It ran longer than its timeout of ${step.timeout}`))]
+      ? [when(slept(clock, stepMs, both), timedOut(`It ran longer than its timeout of ${formatDuration(stepMs)}`))]
       : []),
     ...(idleMs > 0 ? [when(silent(clock, idleMs, output, both), idle)] : []),
   ];

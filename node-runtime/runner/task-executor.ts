@@ -11,7 +11,7 @@ import { deadline, neverAborted } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
 import { type Collected, collectArtifacts } from './collect-artifacts.ts';
 import { type AttemptOutcome, type AttemptStop, type Executor, stopReason, type Verdict } from './executor.ts';
-import { type Pump, runStep, type StepEnding } from './run-step.ts';
+import { type Pump, runStep, type StepEnding, type StepLimits } from './run-step.ts';
 import type { Sandbox, Supervisor } from './sandbox.ts';
 import { stepCommand, writeScripts } from './step-command.ts';
 import { stepEnvironment } from './task-environment.ts';
@@ -158,18 +158,15 @@ class Attempt {
 
   async runSteps(): Promise<void> {
     const { task } = this.claim;
-    using limit = deadline(
-      this.cluster.clock,
-      task.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(task.timeout),
-      neverAborted,
-    );
+    const timeoutMs = task.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(task.timeout);
+    using limit = deadline(this.cluster.clock, timeoutMs, neverAborted);
     for (const [at, step] of task.steps.entries()) {
       if (this.#deciding) this.#steps.push({ name: nameOf(step), outcome: 'skipped' });
-      else await this.#runStep(step, at, limit.signal);
+      else await this.#runStep(step, at, { taskTimeout: limit.signal, taskTimeoutMs: timeoutMs });
     }
   }
 
-  async #runStep(step: Step, at: number, taskTimeout: AbortSignal): Promise<void> {
+  async #runStep(step: Step, at: number, limits: Pick<StepLimits, 'taskTimeout' | 'taskTimeoutMs'>): Promise<void> {
     const { cluster, claim, log, sandbox, stop } = this;
     const started = cluster.clock.now();
     this.#started ??= started;
@@ -179,7 +176,7 @@ class Attempt {
     const idleMs = claim.task.idleTimeout === undefined ? 0 : parseDuration(claim.task.idleTimeout);
     const ending = stop.aborted
       ? ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') } as const)
-      : await runStep(cluster.clock, sandbox, log, command, { step, taskTimeout, idleMs, stop }, this.pumps);
+      : await runStep(cluster.clock, sandbox, log, command, { step, ...limits, idleMs, stop }, this.pumps);
     const { message, ...result } = ending;
     log.mark('step-finished', message === '' ? ending.outcome : `${ending.outcome}: ${message}`, at);
     this.#steps.push({ name: nameOf(step), ...result, started, finished: cluster.clock.now() });

@@ -91,7 +91,7 @@ export async function realCluster(places: ClusterPlaces, ...names: string[]): Pr
   const begin = async (args: readonly string[], options: CliOptions = {}) => {
     const child = await start(args, { cwd: home.path, ...options, env: environment(options) });
     resources.defer(() => void child.kill('SIGKILL'));
-    return begun(child);
+    return begun(child, options.input);
   };
   const submit = async (task: object, options: CliOptions = {}) => {
     const input = JSON.stringify({ name: 'test', steps: [{ run: 'true' }], ...task });
@@ -144,14 +144,14 @@ export async function realCluster(places: ClusterPlaces, ...names: string[]): Pr
   };
 }
 
-function begun(child: ChildProcess): Begun {
+function begun(child: ChildProcess, input: string | Buffer = ''): Begun {
   const out: Buffer[] = [];
   let err = '';
   child.stdout?.on('data', chunk => out.push(chunk));
   child.stderr?.on('data', chunk => {
     err += chunk;
   });
-  child.stdin?.on('error', () => undefined).end();
+  child.stdin?.on('error', () => undefined).end(input);
   const ended = new Promise<number | null>(resolve => child.once('close', code => resolve(code)));
   return { child, ended, out: () => Buffer.concat(out), err: () => err };
 }
