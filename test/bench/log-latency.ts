@@ -9,7 +9,7 @@ import { wallMs } from './raw-floor.ts';
 const LINES = 400;
 const WARM_UP = 50;
 /** Prints when each line is printed, without starting a program for it or for the pause. */
-const TELL_TIME = `exec {pause}<> <(:); for ((i = 0; i < ${LINES + WARM_UP}; i++)); do echo "at $EPOCHREALTIME"; read -rt 0.01 -u $pause; done; true`;
+const TELL_TIME = `exec {pause}<> <(:); for ((i = 0; i < ${LINES + WARM_UP}; i++)); do echo "at $EPOCHREALTIME"; read -rt 0.01 -u $pause || true; done`;
 
 /**
  * From a task printing a line to a follower having it: one who asks the node that runs the task, and one who asks another

@@ -14,8 +14,8 @@ import { logFile, submitCommand } from './bench-log.ts';
 import { type Figure, figure, median } from './figures.ts';
 
 const FILE_BYTES = 67_108_864;
-const TIMES = 6;
-const RUNS = 5;
+const TIMES = 4;
+const RUNS = 3;
 const MIB = 1_048_576;
 const IN_FLIGHT = 6;
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Store } from '../../node-runtime/store/store.ts';
+import type { Store, WatchBatch } from '../../node-runtime/store/store.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 
 const call = { signal: neverAborted, timeoutMs: 10_000 };
@@ -48,37 +48,52 @@ export async function spawnTrue(): Promise<void> {
   await once(child, 'close');
 }
 
-/** Milliseconds from a put, seen by a watch of another client, over a claim transaction, to a process that has started. */
-export async function rawDispatchMs(submitter: Store, worker: Store, rounds: number): Promise<number[]> {
-  const times: number[] = [];
-  const stop = new AbortController();
-  const { revision } = await worker.range({ key: 'floor', limit: 1 }, call);
-  const events = worker.watch({ prefix: 'floor/', from: revision + 1 }, stop.signal)[Symbol.asyncIterator]();
-  for (let round = 0; round < rounds; round++) {
-    const key = `floor/dispatch/${round}`;
+/** The way of a task made raw: a put, seen by a watch of another client, a claim transaction, a process that has started. */
+export class RawDispatch implements AsyncDisposable {
+  readonly #submitter: Store;
+  readonly #worker: Store;
+  readonly #stop = new AbortController();
+  readonly #events: AsyncIterator<WatchBatch>;
+  #rounds = 0;
+
+  private constructor(submitter: Store, worker: Store, revision: number) {
+    this.#submitter = submitter;
+    this.#worker = worker;
+    this.#events = worker.watch({ prefix: 'floor/', from: revision + 1 }, this.#stop.signal)[Symbol.asyncIterator]();
+  }
+
+  static async open(submitter: Store, worker: Store): Promise<RawDispatch> {
+    const { revision } = await worker.range({ key: 'floor', limit: 1 }, call);
+    return new RawDispatch(submitter, worker, revision);
+  }
+
+  /** How long it takes once, in milliseconds. */
+  async time(): Promise<number> {
+    const key = `floor/${++this.#rounds}`;
     const started = wallMs();
-    const put = submitter.commit(
-      { when: [{ key, exists: false }], then: [{ put: key, value: 'x'.repeat(300) }] },
-      call,
-    );
-    for (let seen = false; !seen; ) {
-      const { value } = await events.next();
-      seen =
-        value?.changes.some((change: { kind: string; record?: { key: string } }) => change.record?.key === key) ===
-        true;
-    }
-    await worker.commit(
-      { when: [{ key, exists: true }], then: [{ put: `lock/${round}`, value: 'x'.repeat(200) }] },
-      call,
-    );
+    const task = { put: key, value: 'x'.repeat(300) };
+    const put = this.#submitter.commit({ when: [{ key, exists: false }], then: [task] }, call);
+    await this.#seen(key);
+    const lock = { put: `lock/${this.#rounds}`, value: 'x'.repeat(200) };
+    await this.#worker.commit({ when: [{ key, exists: true }], then: [lock] }, call);
     const child = spawn('bash', ['-c', TELL_START], { stdio: ['ignore', 'pipe', 'ignore'] });
     const [text] = (await once(child.stdout, 'data')) as [Buffer];
-    times.push((startTime(text.toString()) ?? Number.NaN) - started);
     await Promise.all([put, once(child, 'close')]);
+    return (startTime(text.toString()) ?? Number.NaN) - started;
   }
-  stop.abort();
-  await events.return?.();
-  return times;
+
+  async #seen(key: string): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#events.next();
+      if (done) throw new Error('The watch has ended');
+      if (value.changes.some(change => change.kind === 'put' && change.record.key === key)) return;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#events.return?.().catch(() => undefined);
+  }
 }
 
 /** A command with which a process tells, without starting another, when it started. */
