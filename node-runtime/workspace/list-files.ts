@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { type Dirent, readdirSync } from 'node:fs';
 import { copyFile, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
-import { type FilePath, lookAt, showPath, splitPaths } from './file-path.ts';
-import type { Git } from './git.ts';
+import { type FilePath, pathBytes, showPath, splitPaths } from './file-path.ts';
+import { type Git, GitError } from './git.ts';
 import { type GitRepository, repositoryAt } from './git-repository.ts';
 
 /** What belongs into a snapshot of a work tree, submodules' and nested repositories' files included. */
@@ -63,12 +64,13 @@ export class FileLister {
       if (path.endsWith('/')) folders.push(path.slice(0, -1));
       else list.untracked.push(path);
     }
+    const folderReader = new FolderReader(tree.path);
     let last: FilePath | undefined;
     for (const path of splitPaths(cached)) {
       // A file in conflict is there up to three times.
       if (path === last) continue;
       last = path;
-      const kind = isKnown(path) ? 'file' : kindOf(tree.path, path);
+      const kind = isKnown(path) ? 'file' : folderReader.kindOf(path);
       if (kind === 'file') list.tracked.push(path);
       if (kind === 'folder') folders.push(path);
       if (kind === 'none') list.absent.push(path);
@@ -123,10 +125,16 @@ export class FileLister {
     return this.#run(tree, args);
   }
 
-  #run({ path, repository, only }: WorkTree, args: string[]): Promise<Buffer> {
+  async #run({ path, repository, only }: WorkTree, args: string[]): Promise<Buffer> {
     const indexFile = repository ? join(repository.gitDir, 'index') : join(this.#gitDir, 'no-index');
     const call = { gitDir: this.#gitDir, workTree: path, indexFile };
-    return this.#git.output(call, 'ls-files', '-z', ...args, ...(only ? ['--', only] : []));
+    const paths = only ? ['--', only] : [];
+    const { code, stdout, stderr } = await this.#git.run(call, 'ls-files', '-z', ...args, ...paths);
+    if (code !== 0) throw new GitError(['ls-files'], code, stderr);
+    // git passes over a folder that it may not read; then the snapshot would silently lack it.
+    const closed = /could not open directory '(.*)'/.exec(stderr)?.[1];
+    if (closed !== undefined) throw unreadable(closed);
+    return stdout;
   }
 
   /** The other half of a split index is looked for beside HEAD. */
@@ -151,10 +159,52 @@ export class FileLister {
   }
 }
 
-function kindOf(workTree: string, path: FilePath): 'file' | 'folder' | 'none' {
-  const info = lookAt(workTree, path);
-  if (info?.isDirectory()) return 'folder';
-  return info?.isFile() || info?.isSymbolicLink() ? 'file' : 'none';
+type Kind = 'file' | 'folder' | 'none';
+
+/** Tells what many paths are by reading their folders, each once: five times as quick as to look at each path. */
+class FolderReader {
+  readonly #workTree: string;
+  readonly #folders = new Map<FilePath, ReadonlyMap<FilePath, Kind>>();
+
+  constructor(workTree: string) {
+    this.#workTree = workTree;
+  }
+
+  kindOf(path: FilePath): Kind {
+    const slash = path.lastIndexOf('/');
+    const folder = path.slice(0, Math.max(slash, 0));
+    let entries = this.#folders.get(folder);
+    if (!entries) {
+      entries = this.#read(folder);
+      this.#folders.set(folder, entries);
+    }
+    return entries.get(path.slice(slash + 1)) ?? 'none';
+  }
+
+  #read(folder: FilePath): Map<FilePath, Kind> {
+    const kinds = new Map<FilePath, Kind>();
+    for (const entry of entriesOf(pathBytes(this.#workTree, folder))) {
+      const kind = entry.isDirectory() ? 'folder' : entry.isFile() || entry.isSymbolicLink() ? 'file' : 'none';
+      kinds.set(entry.name.toString('latin1'), kind);
+    }
+    return kinds;
+  }
+}
+
+/** Nothing for what is no folder. */
+function entriesOf(folder: Buffer): Dirent<Buffer>[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return [];
+    if (code === 'EACCES') throw unreadable(folder.toString());
+    throw error;
+  }
+}
+
+function unreadable(folder: string): CiError {
+  return new CiError('invalid', `Cannot take snapshot as a folder may not be read: ${quote(folder)}`);
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -213,6 +213,18 @@ describe('taking a snapshot', () => {
     const git = await takenAsNobody(user);
     assert.match(git, /^invalid Cannot take snapshot as a file may not be read: "closed \\"one\\""/);
   });
+
+  test('names the folder that may not be read', {
+    skip: process.getuid?.() !== 0 && 'needs root to become another user',
+  }, async () => {
+    using user = GitWorkspace.repository();
+    user.write('closed/inside');
+    mkdirSync(user.cacheDir);
+    execFileSync('chown', ['-R', '65534:65534', user.folder]);
+    chmodSync(user.folder, 0o755);
+    chmodSync(join(user.root, 'closed'), 0);
+    assert.match(await takenAsNobody(user), /^invalid Cannot take snapshot as a folder may not be read: "closed\/"/);
+  });
 });
 
 /** Root may read everything; a child process that is nobody may not. */
