@@ -18,17 +18,37 @@ export interface SystemFolders {
   readonly users: { readonly passwd: string; readonly group: string };
 }
 
+/** Where the namespaces that a command joins are given to bubblewrap, as open files. */
+export const JOINED = { arguments: 3, status: 4, users: 5, processes: 6 } as const;
+
+/** What the holder of a sandbox's namespaces does: nothing, also when all its processes are asked to end. */
+export const HOLD = ['/bin/sh', '-c', "trap '' TERM INT HUP; exec sleep 2147483647"] as const;
+
+/** The arguments for the holder: namespaces of users and processes, in a file system that has nothing but programs. */
+export function bubblewrapHolder(system: SystemFolders): string[] {
+  const namespaces = [
+    '--unshare-user',
+    '--uid',
+    '1000',
+    '--gid',
+    '1000',
+    '--unshare-pid',
+    '--new-session',
+    '--clearenv',
+  ];
+  // No devices: for them bubblewrap would make a second namespace of users, and processes would belong to the first.
+  return [...namespaces, ...programs(system), '--proc', '/proc'];
+}
+
 /**
- * The arguments that make a sandbox's file system and namespaces: the system's programs read-only, the sandbox's own three
- * folders, its own processes, devices and nothing else; the network is the machine's. It does not end with its first command:
- * what that has left running goes on until the sandbox is killed.
+ * The arguments for commands: the namespaces of the holder, the system's programs read-only, the sandbox's own three folders,
+ * its own processes, devices and nothing else; the network is the machine's.
  */
 export function bubblewrapLayout(system: SystemFolders, folders: SandboxFolders): string[] {
-  const show = (path: string) => ['--ro-bind', path, path];
   return [
-    ...['--unshare-all', '--share-net', '--new-session', '--uid', '1000', '--gid', '1000'],
-    ...system.shown.flatMap(show),
-    ...[...system.links].flatMap(([path, target]) => (target === undefined ? show(path) : ['--symlink', target, path])),
+    ...['--userns', String(JOINED.users), '--pidns', String(JOINED.processes)],
+    ...['--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--new-session', '--die-with-parent'],
+    ...programs(system),
     ...show('/etc'),
     ...system.hidden.flatMap(path => ['--tmpfs', path]),
     ...['--ro-bind', system.users.passwd, '/etc/passwd', '--ro-bind', system.users.group, '/etc/group'],
@@ -40,6 +60,17 @@ export function bubblewrapLayout(system: SystemFolders, folders: SandboxFolders)
     ...['--bind', folders.home, INSIDE.home],
     ...['--bind', folders.workspace, INSIDE.workspace],
   ];
+}
+
+function programs({ shown, links }: SystemFolders): string[] {
+  const linked = [...links].flatMap(([path, target]) =>
+    target === undefined ? show(path) : ['--symlink', target, path],
+  );
+  return [...shown.flatMap(show), ...linked];
+}
+
+function show(path: string): string[] {
+  return ['--ro-bind', path, path];
 }
 
 /** All of it for one command; bubblewrap itself adds PWD to the variables. Environments travel this way since command lines are everybody's to read. */
@@ -60,17 +91,20 @@ const SIGNALS = new Map([
   [143, 'SIGTERM'],
 ]);
 
-/** How a command in bubblewrap ended, from how bubblewrap did: that gives 128 + n for signal n, as shells do. */
+/**
+ * How a command in bubblewrap ended, from how bubblewrap did: that gives 128 + n for signal n, as shells do. Its status names
+ * an exit code only of a command that was started.
+ */
 export function endInBubblewrap(
   end: CommandEnd,
-  status: { readonly started: boolean },
+  status: string,
   { argv, cwd }: CommandPlan,
   byUs: boolean,
 ): CommandEnd {
   if (end.kind !== 'exited') return end;
   const signal = SIGNALS.get(end.code);
   if (signal) return { kind: 'killed', signal, byUs };
-  if (status.started) return end;
+  if (status.includes('"exit-code"')) return end;
   if (byUs) return { kind: 'killed', signal: 'SIGKILL', byUs };
   const message = `Cannot start ${JSON.stringify(argv[0])} as it is no program that may be executed, or its folder does not exist: ${cwd}`;
   return { kind: 'not-started', message };

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { CiError } from '../../../shared/errors.ts';
 import type { Isolation } from '../sandbox.ts';
-import { bubblewrapArguments, bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
+import { bubblewrapHolder, type SystemFolders } from './bubblewrap.ts';
 
 export interface Detected {
   readonly isolation: Isolation;
@@ -48,25 +48,20 @@ function none(isRoot: boolean, why: string): Detected {
   return { isolation: 'none', notice };
 }
 
-/** Runs `true` once in a sandbox like those of tasks. Resolves to why that does not work here. */
+/** Runs `true` once in namespaces like those of tasks. Resolves to why that does not work here. */
 async function tryBubblewrap(system: SystemFolders, trialUser: number | undefined): Promise<Detected | string> {
   if (process.platform !== 'linux') return 'bubblewrap is for Linux only';
   const program = await findProgram();
   if (!program) return 'bubblewrap is not installed';
   try {
-    const folders = { workspace: '/usr', home: '/usr', tmp: '/usr' };
-    const command = { argv: ['true'] as const, cwd: INSIDE.workspace, env: {}, pipe: '' };
-    const layout = bubblewrapArguments(bubblewrapLayout(system, folders), command as never);
-    await execute(program, [...layout, '--', 'true'], trialUser);
-    return {
-      isolation: 'bubblewrap',
-      bubblewrap: program,
-      notice:
-        'Tasks run in bubblewrap: they see the system read-only, their own folders and processes, and the network',
-    };
+    if (!(await execute(program, ['--help'], undefined)).includes('--pidns')) return 'bubblewrap is older than 0.4';
+    await execute(program, [...bubblewrapHolder(system), '--', 'true'], trialUser);
   } catch (error) {
     return `bubblewrap does not work here: ${(error as Error).message.trim().split('\n').at(-1)}`;
   }
+  const notice =
+    'Tasks run in bubblewrap: they see the system read-only, their own folders and processes, and the network';
+  return { isolation: 'bubblewrap', bubblewrap: program, notice };
 }
 
 async function findProgram(): Promise<string | undefined> {
@@ -81,12 +76,12 @@ async function findProgram(): Promise<string | undefined> {
   return undefined;
 }
 
-function execute(program: string, args: readonly string[], user: number | undefined): Promise<void> {
+function execute(program: string, args: readonly string[], user: number | undefined): Promise<string> {
   const identity = user === undefined ? {} : { uid: user, gid: user };
   return new Promise((resolve, reject) => {
-    execFile(program, args, { ...identity, env: {}, cwd: '/', timeout: TRIAL_LIMIT_MS }, (error, _out, text) => {
+    execFile(program, args, { ...identity, env: {}, cwd: '/', timeout: TRIAL_LIMIT_MS }, (error, out, text) => {
       if (error) reject(new Error(text || error.message));
-      else resolve();
+      else resolve(out);
     });
   });
 }

@@ -46,8 +46,13 @@ export interface SandboxPlan {
   readonly oomScore: number;
   /** The user and group that its commands run as, where they are not the node's. */
   readonly user?: number;
-  /** Path of bubblewrap, and the arguments that make its file system. */
-  readonly bubblewrap?: { readonly program: string; readonly layout: readonly string[] };
+  readonly bubblewrap?: {
+    /** Its path. */
+    readonly program: string;
+    /** Its arguments for the holder of the namespaces, and for commands that join them. */
+    readonly holder: readonly string[];
+    readonly layout: readonly string[];
+  };
 }
 
 export interface CommandPlan {

@@ -4,7 +4,7 @@ import { CiError } from '../../../shared/errors.ts';
 import type { Fence, TaskId } from '../../../shared/ids.ts';
 import { type Clock, deadline, neverAborted } from '../../system/clock.ts';
 import type { Isolation, Sandbox, SandboxFolders, Supervisor } from '../sandbox.ts';
-import { bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
+import { bubblewrapHolder, bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
 import { killProcesses } from './kill-processes.ts';
 import type { SandboxPlan } from './messages.ts';
 import { NumberPool } from './number-pool.ts';
@@ -120,10 +120,9 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   #bubblewrap(folders: SandboxFolders): Pick<SandboxPlan, 'bubblewrap'> {
-    const { bubblewrap, system } = this.#parts;
-    return bubblewrap === undefined
-      ? {}
-      : { bubblewrap: { program: bubblewrap, layout: bubblewrapLayout(system, folders) } };
+    const { bubblewrap: program, system } = this.#parts;
+    if (program === undefined) return {};
+    return { bubblewrap: { program, holder: bubblewrapHolder(system), layout: bubblewrapLayout(system, folders) } };
   }
 
   /** Its processes are dead. What it was known by is given to another when its files are gone too. */

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
-import type { Writable } from 'node:stream';
-import type { Clock } from '../../system/clock.ts';
-import { neverAborted } from '../../system/clock.ts';
+import type { Readable, Writable } from 'node:stream';
+import { type Clock, neverAborted } from '../../system/clock.ts';
 import type { CommandEnd } from '../sandbox.ts';
-import { bubblewrapArguments, endInBubblewrap } from './bubblewrap.ts';
+import { bubblewrapArguments, endInBubblewrap, JOINED } from './bubblewrap.ts';
 import type { CommandPlan, SandboxPlan } from './messages.ts';
+import { NamespaceHolder, readAll } from './namespace-holder.ts';
 import { withOomScore } from './oom-score.ts';
 import { ProcessTree } from './process-tree.ts';
 
@@ -26,6 +26,7 @@ export class SupervisedSandbox {
   #isEnding = false;
   #stops = 0;
   #kills = 0;
+  #holder: Promise<NamespaceHolder> | undefined;
   #freezing: Promise<void> = Promise.resolve();
 
   constructor(plan: SandboxPlan, clock: Clock) {
@@ -44,11 +45,14 @@ export class SupervisedSandbox {
     const kills = this.#kills;
     let child: ChildProcess;
     try {
+      const holder = this.#plan.bubblewrap && (await this.#hold());
       while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
       if (this.#state.kind === 'closed' || kills !== this.#kills)
         return { kind: 'killed', signal: 'SIGKILL', byUs: true };
       this.#isEnding = false;
-      child = this.#spawn(command, output);
+      child = holder ? this.#startInBubblewrap(command, output, holder) : this.#start(command, output);
+    } catch (error) {
+      return { kind: 'not-started', message: (error as Error).message };
     } finally {
       closeSync(output);
     }
@@ -91,7 +95,10 @@ export class SupervisedSandbox {
   async kill(): Promise<void> {
     this.#isEnding = true;
     this.#kills++;
+    const holder = this.#holder;
+    this.#holder = undefined;
     await this.#tree.kill();
+    await holder?.then(held => held.close()).catch(() => undefined);
     this.#go();
   }
 
@@ -110,33 +117,47 @@ export class SupervisedSandbox {
     thawed.resolve();
   }
 
-  #spawn(command: CommandPlan, output: number): ChildProcess {
-    const { user, bubblewrap, folder } = this.#plan;
-    const identity = user === undefined ? {} : { uid: user, gid: user };
-    const common = { ...identity, detached: true };
-    return withOomScore(this.#plan.oomScore, () => {
-      if (!bubblewrap)
-        return spawn(command.argv[0], command.argv.slice(1), {
-          ...common,
-          cwd: command.cwd,
-          env: command.env,
-          stdio: ['ignore', output, output],
-        });
-      const child = spawn(bubblewrap.program, ['--args', '3', '--json-status-fd', '4', '--', ...command.argv], {
-        ...common,
-        cwd: '/',
-        env: { SIMPLE_CI_SANDBOX: folder },
-        stdio: ['ignore', output, output, 'pipe', 'pipe'],
-      });
-      sendArguments(child.stdio[3] as Writable, bubblewrapArguments(bubblewrap.layout, command));
-      return child;
+  /** The namespaces that commands join, made for the first one, and again after everything was killed. */
+  #hold(): Promise<NamespaceHolder> {
+    this.#holder ??= NamespaceHolder.start(this.#plan, pid => {
+      this.#tree.add(pid);
+      this.#helpers.add(pid);
     });
+    return this.#holder;
+  }
+
+  #start(command: CommandPlan, output: number): ChildProcess {
+    const { argv, cwd, env } = command;
+    return withOomScore(this.#plan.oomScore, () =>
+      spawn(argv[0], argv.slice(1), { ...this.#identity(), cwd, env, stdio: ['ignore', output, output] }),
+    );
+  }
+
+  #startInBubblewrap(command: CommandPlan, output: number, holder: NamespaceHolder): ChildProcess {
+    const { program, layout } = this.#plan.bubblewrap!;
+    const args = ['--args', String(JOINED.arguments), '--json-status-fd', String(JOINED.status), '--', ...command.argv];
+    const child = withOomScore(this.#plan.oomScore, () =>
+      spawn(program, args, {
+        ...this.#identity(),
+        cwd: '/',
+        env: { SIMPLE_CI_SANDBOX: this.#plan.folder },
+        stdio: ['ignore', output, output, 'pipe', 'pipe', holder.users, holder.processes],
+      }),
+    );
+    if (child.pid !== undefined) this.#helpers.add(child.pid);
+    sendArguments(child.stdio[JOINED.arguments] as Writable, bubblewrapArguments(layout, command));
+    return child;
+  }
+
+  #identity(): { readonly detached: true; readonly uid?: number; readonly gid?: number } {
+    const { user } = this.#plan;
+    return { detached: true, ...(user !== undefined && { uid: user, gid: user }) };
   }
 
   async #end(child: ChildProcess, command: CommandPlan): Promise<CommandEnd> {
     const { pid } = child;
     if (pid !== undefined) this.#tree.add(pid);
-    const status = this.#plan.bubblewrap ? this.#readStatus(child, pid) : undefined;
+    const status = this.#plan.bubblewrap ? readAll(child.stdio[JOINED.status] as Readable) : undefined;
     const end = await new Promise<CommandEnd>(resolve => {
       child.once('error', error => resolve(notStarted(command, error)));
       child.once('exit', (code, signal) =>
@@ -145,25 +166,7 @@ export class SupervisedSandbox {
     });
     if (pid !== undefined) this.#tree.ended(pid);
     this.#stops++;
-    if (status === undefined) return end;
-    return endInBubblewrap(end, await status, command, this.#isEnding);
-  }
-
-  /** What bubblewrap tells of itself: the pid of its inner process, and later the exit code of the command if it was started. */
-  async #readStatus(child: ChildProcess, pid: number | undefined): Promise<{ started: boolean }> {
-    if (pid !== undefined) this.#helpers.add(pid);
-    let text = '';
-    const stream = child.stdio[4] as AsyncIterable<Buffer>;
-    try {
-      for await (const bytes of stream) {
-        text += bytes;
-        const inner = text.match(/"child-pid": (\d+)/);
-        if (inner) this.#helpers.add(Number(inner[1]));
-      }
-    } catch {
-      // What was read so far is all there is.
-    }
-    return { started: text.includes('"exit-code"') };
+    return status === undefined ? end : endInBubblewrap(end, await status, command, this.#isEnding);
   }
 }
 

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { HOLD } from './bubblewrap.ts';
+import type { SandboxPlan } from './messages.ts';
+import { withOomScore } from './oom-score.ts';
+
+/**
+ * The first process in the namespaces of a sandbox, which all its commands join: what one leaves running, the next can see
+ * and signal. It dies with the supervisor, whatever kills that, and its death is the death of everything in there.
+ */
+export class NamespaceHolder {
+  /** Of bubblewrap's outer process. */
+  readonly pid: number;
+  readonly users: number;
+  readonly processes: number;
+
+  private constructor(pid: number, users: number, processes: number) {
+    this.pid = pid;
+    this.users = users;
+    this.processes = processes;
+  }
+
+  /** Rejects with bubblewrap's own words when that does not work. */
+  static async start({ bubblewrap, user, folder, oomScore }: SandboxPlan, onPid: (pid: number) => void) {
+    if (!bubblewrap) throw new Error('Cannot hold namespaces without bubblewrap');
+    const child = withOomScore(oomScore, () =>
+      spawn(bubblewrap.program, [...bubblewrap.holder, '--die-with-parent', '--info-fd', '3', '--', ...HOLD], {
+        ...(user !== undefined && { uid: user, gid: user }),
+        cwd: '/',
+        detached: true,
+        env: { SIMPLE_CI_SANDBOX: folder },
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      }),
+    );
+    if (child.pid !== undefined) onPid(child.pid);
+    const inner = await readInnerPid(child);
+    const users = openSync(`/proc/${inner}/ns/user`, 'r');
+    try {
+      return new NamespaceHolder(child.pid!, users, openSync(`/proc/${inner}/ns/pid`, 'r'));
+    } catch (error) {
+      closeSync(users);
+      throw error;
+    }
+  }
+
+  /** Lets go of the namespaces; they end when nothing runs in them. */
+  close(): void {
+    closeSync(this.users);
+    closeSync(this.processes);
+  }
+}
+
+async function readInnerPid(child: ChildProcess): Promise<string> {
+  const failed = new Promise<never>((_, reject) => {
+    child.once('error', reject);
+  });
+  failed.catch(() => undefined);
+  const words = readAll(child.stdio[2] as Readable);
+  const inner = (await Promise.race([readAll(child.stdio[3] as Readable), failed])).match(/"child-pid": (\d+)/)?.[1];
+  if (inner === undefined) throw new Error(`Cannot start bubblewrap: ${(await words).trim()}`);
+  return inner;
+}
+
+/** All text of a stream, or what came before it broke. */
+export async function readAll(stream: Readable): Promise<string> {
+  let all = '';
+  try {
+    for await (const bytes of stream) all += bytes;
+  } catch {
+    return all;
+  }
+  return all;
+}
