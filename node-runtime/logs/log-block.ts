@@ -1,5 +1,6 @@
 import type { LogStretch } from '../../shared/log-events.ts';
 import { LOG_BLOCK_BYTES, type LogPiece, type LogTime } from '../../shared/log-piece.ts';
+import { countNewlines } from './count-newlines.ts';
 
 /** Times are kept this exactly, in milliseconds: bytes read within it of each other count as read together. */
 const TIME_RESOLUTION_MS = 5;
@@ -81,11 +82,4 @@ export class LogBlock {
     const [head, ...rest] = this.#times.slice(first).filter(entry => entry.offset < Math.max(to, from + 1));
     return head === undefined ? [] : [{ offset: from, time: head.time }, ...rest];
   }
-}
-
-function countNewlines(bytes: Uint8Array): number {
-  const { length } = bytes;
-  let count = 0;
-  for (let i = 0; i < length; i++) if (bytes[i] === 10) count++;
-  return count;
 }

@@ -8,6 +8,8 @@ const SYNCHRONOUS_BYTES = 16_384;
 const RAW_BYTES = 128;
 
 const OPTIONS = {
+  // A piece in one go: in the 16 KiB that is Node's own measure, compressing takes a third longer.
+  chunkSize: 262_144,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 

@@ -84,7 +84,7 @@ async function pipeRate(command: string): Promise<number> {
 }
 
 const compress = promisify(zstdCompress);
-const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const FASTEST = { chunkSize: 262_144, params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 async function pipeToS3Rate(command: string, { address, credentials }: CephS3): Promise<number> {
   const parts = { address: parseS3Address(address), clock: systemClock, chance: systemChance, credentials };
