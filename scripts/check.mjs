@@ -4,7 +4,7 @@ import { setUp } from './setup.mjs';
 
 await setUp({ log: console.log });
 const statics = await runStaticChecks(console.log);
-const tests = await runTests((await findTests()).local);
+const tests = await runTests((await findTests()).quick);
 const total = add(statics, tests);
 console.log(sentence(total));
 process.exitCode = total.failed === 0 ? 0 : 1;

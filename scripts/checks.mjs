@@ -53,17 +53,26 @@ export async function runStaticChecks(log) {
   return counts;
 }
 
-/** All test files, those that need a server apart: a test that imports a server's support file needs it. */
+/** Tests with real processes, disks and leases in numbers: too slow for the quick part. */
+const THOROUGH =
+  /\.contract\.test|^runner\/|^workspace\/(snapshot|upload|pack)|^objects\/directory|^logs\/log-writer|^store\/embedded-store\.test/;
+
+/**
+ * All test files: the quick ones, the thorough ones that need nothing but this machine, and those that need a server. A test
+ * that imports a server's support file needs it.
+ */
 export async function findTests() {
   const names = (await readdir(`${root}test`, { recursive: true })).filter(name => name.endsWith('.test.ts')).sort();
-  const local = [];
+  const quick = [];
+  const thorough = [];
   const withServers = [];
   for (const name of names) {
     const text = await readFile(`${root}test/${name}`, 'utf8');
     const needsServer = name.startsWith('end-to-end/') || /support\/(etcd|ceph)-server|needs-servers/.test(text);
-    (needsServer ? withServers : local).push(`test/${name}`);
+    const list = needsServer ? withServers : THOROUGH.test(name) ? thorough : quick;
+    list.push(`test/${name}`);
   }
-  return { local, withServers };
+  return { quick, thorough, withServers };
 }
 
 /** Runs test files and returns what they counted. A file that dies, or a run without any test, is a failure. */

@@ -10,11 +10,14 @@ await setUp({ log });
 const { missing } = await installServers({ log });
 if (missing.length > 0 && process.env.CI === 'true') log(`In CI a missing server is a failure: ${missing.join(', ')}`);
 await build({ log });
-const { local, withServers } = await findTests();
+const { quick, thorough, withServers } = await findTests();
 let total = await runStaticChecks(log);
 // One Ceph for all of them; a bundle that is built already.
 const env = { ...process.env, SIMPLE_CI_TEST_BUILT: 'true' };
-total = add(total, await runTests([...local, ...withServers], { env, globalSetup: './test/support/share-ceph.ts' }));
+total = add(
+  total,
+  await runTests([...quick, ...thorough, ...withServers], { env, globalSetup: './test/support/share-ceph.ts' }),
+);
 if (missing.length > 0 && process.env.CI === 'true') total = add(total, { passed: 0, failed: missing.length });
 log(sentence(total));
 process.exitCode = total.failed === 0 ? 0 : 1;
