@@ -24,7 +24,7 @@ export const JOINED = { arguments: 3, status: 4, users: 5, processes: 6 } as con
 /** What the holder of a sandbox's namespaces does: nothing, also when all its processes are asked to end. */
 export const HOLD = ['/bin/sh', '-c', "trap '' TERM INT HUP; exec sleep 2147483647"] as const;
 
-/** The arguments for the holder: namespaces of users and processes, in a file system that has nothing but programs. */
+/** The arguments for the holder: namespaces of users and processes, in a file system that has nothing but what it needs. */
 export function bubblewrapHolder(system: SystemFolders): string[] {
   const namespaces = [
     '--unshare-user',
@@ -37,7 +37,7 @@ export function bubblewrapHolder(system: SystemFolders): string[] {
     '--clearenv',
   ];
   // No devices: for them bubblewrap would make a second namespace of users, and processes would belong to the first.
-  return [...namespaces, ...programs(system), '--proc', '/proc'];
+  return [...namespaces, ...programs({ ...system, shown: system.shown.filter(path => path !== '/opt') })];
 }
 
 /**
@@ -47,7 +47,7 @@ export function bubblewrapHolder(system: SystemFolders): string[] {
 export function bubblewrapLayout(system: SystemFolders, folders: SandboxFolders): string[] {
   return [
     ...['--userns', String(JOINED.users), '--pidns', String(JOINED.processes)],
-    ...['--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--new-session', '--die-with-parent'],
+    ...['--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--new-session'],
     ...programs(system),
     ...show('/etc'),
     ...system.hidden.flatMap(path => ['--tmpfs', path]),
@@ -92,20 +92,26 @@ const SIGNALS = new Map([
 ]);
 
 /**
- * How a command in bubblewrap ended, from how bubblewrap did: that gives 128 + n for signal n, as shells do. Its status names
- * an exit code only of a command that was started.
+ * How a command in bubblewrap ended, from how bubblewrap did: that gives 128 + n for signal n, as shells do. Undefined when
+ * that cannot be told: it gives 1 when a command could not be started, and its status names the code of a command that was
+ * started and gave 1, but not always of one that ended within a millisecond.
  */
-export function endInBubblewrap(
-  end: CommandEnd,
-  status: string,
-  { argv, cwd }: CommandPlan,
-  byUs: boolean,
-): CommandEnd {
+export function endInBubblewrap(end: CommandEnd, status: string, byUs: boolean): CommandEnd | undefined {
   if (end.kind !== 'exited') return end;
   const signal = SIGNALS.get(end.code);
   if (signal) return { kind: 'killed', signal, byUs };
-  if (status.includes('"exit-code"')) return end;
-  if (byUs) return { kind: 'killed', signal: 'SIGKILL', byUs };
+  return end.code !== 1 || status.includes('"exit-code"') ? end : undefined;
+}
+
+const TRIAL = 'cd -- "$1" && case $2 in */*) [ -f "$2" ] && [ -x "$2" ];; *) command -v -- "$2";; esac';
+
+/** A command that exits with 0 if the other one can be started. */
+export function startTrial({ argv, cwd, env, pipe }: CommandPlan): CommandPlan {
+  const { PATH = '' } = env;
+  return { argv: ['/bin/sh', '-c', TRIAL, 'sh', cwd, argv[0]], cwd: '/', env: { PATH }, pipe };
+}
+
+export function notStartedInBubblewrap({ argv, cwd }: CommandPlan): CommandEnd {
   const message = `Cannot start ${JSON.stringify(argv[0])} as it is no program that may be executed, or its folder does not exist: ${cwd}`;
   return { kind: 'not-started', message };
 }

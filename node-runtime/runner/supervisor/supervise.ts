@@ -2,7 +2,7 @@ import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
-import type { Reply, Request } from './messages.ts';
+import type { Reply, Request, SandboxPlan } from './messages.ts';
 import { maySetOomScore } from './oom-score.ts';
 import { readTag } from './proc.ts';
 import { RenewalWatch } from './renewal-watch.ts';
@@ -78,7 +78,7 @@ class Supervision {
         this.#renewals.renewed(request.sentAt);
         break;
       case 'open':
-        this.#sandboxes.set(request.sandbox.number, new SupervisedSandbox(request.sandbox, this.#clock));
+        this.#open(request.sandbox);
         break;
       case 'stop':
         this.#sandboxes
@@ -136,6 +136,12 @@ class Supervision {
         throw new Error(`Cannot do what is unknown: ${JSON.stringify(request satisfies never)}`);
     }
     return { kind: 'done', id };
+  }
+
+  #open(plan: SandboxPlan): void {
+    const sandbox = new SupervisedSandbox(plan, this.#clock);
+    this.#sandboxes.set(plan.number, sandbox);
+    sandbox.prepare();
   }
 
   #sandbox(number: number): SupervisedSandbox {

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { type Clock, neverAborted } from '../../system/clock.ts';
 import type { CommandEnd } from '../sandbox.ts';
-import { bubblewrapArguments, endInBubblewrap, JOINED } from './bubblewrap.ts';
+import { bubblewrapArguments, endInBubblewrap, JOINED, notStartedInBubblewrap, startTrial } from './bubblewrap.ts';
 import type { CommandPlan, SandboxPlan } from './messages.ts';
 import { NamespaceHolder, readAll } from './namespace-holder.ts';
 import { withOomScore } from './oom-score.ts';
@@ -33,6 +33,11 @@ export class SupervisedSandbox {
     this.#plan = plan;
     this.#clock = clock;
     this.#tree = new ProcessTree(plan.marks, clock);
+  }
+
+  /** Begins what takes time before the first command. */
+  prepare(): void {
+    if (this.#plan.bubblewrap) this.#hold().catch(() => undefined);
   }
 
   get frozenSince(): number | undefined {
@@ -158,15 +163,37 @@ export class SupervisedSandbox {
     const { pid } = child;
     if (pid !== undefined) this.#tree.add(pid);
     const status = this.#plan.bubblewrap ? readAll(child.stdio[JOINED.status] as Readable) : undefined;
-    const end = await new Promise<CommandEnd>(resolve => {
+    const end = await this.#exit(child, command);
+    if (pid !== undefined) this.#tree.ended(pid);
+    this.#stops++;
+    if (status === undefined) return end;
+    return endInBubblewrap(end, await status, this.#isEnding) ?? (await this.#decide(end, command));
+  }
+
+  #exit(child: ChildProcess, command: CommandPlan): Promise<CommandEnd> {
+    return new Promise(resolve => {
       child.once('error', error => resolve(notStarted(command, error)));
       child.once('exit', (code, signal) =>
         resolve(signal ? { kind: 'killed', signal, byUs: this.#isEnding } : { kind: 'exited', code: code ?? 0 }),
       );
     });
-    if (pid !== undefined) this.#tree.ended(pid);
-    this.#stops++;
-    return status === undefined ? end : endInBubblewrap(end, await status, command, this.#isEnding);
+  }
+
+  /** Whether a command in bubblewrap could not be started, or was too quick for bubblewrap to tell. */
+  async #decide(end: CommandEnd, command: CommandPlan): Promise<CommandEnd> {
+    const output = openSync('/dev/null', 'w');
+    try {
+      const holder = await this.#hold();
+      const trial = this.#startInBubblewrap(startTrial(command), output, holder);
+      if (trial.pid !== undefined) this.#tree.add(trial.pid);
+      (trial.stdio[JOINED.status] as Readable).resume();
+      const { kind, ...rest } = await this.#exit(trial, command);
+      return kind === 'exited' && 'code' in rest && rest.code === 0 ? end : notStartedInBubblewrap(command);
+    } catch {
+      return end;
+    } finally {
+      closeSync(output);
+    }
   }
 }
 

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import type { Duplex } from 'node:stream';
+import { encodeFrame, FrameReader } from '../../../node-runtime/runner/supervisor/frames.ts';
+import { NumberPool } from '../../../node-runtime/runner/supervisor/number-pool.ts';
+import { RenewalWatch } from '../../../node-runtime/runner/supervisor/renewal-watch.ts';
+import type { Clock } from '../../../node-runtime/system/clock.ts';
+import { PATH, SUPERVISE } from './supervised.ts';
+
+describe('FrameReader', () => {
+  it('gives messages back as they were, wherever their bytes are cut', () => {
+    const messages = [{ kind: 'renewed', sentAt: 1.5 }, 'ü', { deep: [1, [2, null]] }, ''];
+    const bytes = Buffer.concat(messages.map(encodeFrame));
+    for (let size = 1; size <= bytes.length; size++) {
+      const reader = new FrameReader();
+      const read: unknown[] = [];
+      for (let at = 0; at < bytes.length; at += size) read.push(...reader.read(bytes.subarray(at, at + size)));
+      assert.deepEqual(read, messages);
+    }
+  });
+
+  it('refuses a frame longer than any message', () => {
+    assert.throws(() => [...new FrameReader().read(Buffer.from('GET / HTTP/1.1\r\n'))], /frame of \d+ bytes/);
+  });
+});
+
+describe('a supervisor process', () => {
+  const garbage = {
+    'a frame that is too long': Buffer.from('GET / HTTP/1.1\r\n'),
+    'a frame that is no JSON': Buffer.from('\0\0\0\x04{{{{'),
+    'nothing but the end': Buffer.alloc(0),
+  };
+  for (const [what, bytes] of Object.entries(garbage))
+    it(`ends when it is sent ${what}`, async () => {
+      const child = startProcess();
+      const channel = child.stdio[3] as Duplex;
+      channel.on('error', () => undefined);
+      if (bytes.length > 0) channel.write(bytes);
+      else channel.end();
+      const [code] = await once(child, 'exit');
+      assert.equal(code, 0);
+    });
+
+  it('answers a request that makes no sense by saying so, and goes on', async () => {
+    const child = startProcess();
+    const channel = child.stdio[3] as Duplex;
+    const replies = readReplies(channel);
+    channel.write(encodeFrame({ kind: 'kill', id: 1, sandbox: 99 }));
+    assert.deepEqual((await replies.next()).value, { kind: 'failed', id: 1, message: 'Cannot find sandbox 99' });
+    channel.write(encodeFrame({ kind: 'dance', id: 2 }));
+    const answer = (await replies.next()).value as { kind: string; message: string };
+    assert.equal(answer.kind, 'failed');
+    assert.match(answer.message, /dance/);
+    channel.end();
+    await once(child, 'exit');
+  });
+});
+
+describe('RenewalWatch', () => {
+  it('knows how long ago the last renewal was sent', () => {
+    const clock = new SettableClock();
+    const watch = new RenewalWatch(clock);
+    clock.pass(5000);
+    watch.renewed(clock.monotonic() - 3000);
+    clock.pass(1000);
+    assert.equal(watch.age, 4000);
+  });
+
+  it('counts the time that the machine slept, in which only the calendar went on', () => {
+    const clock = new SettableClock();
+    const watch = new RenewalWatch(clock);
+    watch.renewed(clock.monotonic());
+    clock.wall += 60_000;
+    assert.equal(watch.age, 60_000);
+  });
+
+  it('is not misled by a calendar that is set back', () => {
+    const clock = new SettableClock();
+    const watch = new RenewalWatch(clock);
+    clock.wall -= 3_600_000;
+    clock.pass(7000);
+    assert.equal(watch.age, 7000);
+  });
+
+  it('does not count a renewal that was sent before the last one', () => {
+    const clock = new SettableClock();
+    const watch = new RenewalWatch(clock);
+    clock.pass(9000);
+    watch.renewed(clock.monotonic());
+    watch.renewed(clock.monotonic() - 5000);
+    assert.equal(watch.age, 0);
+  });
+});
+
+describe('NumberPool', () => {
+  it('lends each number to one at a time, and a returned one as late as can be', () => {
+    const pool = new NumberPool(10, 3);
+    assert.deepEqual([pool.take(), pool.take()], [10, 11]);
+    pool.give(10);
+    assert.deepEqual([pool.take(), pool.take(), pool.take()], [12, 10, undefined]);
+  });
+});
+
+class SettableClock implements Clock {
+  wall = 1_000_000;
+  #elapsed = 500_000;
+  now = () => this.wall;
+  monotonic = () => this.#elapsed;
+  sleep = () => Promise.reject(new Error('Nobody sleeps here'));
+  pass(ms: number): void {
+    this.wall += ms;
+    this.#elapsed += ms;
+  }
+}
+
+function startProcess(): ChildProcess {
+  const [program = '', ...args] = SUPERVISE;
+  return spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], env: { PATH } });
+}
+
+async function* readReplies(channel: Duplex): AsyncGenerator<unknown> {
+  const reader = new FrameReader();
+  for await (const bytes of channel) yield* reader.read(bytes as Buffer);
+}

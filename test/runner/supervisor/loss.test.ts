@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Isolation, Sandbox } from '../../../node-runtime/runner/sandbox.ts';
+import { systemClock } from '../../../node-runtime/system/clock.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { until } from '../../support/until.ts';
+import { isDead, ISOLATIONS, oddSeconds, processesWith, run, start, supervised } from './supervised.ts';
+
+const COUNT = 'while sleep 0.02; do echo >> ~/count; done';
+
+for (const isolation of ISOLATIONS) {
+  describe(`a task with isolation "${isolation}"`, () => {
+    it('stands still when the lease is not renewed, and goes on when thawed after a renewal', async () => {
+      await using node = await supervised(isolation, { freezeAfterMs: 500 });
+      const renewing = node.keepRenewing();
+      await using sandbox = await node.open();
+      const running = start(sandbox, COUNT);
+      await until('it counts', () => count(sandbox) > 3);
+      renewing[Symbol.dispose]();
+      const last = await standstill(sandbox);
+      using _ = node.keepRenewing();
+      await pause(200);
+      assert.equal(count(sandbox), last, 'A renewal alone does not say that the claim is still ours');
+      await sandbox.thaw();
+      await until('it counts on', () => count(sandbox) > last + 3);
+      await sandbox.kill();
+      await running.ended;
+    });
+
+    it('is killed when it has stood still for too long', async () => {
+      await using node = await supervised(isolation, { freezeAfterMs: 200, killAfterFrozenMs: 300 });
+      await using sandbox = await node.open();
+      const seconds = oddSeconds();
+      const running = start(sandbox, `setsid sleep $S & ${COUNT}`, { S: seconds });
+      assert.deepEqual(await running.ended, { kind: 'killed', signal: 'SIGKILL', byUs: true });
+      await until('all of it is dead', () => processesWith(seconds).length === 0);
+    });
+
+    it('is dead when its supervisor was killed', async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      const seconds = oddSeconds();
+      const script = `(env -i /usr/bin/setsid /bin/sleep ${seconds} > /dev/null 2>&1 &); nohup sleep ${seconds} & exec sleep ${seconds}`;
+      const running = start(sandbox, script);
+      await until('it runs', () => processesWith(seconds).length >= 3);
+      const lost = once(node.supervisor.lost, 'abort');
+      process.kill(supervisorOf(process.pid), 'SIGKILL');
+      await lost;
+      assert.deepEqual(processesWith(seconds), []);
+      assert.deepEqual(await running.ended, { kind: 'killed', signal: 'SIGKILL', byUs: false });
+      await sandbox.kill();
+      await assert.rejects(node.open(), /supervisor process was lost/);
+    });
+
+    it('is dead within a second when its node was killed, and the supervisor has gone', async () => {
+      await using node = await standIn(isolation, `(setsid sleep $SECONDS_ &); exec sleep $SECONDS_`);
+      await until('it runs', () => processesWith(node.seconds).length === 2);
+      const supervisor = supervisorOf(node.pid);
+      node.process.kill('SIGKILL');
+      await until('all is dead', () => processesWith(node.seconds).length === 0 && isDead(supervisor), 30_000);
+    });
+
+    it('is dead when node and supervisor were killed at once', async () => {
+      await using node = await standIn(
+        isolation,
+        `(env -i /usr/bin/setsid /bin/sleep $SECONDS_ > /dev/null 2>&1 &); exec sleep $SECONDS_`,
+      );
+      await until('it runs', () => processesWith(node.seconds).length === 2);
+      const supervisor = supervisorOf(node.pid);
+      process.kill(supervisor, 'SIGKILL');
+      node.process.kill('SIGKILL');
+      await until('all is dead', () => processesWith(node.seconds).length === 0);
+    });
+
+    it('is frozen while its node is stopped, and still is when that goes on', async () => {
+      await using node = await standIn(isolation, `echo; ${COUNT}`, 1000);
+      await until('it counts', () => size(join(node.home, 'count')) > 3);
+      process.kill(node.pid, 'SIGSTOP');
+      const last = await standstill({ folders: { home: node.home } });
+      process.kill(node.pid, 'SIGCONT');
+      await pause(200);
+      assert.equal(size(join(node.home, 'count')), last);
+    });
+  });
+}
+
+describe('what a dead node has left', () => {
+  for (const isolation of ISOLATIONS)
+    it(`with isolation "${isolation}" is killed and removed when another one starts`, async () => {
+      const script = '(env -i /usr/bin/setsid /bin/sleep $SECONDS_ > /dev/null 2>&1 &); echo; exec sleep $SECONDS_';
+      await using dead = await standIn(isolation, script);
+      await until('it runs', () => processesWith(dead.seconds).length === 2);
+      // Nothing of the node is let to clean up.
+      const launcher = childrenOf(dead.pid)[0]!;
+      const supervisor = supervisorOf(dead.pid);
+      for (const pid of [launcher, supervisor]) process.kill(pid, 'SIGSTOP');
+      dead.process.kill('SIGKILL');
+      for (const pid of [launcher, supervisor]) process.kill(pid, 'SIGKILL');
+      await once(dead.process, 'exit');
+      await using next = await standIn(isolation, 'echo', 3_600_000, dead.root);
+      assert.deepEqual(processesWith(dead.seconds), []);
+      assert.notEqual(next.home, '');
+      assert.equal(size(dead.home), -1);
+    });
+
+  it('is left alone while the node lives', async () => {
+    await using alive = await standIn('none', 'echo; exec sleep $SECONDS_');
+    await using _ = await standIn('none', 'echo', 3_600_000, alive.root);
+    assert.equal(processesWith(alive.seconds).length, 1);
+    assert.notEqual(size(alive.home), -1);
+  });
+});
+
+describe('a supervisor', () => {
+  it('is not ended by signals that are meant for its node', async () => {
+    await using node = await supervised('none');
+    const pid = supervisorOf(process.pid);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(pid, signal);
+    await using sandbox = await node.open();
+    assert.equal((await run(sandbox, 'echo here')).output, 'here\n');
+  });
+
+  it('is a session of its own, so that Ctrl-C at the terminal is the node to decide on', async () => {
+    await using _ = await supervised('none');
+    const pid = supervisorOf(process.pid);
+    const session = (of: number) => readFileSync(`/proc/${of}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[3];
+    assert.notEqual(session(pid), session(process.pid));
+  });
+
+  it('has nothing in its environment but a path', async () => {
+    await using _ = await supervised('none');
+    const variables = readFileSync(`/proc/${supervisorOf(process.pid)}/environ`, 'utf8')
+      .split('\0')
+      .map(entry => entry.split('=')[0]!);
+    assert.deepEqual(
+      variables.filter(name => !['PATH', 'PWD', '_', 'SHLVL', 'OLDPWD'].includes(name)),
+      [''],
+    );
+  });
+
+  it('counts the time since a renewal was sent, not since it was told', async () => {
+    await using node = await supervised('none', { freezeAfterMs: 1500 });
+    await using sandbox = await node.open();
+    const running = start(sandbox, COUNT);
+    await until('it counts', () => count(sandbox) > 0);
+    // Renewals of long ago keep coming.
+    const sentAt = systemClock.monotonic();
+    const timer = setInterval(() => node.supervisor.renewed(sentAt), 20);
+    await standstill(sandbox);
+    clearInterval(timer);
+    await sandbox.kill();
+    await running.ended;
+  });
+});
+
+interface StandIn extends AsyncDisposable {
+  readonly process: ChildProcess;
+  readonly pid: number;
+  readonly root: string;
+  readonly home: string;
+  readonly seconds: string;
+}
+
+/** Another process with a supervisor, whose sandbox runs a script. Resolves when that has printed something or runs. */
+async function standIn(
+  isolation: Isolation,
+  script: string,
+  freezeAfterMs = 3_600_000,
+  shared?: string,
+): Promise<StandIn> {
+  const folder = await temporaryFolder();
+  await chmod(folder.path, 0o711);
+  const root = shared ?? folder.path;
+  const seconds = oddSeconds();
+  const args = [root, isolation, String(freezeAfterMs), script.replaceAll('$SECONDS_', seconds)];
+  const child = spawn(process.execPath, [fileURLToPath(new URL('stand-in.ts', import.meta.url)), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+  return {
+    process: child,
+    pid: child.pid!,
+    root,
+    home: line.toString().split('\n')[0]!,
+    seconds,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+      await until('its tasks are dead', () => processesWith(seconds).length === 0);
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits until the count does not change any more, and returns it. */
+async function standstill(sandbox: { readonly folders: Pick<Sandbox['folders'], 'home'> }): Promise<number> {
+  const file = join(sandbox.folders.home, 'count');
+  let last = -1;
+  await until('it stands still', async () => {
+    const before = last;
+    last = size(file);
+    await pause(500);
+    return before === last && size(file) === last;
+  });
+  return last;
+}
+
+function count(sandbox: Sandbox): number {
+  return size(join(sandbox.folders.home, 'count'));
+}
+
+function size(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
+}
+
+/** Of a node: its child is the launcher, whose child is the supervisor, maybe by way of others that became it. */
+function supervisorOf(node: number): number {
+  const found = childrenOf(node)
+    .flatMap(childrenOf)
+    .filter(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('supervise'));
+  assert.equal(found.length, 1);
+  return found[0]!;
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync(`/proc/${parent}/task`).flatMap(thread =>
+    readFileSync(`/proc/${parent}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+}
