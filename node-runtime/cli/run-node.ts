@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, quote } from '../../shared/ids.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
+import { deadline, neverAborted } from '../system/clock.ts';
 import { giveBackMemory } from '../system/give-back-memory.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -26,6 +27,9 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly json: boolean;
 }
 
+/** How long after it is ready a node has done all that starting it brings about, in milliseconds. */
+const SETTLED_MS = 5000;
+
 /** Runs a node until it is told to stop and has drained. */
 export async function runNode(context: CliContext, options: NodeCommandOptions): Promise<ExitCode> {
   const { interrupts, signal } = context;
@@ -36,7 +40,8 @@ export async function runNode(context: CliContext, options: NodeCommandOptions):
     else drain(node, report);
   });
   announce(node, options, report);
-  giveBackMemory();
+  using settling = deadline(context.clock, SETTLED_MS, neverAborted);
+  settling.signal.addEventListener('abort', giveBackMemory, { once: true });
   if (signal.aborted) drain(node, report);
   await node.ended;
   report('stopped', 'Stopped.');
