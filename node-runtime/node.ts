@@ -180,9 +180,11 @@ function shareFolder(folder: string): string {
   return `No --s3 was given: logs, artifacts and workspaces are kept in ${join(folder, 'objects')}, which every node of the cluster must share`;
 }
 
+/** The users of tasks must get through it to their own folders; what is not theirs in it is closed to them. */
 async function makeDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await mkdir(dataDir, { recursive: true, mode: 0o711 });
+    for (const name of ['objects', 'cache']) await mkdir(join(dataDir, name), { recursive: true, mode: 0o700 });
     await access(dataDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new CiError('invalid', `Cannot start the node as its data folder cannot be written to: ${quote(dataDir)}`, {

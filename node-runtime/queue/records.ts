@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { Fence, TaskId } from '../../shared/ids.ts';
 import { quote } from '../../shared/ids.ts';
@@ -80,8 +81,9 @@ export function parseRecord<T extends z.ZodType>(schema: T, record: Pick<StoreRe
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new CiError('invalid', `Cannot read ${record.key} as "${issue?.path.join('.')}" is wrong: ${issue?.message}`);
+  const issue = parsed.error.issues[0]!;
+  const what = issue.path.length === 0 ? 'the record' : `"${issue.path.join('.')}"`;
+  throw new CiError('invalid', `Cannot read ${record.key} as ${what} is wrong: it ${describeIssue(issue, json)}`);
 }
 
 /** What a claim gives: the right to run one attempt of a task and to complete it, as long as the lock lives. */
