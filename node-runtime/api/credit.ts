@@ -1,4 +1,4 @@
-import { MAX_LOG_CREDIT } from '../../shared/api.ts';
+import { MAX_LOG_CREDIT } from '../../shared/socket-protocol.ts';
 import { Wakeup } from '../system/wakeup.ts';
 
 /** How many bytes a client is ready to take: it gives, the sender takes. */

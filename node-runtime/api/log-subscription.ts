@@ -1,4 +1,4 @@
-import { type ClientMessage, encodeLogFrame } from '../../shared/api.ts';
+import { type ClientMessage, encodeLogFrame } from '../../shared/socket-protocol.ts';
 import { CiError } from '../../shared/errors.ts';
 import { parseTaskId } from '../../shared/ids.ts';
 import type { LogBytesEvent, LogEvent } from '../../shared/log.ts';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import * as api from '../../shared/api.ts';
 import { type Route, type RouteName, routes } from '../../shared/api.ts';
 import * as results from '../../shared/result.ts';
+import { SOCKET_PATH, SOCKET_PROTOCOL } from '../../shared/socket-protocol.ts';
 import * as tasks from '../../shared/task.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -19,7 +20,7 @@ export function describeApi(version: string): Json {
     info: {
       title: 'Simple CI',
       version,
-      description: `Live tasks, nodes and logs come over a WebSocket at ${api.SOCKET_PATH}, subprotocol ${api.SOCKET_PROTOCOL}.`,
+      description: `Live tasks, nodes and logs come over a WebSocket at ${SOCKET_PATH}, subprotocol ${SOCKET_PROTOCOL}.`,
     },
     paths,
     components: { schemas: schemas.all(), securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },

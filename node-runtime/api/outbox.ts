@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import type { ServerMessage } from '../../shared/api.ts';
+import type { ServerMessage } from '../../shared/socket-protocol.ts';
 import { Wakeup } from '../system/wakeup.ts';
 
 /** Nothing more is sent while this much waits for a slow client, in bytes. */

@@ -7,7 +7,7 @@ import {
   MAX_CLIENT_MESSAGE_BYTES,
   SOCKET_PATH,
   SOCKET_PROTOCOL,
-} from '../../shared/api.ts';
+} from '../../shared/socket-protocol.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { deadline, neverAborted } from '../system/clock.ts';

@@ -1,5 +1,6 @@
 import type { RawData, WebSocket } from 'ws';
-import { ClientMessage, INITIAL_LOG_CREDIT, type NodeView, type ServerMessage } from '../../shared/api.ts';
+import type { NodeView } from '../../shared/api.ts';
+import { ClientMessage, INITIAL_LOG_CREDIT, type ServerMessage } from '../../shared/socket-protocol.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Logger } from '../system/logger.ts';

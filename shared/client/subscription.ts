@@ -5,7 +5,7 @@ import {
   ServerMessage,
   SOCKET_PATH,
   SOCKET_PROTOCOL,
-} from '../api.ts';
+} from '../socket-protocol.ts';
 import { CiError, ERROR_STATUS, type ErrorCode } from '../errors.ts';
 import type { HttpCaller } from './http.ts';
 import { MessageQueue } from './message-queue.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseTokenText } from '../../node-runtime/cluster/token-text.ts';
 import { revokeToken } from '../../node-runtime/cluster/tokens.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
-import { INITIAL_LOG_CREDIT, SOCKET_PROTOCOL } from '../../shared/api.ts';
+import { INITIAL_LOG_CREDIT, SOCKET_PROTOCOL } from '../../shared/socket-protocol.ts';
 import { newTaskId } from '../../shared/ids.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
 import { testApi } from '../support/test-api.ts';

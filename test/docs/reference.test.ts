@@ -5,7 +5,7 @@ import { referenceFiles } from '../../scripts/reference.ts';
 import { staleFiles } from '../../scripts/write-generated.ts';
 import { ERROR_STATUS } from '../../shared/errors.ts';
 import { AttemptEnd, Outcome, StepResult } from '../../shared/result.ts';
-import { ClientMessage, ServerMessage } from '../../shared/api.ts';
+import { ClientMessage, ServerMessage } from '../../shared/socket-protocol.ts';
 import { Source, Step, TaskSpec } from '../../shared/task.ts';
 import { textOf } from './documents.ts';
 

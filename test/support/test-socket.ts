@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { decodeLogFrame, type ServerMessage, SOCKET_PATH, SOCKET_PROTOCOL } from '../../shared/api.ts';
+import { decodeLogFrame, type ServerMessage, SOCKET_PATH, SOCKET_PROTOCOL } from '../../shared/socket-protocol.ts';
 import { eventually } from './test-tasks.ts';
 
 /** A WebSocket as a test sees it: it says what it likes, and keeps all that it hears. */
