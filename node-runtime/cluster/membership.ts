@@ -1,4 +1,4 @@
-import { CiError } from '../../shared/errors.ts';
+import { CiError, isCiError } from '../../shared/errors.ts';
 import type { NodeId } from '../../shared/ids.ts';
 import { MemberRecord } from '../../shared/result.ts';
 import { retry } from '../system/retry.ts';
@@ -71,5 +71,13 @@ async function tryRegister(
   };
   const isTransient = (error: unknown) =>
     error instanceof CiError && (error.code === 'unavailable' || error.code === 'ambiguous');
-  return retry(attempt, { clock: cluster.clock, chance: cluster.chance, signal, isTransient, limitMs: 20_000 });
+  return retry(attempt, { clock: cluster.clock, chance: cluster.chance, signal, isTransient, limitMs: 20_000 }).catch(
+    error => {
+      // The store's word for a lease that has ended meanwhile: no other node is in the way, and another session will do.
+      if (!isCiError(error, 'conflict')) throw error;
+      throw new CiError('unavailable', `Cannot join cluster ${cluster.id} as the lease ended before that was done`, {
+        cause: error,
+      });
+    },
+  );
 }

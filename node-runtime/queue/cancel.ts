@@ -43,7 +43,11 @@ async function markCancelled(
   const { keys, store } = cluster;
   const result = await store.commit(
     {
-      when: [{ key: keys.task(id), modRevision: revision }],
+      // Of a task that nobody holds any more, nobody may be there to see the mark.
+      when: [
+        { key: keys.task(id), modRevision: revision },
+        { key: keys.lock(id), exists: true },
+      ],
       then: [{ put: keys.task(id), value: JSON.stringify(marked) }],
     },
     { signal, timeoutMs: CALL_TIMEOUT_MS },

@@ -1,4 +1,4 @@
-import { isCiError } from '../../shared/errors.ts';
+import { type CiError, isCiError } from '../../shared/errors.ts';
 import type { NodeId, TaskId } from '../../shared/ids.ts';
 import type { TaskRecord } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -38,6 +38,8 @@ export interface ClaimObserver {
 const CLAIMS_IN_FLIGHT = 16;
 /** A full node goes on watching the queue for this long, then stops: events it cannot use cost etcd and itself. */
 const WATCH_WHILE_FULL_MS = 5000;
+/** After a claim that the store could not decide, in milliseconds: times 0.5 to 1.5. */
+const PAUSE_AFTER_FAILURE_MS = 500;
 
 /**
  * Takes tasks as long as there is room, until the signal fires (the node drains); resolves when the last claim under way
@@ -67,6 +69,10 @@ class Competition {
   readonly #hesitation: Hesitation;
   /** Tasks for which this node is competing just now. */
   readonly #inFlight = new Map<TaskId, Promise<Claim | undefined>>();
+  /** The newest. Slots may become free that were taken under an older one. */
+  #view: QueueView | undefined;
+  /** What a claim or a run has thrown that it should not have: the end of the loop. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(options: ClaimLoopOptions, hesitation: Hesitation) {
     this.#options = options;
@@ -76,7 +82,9 @@ class Competition {
   /** Competes for what the view shows; resolves when the node has been full for a while, or the signal fires. */
   async run(view: QueueView, signal: AbortSignal): Promise<void> {
     const { slots, session } = this.#options;
+    this.#view = view;
     while (!signal.aborted) {
+      this.#throwFailure();
       const own = session();
       if (own?.maySafelyClaim) this.#start(view, own, signal);
       if (slots.free === 0) {
@@ -91,6 +99,11 @@ class Competition {
 
   async settled(): Promise<void> {
     await Promise.all(this.#inFlight.values());
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error;
   }
 
   /** Begins as many claims as there is room for. */
@@ -103,12 +116,12 @@ class Competition {
       if (!candidate) return;
       const deciding = this.#compete(view, candidate, view.count(choice, leaveOut), session, signal);
       this.#inFlight.set(candidate.id, deciding);
-      void this.#runIfWon(view, candidate, deciding, session, slots.take(candidate.task.slots ?? 1));
+      void this.#runIfWon(candidate, deciding, session, slots.take(candidate.task.slots ?? 1));
     }
   }
 
+  /** Never rejects. */
   async #runIfWon(
-    view: QueueView,
     { id }: Candidate,
     deciding: Promise<Claim | undefined>,
     session: Session,
@@ -116,11 +129,13 @@ class Competition {
   ): Promise<void> {
     try {
       const claim = await deciding.finally(() => this.#inFlight.delete(id));
-      view.changed.notify();
+      this.#view?.changed.notify();
       if (claim) await this.#options.run(claim, session);
+    } catch (error) {
+      this.#failure ??= { error };
     } finally {
       slots[Symbol.dispose]();
-      view.changed.notify();
+      this.#view?.changed.notify();
     }
   }
 
@@ -134,12 +149,24 @@ class Competition {
     await this.#hesitate(view, candidate.id, among, signal);
     if (signal.aborted || !view.isFree(candidate.id) || !session.maySafelyClaim) return undefined;
     try {
-      return await this.#claim(view, candidate, session);
+      return await this.#claim(view, candidate, session, signal);
     } catch (error) {
-      // The store is away: the view notices too, and nothing is claimed meanwhile. Or the session is, and with it the claim.
-      if (session.lost.aborted || isCiError(error)) return undefined;
-      throw error;
+      if (session.lost.aborted) return undefined;
+      if (!isCiError(error)) throw error;
+      await this.#noteFailure(view, candidate.id, error, signal);
+      return undefined;
     }
+  }
+
+  /** A record that this release cannot read stays so for a while; a store that is away or refuses is not asked again at once. */
+  async #noteFailure(view: QueueView, id: TaskId, { code }: CiError, signal: AbortSignal): Promise<void> {
+    if (code === 'invalid' || code === 'newer-format') view.noteTaken(id);
+    else await this.#pause(signal);
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { clock, chance } = this.#options.cluster;
+    await clock.sleep(PAUSE_AFTER_FAILURE_MS * (0.5 + chance.random()), signal).catch(() => undefined);
   }
 
   /** Waits its random while, or until somebody else has the task. */
@@ -157,17 +184,25 @@ class Competition {
     await rest;
   }
 
-  async #claim(view: QueueView, candidate: Candidate, session: Session): Promise<Claim | undefined> {
+  async #claim(
+    view: QueueView,
+    candidate: Candidate,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<Claim | undefined> {
     const { cluster, node, instance, address, observe } = this.#options;
     const { id, task, revision } = candidate;
-    const signal = session.lost;
-    if (task.cancelled) return this.#endCancelled(candidate, signal);
+    const { lost } = session;
+    if (task.cancelled) {
+      view.noteTaken(id);
+      return this.#endCancelled(candidate, lost);
+    }
     const result = await claimTask(
       cluster,
       id,
       { value: task, revision },
       { node, instance, address: address(), lease: session.lease },
-      signal,
+      lost,
     );
     if (result.kind === 'claimed') {
       this.#hesitation.won();
@@ -175,13 +210,16 @@ class Competition {
       observe.claimed(result.transactions);
       return result.claim;
     }
+    if (result.kind === 'unknown') {
+      dropLateClaim(cluster, id, result.nonce, lost).catch(() => undefined); // Ends with the session at the latest.
+      await this.#pause(signal);
+      return undefined;
+    }
     view.noteTaken(id);
     if (result.kind === 'taken') {
       this.#hesitation.lost();
       observe.lost(result.transactions);
-    } else if (result.kind === 'unknown') {
-      dropLateClaim(cluster, id, result.nonce, signal).catch(() => undefined); // Ends with the session at the latest.
-    } else await deadLetterTask(cluster, id, result.task, result.attempts, signal);
+    } else await deadLetterTask(cluster, id, result.task, result.attempts, lost);
     return undefined;
   }
 

@@ -3,9 +3,9 @@ import type { TaskId } from '../../shared/ids.ts';
 import type { AttemptsRecord, LockRecord, PastAttempt } from '../../shared/result.ts';
 import { DEFAULT_ATTEMPTS, FORMAT_VERSION, type TaskRecord } from '../../shared/task.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
-import type { LeaseId } from '../store/store.ts';
+import type { LeaseId, StoreRecord } from '../store/store.ts';
 import { retry } from '../system/retry.ts';
-import { type Claim, readTaskState, type Seen, type TaskState, taskStateOf } from './records.ts';
+import { type Claim, type Seen, type TaskState, taskStateOf } from './records.ts';
 
 /** Who claims. */
 export interface Claimant {
@@ -98,24 +98,32 @@ async function tryClaim(
     claim: { id, task: seen.value, taskRevision: seen.revision, fence, lock, attempts },
   });
   if (result.kind === 'committed') return claim(result.revision);
+  if (result.kind === 'ambiguous') {
+    const own = await findOwnLock(cluster, id, lock.nonce, signal);
+    return own === undefined ? { kind: 'unknown', nonce: lock.nonce } : claim(own);
+  }
+  const state = taskStateOf(cluster, id, result.revision, result.records);
   // A refusal may be the second hearing of our own success (the transport sent it twice): the nonce tells.
-  const state =
-    result.kind === 'refused'
-      ? taskStateOf(cluster, id, result.revision, result.records)
-      : await readUntilAnswered(cluster, id, signal);
-  if (state.lock?.value.nonce === lock.nonce) return claim(state.lock.revision);
-  return result.kind === 'refused' ? { kind: 'refused', state } : { kind: 'unknown', nonce: lock.nonce };
+  return state.lock?.value.nonce === lock.nonce ? claim(state.lock.revision) : { kind: 'refused', state };
 }
 
-/** After a lost answer the truth must be known: while the session lives, so would a lock that nobody works under. */
-function readUntilAnswered(cluster: Cluster, id: TaskId, signal: AbortSignal): Promise<TaskState> {
-  const isTransient = (error: unknown) => isCiError(error, 'unavailable');
-  return retry(() => readTaskState(cluster, id, signal), {
-    ...cluster,
-    signal,
-    isTransient,
-    limitMs: Number.POSITIVE_INFINITY,
-  });
+/**
+ * The revision of the lock, if it is the one with this nonce. After a lost answer the truth must be known, whatever stands in
+ * the way and for how long: while the session lives, so would a lock that nobody works under.
+ */
+function findOwnLock(cluster: Cluster, id: TaskId, nonce: string, signal: AbortSignal): Promise<number | undefined> {
+  const { store, keys } = cluster;
+  const look = async () => {
+    const { records } = await store.range({ key: keys.lock(id), limit: 1 }, { signal, timeoutMs: CALL_TIMEOUT_MS });
+    return records[0] && hasNonce(records[0], nonce) ? records[0].createRevision : undefined;
+  };
+  const isTransient = (error: unknown) => isCiError(error);
+  return retry(look, { ...cluster, signal, isTransient, limitMs: Number.POSITIVE_INFINITY });
+}
+
+/** Whether a lock is the one that was tried with this nonce; whoever else holds it, and whatever release wrote it. */
+export function hasNonce(lock: StoreRecord, nonce: string): boolean {
+  return lock.value.includes(`"nonce":"${nonce}"`);
 }
 
 /** The record that this claim writes. An attempt still open in the last one was lost: its holder closed it neither way. */

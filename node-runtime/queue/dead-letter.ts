@@ -27,7 +27,7 @@ function verdict(task: TaskRecord, attempts: AttemptsRecord): { outcome: Outcome
   if (attempts.crashed >= crashBudget) {
     return {
       outcome: 'crashed',
-      message: `Its process was killed from outside in ${attempts.crashed} of ${attempts.crashed} attempts allowed${last(attempts)}`,
+      message: `Its process was killed from outside in ${attempts.crashed} of ${crashBudget} attempts allowed${last(attempts)}`,
     };
   }
   return {

@@ -1,6 +1,7 @@
 import { isCiError } from '../../shared/errors.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
+import { hasNonce } from './claim.ts';
 
 /** When to look, in milliseconds after the claim was given up. etcd itself gives a request up after some 7 s. */
 const LOOKS_MS = [500, 2000, 5000, 15_000, 40_000];
@@ -19,7 +20,7 @@ export async function dropLateClaim(cluster: Cluster, id: TaskId, nonce: string,
     await clock.sleep(Math.max(0, begun + look - clock.monotonic()), signal);
     try {
       const lock = (await store.range({ key: keys.lock(id), limit: 1 }, call)).records[0];
-      if (!lock?.value.includes(`"nonce":"${nonce}"`)) continue;
+      if (!lock || !hasNonce(lock, nonce)) continue;
       await store.commit(
         { when: [{ key: keys.lock(id), createRevision: lock.createRevision }], then: [{ delete: keys.lock(id) }] },
         call,

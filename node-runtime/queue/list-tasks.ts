@@ -103,6 +103,8 @@ async function readUnfinished(
     if (state === undefined || summary.state === state) tasks.push(summary);
     last = id;
   }
+  // Also past tasks that could not be read, or the next page would be this one again.
+  last = whole.flatMap(({ key }) => parseTasksKey(keys, key)?.id ?? []).at(-1) ?? last;
   if (page.more) return { tasks, next: { part: 'unfinished', ...(last && { after: last }) } };
   return { tasks, next: state === undefined ? { part: 'finished', before: Number.MAX_SAFE_INTEGER } : undefined };
 }

@@ -75,8 +75,8 @@ export class TaskFeed {
       try {
         await this.#watch(signal);
       } catch (error) {
-        this.#isWatching = false;
         if (signal.aborted) return;
+        this.#isWatching = false;
         if (!isCiError(error)) {
           for (const follower of this.#followers) follower.fail(error);
           return;

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { join, matchesGlob } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
+import { quote } from '../../shared/ids.ts';
 import type { Artifact, ArtifactManifest } from '../../shared/result.ts';
 import { FORMAT_VERSION } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -58,14 +59,16 @@ async function findFiles(workspace: string, patterns: readonly string[], signal:
   const paths: string[] = [];
   const walk = async (folder: string, isInside: boolean): Promise<void> => {
     signal.throwIfAborted();
-    const entries = await readdir(join(workspace, folder), { withFileTypes: true });
+    const entries = await byTask(folder, readdir(join(workspace, folder), { withFileTypes: true }));
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (path === '.git') continue;
       const matches = wanted.filter(({ clean }) => path === clean || matchesGlob(path, clean));
       if (entry.isDirectory()) {
+        const isWanted = isInside || matches.length > 0;
+        if (!isWanted && !wanted.some(({ clean }) => mayMatchWithin(path, clean))) continue;
         const before = paths.length;
-        await walk(path, isInside || matches.length > 0);
+        await walk(path, isWanted);
         if (paths.length > before) for (const match of matches) match.isMatched = true;
       } else if (entry.isFile() && (isInside || matches.length > 0)) {
         for (const match of matches) match.isMatched = true;
@@ -82,6 +85,34 @@ async function findFiles(workspace: string, patterns: readonly string[], signal:
   return { paths, unmatched: wanted.filter(({ isMatched }) => !isMatched).map(({ pattern }) => pattern) };
 }
 
+/** Whether something in the folder may match the pattern: what comes before the pattern's first ** must be the folder's own. */
+function mayMatchWithin(folder: string, pattern: string): boolean {
+  const parts = pattern.includes('{') ? ['**'] : pattern.split('/');
+  for (const [at, name] of folder.split('/').entries()) {
+    const part = parts[at];
+    if (part === undefined) return false;
+    if (part.includes('**')) return true;
+    if (part !== name && !matchesGlob(name, part)) return false;
+  }
+  return true;
+}
+
+/** What only the task can have made so that it cannot be read: it would be no different on another node. */
+const TASK_FAULTS = new Set(['EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR']);
+
+async function byTask<T>(path: string, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!TASK_FAULTS.has(code)) throw error;
+    const shown = quote(path.length > 200 ? `${path.slice(0, 200)}…` : path);
+    throw new CiError('invalid', `Cannot keep artifacts as something cannot be read (${code}): ${shown}`, {
+      cause: error,
+    });
+  }
+}
+
 async function storeFile(
   cluster: Cluster,
   claim: Claim,
@@ -89,7 +120,7 @@ async function storeFile(
   path: string,
   signal: AbortSignal,
 ): Promise<Artifact> {
-  await using file = await openInside(workspace, path);
+  await using file = await byTask(path, openInside(workspace, path));
   const { size, mode } = await file.stat();
   const hash = createHash('sha256');
   for await (const chunk of chunks(file)) hash.update(chunk);

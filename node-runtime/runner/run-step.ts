@@ -1,8 +1,10 @@
 import { formatDuration, parseDuration } from '../../shared/duration.ts';
+import { CiError } from '../../shared/errors.ts';
 import type { StepResult } from '../../shared/result.ts';
 import type { Step } from '../../shared/task.ts';
 import type { LogWriter } from '../logs/logs.ts';
-import { type Clock, deadline, neverAborted } from '../system/clock.ts';
+import type { Clock } from '../system/clock.ts';
+import { AttemptStop } from './executor.ts';
 import type { Command, CommandEnd, Sandbox } from './sandbox.ts';
 
 /** How long a command has between being asked to end and being killed, in milliseconds. */
@@ -10,6 +12,8 @@ const STOP_GRACE_MS = 10_000;
 /** A command that was started by the step and still holds its output does not hold up the next step. */
 const OUTPUT_QUIET_MS = 50;
 const OUTPUT_DRAIN_LIMIT_MS = 2000;
+/** A freeze is longer than this. */
+const LOOK_AT_SILENCE_MS = 1000;
 
 export interface StepLimits {
   readonly step: Step;
@@ -19,7 +23,9 @@ export interface StepLimits {
   readonly taskTimeoutMs: number;
   /** Milliseconds of silence after which the step is stopped; 0: never. */
   readonly idleMs: number;
-  /** Cancelled, lost, drained. */
+  /** Whether the task may stand still just now, frozen: its silence is not its own then. */
+  readonly mayBeFrozen: () => boolean;
+  /** Cancelled, lost, drained; or its log or its supervisor is gone. */
   readonly stop: AbortSignal;
 }
 
@@ -42,22 +48,29 @@ export async function runStep(
   pumps.push(output.done);
   const over = new AbortController();
   const limit = watchLimits(clock, limits, output, over.signal).then(hit => {
-    if (hit) running.stop(STOP_GRACE_MS);
+    if (hit) running.stop(graceAfter(limits.stop));
     return hit;
   });
-  const end = await running.ended;
-  over.abort();
+  const end = await running.ended.finally(() => over.abort());
   const hit = await limit;
   await output.drained();
-  return hit ? { ...limitEnding(hit), ...exitOf(end) } : endingOf(end);
+  return hit ? { ...hit, ...exitOf(end) } : endingOf(end);
+}
+
+/** Somebody else may have the task when its claim is lost, and without its log it works for nobody: then it is killed at once. */
+function graceAfter(stop: AbortSignal): number {
+  if (!stop.aborted) return STOP_GRACE_MS;
+  return stop.reason instanceof AttemptStop && stop.reason.why !== 'lost' ? STOP_GRACE_MS : 0;
 }
 
 /** Carries a command's output into the log, and knows when there last was some. */
 class OutputPump {
+  /** Never rejects: nobody may be there to hear it for as long as the step runs. */
   readonly done: Pump;
   readonly #clock: Clock;
   #lastHeard: number;
   #isDone = false;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(clock: Clock, output: AsyncIterable<Uint8Array>, log: LogWriter) {
     this.#clock = clock;
@@ -70,14 +83,21 @@ class OutputPump {
     return this.#clock.monotonic() - this.#lastHeard;
   }
 
-  /** Resolves when what the command has printed before it ended is in the log. */
+  /** The silence is counted from now on. */
+  restartSilence(): void {
+    this.#lastHeard = this.#clock.monotonic();
+  }
+
+  /** Resolves when what the command has printed before it ended is in the log; rejects if it could not be put there. */
   async drained(): Promise<void> {
     const limit = this.#clock.monotonic() + OUTPUT_DRAIN_LIMIT_MS;
     while (!this.#isDone && this.#clock.monotonic() < limit) {
-      using pause = deadline(this.#clock, OUTPUT_QUIET_MS, neverAborted);
-      await Promise.race([this.done, fired(pause.signal, neverAborted)]);
+      const over = new AbortController();
+      await Promise.race([this.done, slept(this.#clock, OUTPUT_QUIET_MS, over.signal)]);
+      over.abort();
       if (this.silence >= OUTPUT_QUIET_MS) return;
     }
+    if (this.#failure) throw this.#failure.error;
   }
 
   async #run(output: AsyncIterable<Uint8Array>, log: LogWriter): Promise<void> {
@@ -86,6 +106,8 @@ class OutputPump {
         this.#lastHeard = this.#clock.monotonic();
         await log.write(bytes);
       }
+    } catch (error) {
+      this.#failure = { error };
     } finally {
       this.#isDone = true;
     }
@@ -103,7 +125,7 @@ async function watchLimits(
 ): Promise<Limit | undefined> {
   const first = new AbortController();
   const both = AbortSignal.any([over, first.signal]);
-  const { step, idleMs, stop, taskTimeout, taskTimeoutMs } = limits;
+  const { step, idleMs, stop, taskTimeout, taskTimeoutMs, mayBeFrozen } = limits;
   const stepMs = step.timeout === undefined ? 0 : parseDuration(step.timeout);
   const cancelled = (): Limit => ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') });
   const timedOut = (message: string) => (): Limit => ({ outcome: 'timed-out', message });
@@ -120,7 +142,7 @@ async function watchLimits(
     ...(stepMs > 0
       ? [when(slept(clock, stepMs, both), timedOut(`It ran longer than its timeout of ${formatDuration(stepMs)}`))]
       : []),
-    ...(idleMs > 0 ? [when(silent(clock, idleMs, output, both), idle)] : []),
+    ...(idleMs > 0 ? [when(silent(clock, idleMs, output, mayBeFrozen, both), idle)] : []),
   ];
   const hit = await Promise.race(watches);
   first.abort();
@@ -153,18 +175,21 @@ function slept(clock: Clock, ms: number, end: AbortSignal): Promise<boolean> {
   );
 }
 
-/** Resolves true after `ms` in which no output came. */
-async function silent(clock: Clock, ms: number, output: OutputPump, end: AbortSignal): Promise<boolean> {
+/** Resolves true after `ms` in which no output came though some could have. */
+async function silent(
+  clock: Clock,
+  ms: number,
+  output: OutputPump,
+  mayBeFrozen: () => boolean,
+  end: AbortSignal,
+): Promise<boolean> {
   while (!end.aborted) {
+    if (mayBeFrozen()) output.restartSilence();
     const rest = ms - output.silence;
     if (rest <= 0) return true;
-    await slept(clock, rest, end);
+    await slept(clock, Math.min(rest, LOOK_AT_SILENCE_MS), end);
   }
   return false;
-}
-
-function limitEnding({ outcome, message }: Limit): StepEnding {
-  return { outcome, message };
 }
 
 function exitOf(end: CommandEnd): Pick<StepResult, 'exitCode' | 'signal'> {
@@ -178,6 +203,9 @@ function endingOf(end: CommandEnd): StepEnding {
       if (end.code === 0) return { outcome: 'passed', exitCode: 0, message: '' };
       return { outcome: 'failed', exitCode: end.code, message: `It exited with code ${end.code}` };
     case 'killed':
+      // Nobody here has asked for it: it is the supervisor's own rule.
+      if (end.byUs)
+        throw new CiError('unavailable', 'Cannot go on with the task as it was frozen for too long and killed');
       // A signal that nobody here has sent: out of memory, most often. Its own crash (a fault, an abort) is the task's fault.
       if (end.signal === 'SIGKILL')
         return {

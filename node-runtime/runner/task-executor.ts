@@ -1,13 +1,13 @@
-import { type CiError, describeError, isCiError } from '../../shared/errors.ts';
-import { parseDuration } from '../../shared/duration.ts';
+import { CiError, describeError, isCiError } from '../../shared/errors.ts';
+import { formatDuration, parseDuration } from '../../shared/duration.ts';
 import type { StepResult } from '../../shared/result.ts';
-import { DEFAULT_TIMEOUT_MS, type Step } from '../../shared/task.ts';
+import { DEFAULT_TIMEOUT_MS, type Source, type Step } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
 import type { LogSummary, LogWriter, Logs } from '../logs/logs.ts';
 import type { Claim } from '../queue/records.ts';
 import { readTaskState } from '../queue/records.ts';
-import { deadline, neverAborted } from '../system/clock.ts';
+import { type Clock, deadline, neverAborted } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
 import { type Collected, collectArtifacts } from './collect-artifacts.ts';
 import { type AttemptOutcome, type AttemptStop, type Executor, stopReason, type Verdict } from './executor.ts';
@@ -31,6 +31,8 @@ export type PrepareSource = (
   signal: AbortSignal,
 ) => Promise<string | undefined>;
 
+/** Without an acknowledged renewal for this long a task may be frozen, or soon be. The supervisor's own limit is 20 s. */
+const MAY_BE_FROZEN_AFTER_MS = 15_000;
 /** How long storing artifacts and the rest of the log may take after a task was told to stop, in milliseconds. */
 const WIND_UP_MS = 30_000;
 
@@ -60,9 +62,11 @@ export class TaskExecutor implements Executor {
     await using sandbox = await supervisor.open({ task: claim.id, fence: claim.fence });
     const broken = AbortSignal.any([log.failed, supervisor.lost]);
     await writeScripts(sandbox, claim.task.steps);
-    const attempt = new Attempt(cluster, claim, log, sandbox, secrets, AbortSignal.any([stop, broken]));
+    const attempt = new Attempt(cluster, claim, log, sandbox, secrets, AbortSignal.any([stop, broken]), () =>
+      this.#mayBeFrozen(),
+    );
     using _thaw = this.#thawWhenRecovered(claim, sandbox);
-    const commit = await this.#prepare(attempt, stop);
+    const commit = await this.#prepare(attempt);
     if (commit instanceof Error) return await this.#failSource(commit, log, stop);
     await attempt.runSteps();
     await sandbox.kill();
@@ -72,15 +76,15 @@ export class TaskExecutor implements Executor {
     if (log.failed.aborted)
       return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
     if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));
-    return await attempt.wrapUp(commit);
+    return await attempt.wrapUp(commit, stop);
   }
 
-  async #prepare(attempt: Attempt, stop: AbortSignal): Promise<string | undefined | CiError> {
+  async #prepare(attempt: Attempt): Promise<string | undefined | CiError> {
     const { cluster, claim, sandbox, log } = attempt;
     try {
       return await this.#options.prepareSource({ cluster, claim, sandbox, log }, attempt.stop);
     } catch (error) {
-      if (!stop.aborted && isCiError(error) && isFinal(error)) return error;
+      if (!attempt.stop.aborted && isCiError(error) && isFinal(error, claim.task.source)) return error;
       throw error;
     }
   }
@@ -100,6 +104,10 @@ export class TaskExecutor implements Executor {
     return { kind: 'finished', verdict };
   }
 
+  #mayBeFrozen(): boolean {
+    return (this.#options.session()?.age ?? 0) >= MAY_BE_FROZEN_AFTER_MS;
+  }
+
   /** The supervisor freezes tasks when the store is silent; they go on only when the store has said that the lock is still ours. */
   #thawWhenRecovered(claim: Claim, sandbox: Sandbox): Disposable {
     const ended = new AbortController();
@@ -111,18 +119,25 @@ export class TaskExecutor implements Executor {
 
   async #thaw(claim: Claim, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
     const { cluster, session } = this.#options;
+    const own = session();
+    if (!own) return;
+    const ended = AbortSignal.any([signal, own.lost]);
     const isTransient = (error: unknown) => isCiError(error);
-    for (let own = session(); own && !signal.aborted; own = session()) {
-      await own.recovered.wait(AbortSignal.any([signal, own.lost]));
-      if (signal.aborted || own.lost.aborted) return;
-      const { lock } = await retry(() => readTaskState(cluster, claim.id, signal), {
-        ...cluster,
-        signal,
-        isTransient,
-        limitMs: Number.POSITIVE_INFINITY,
+    for (let recovered = own.recovered.wait(ended); ; ) {
+      await recovered;
+      if (ended.aborted) return;
+      // Waited for from now on: the store may fall silent and recover once more while it is asked.
+      recovered = own.recovered.wait(ended);
+      const rules = { ...cluster, signal: ended, isTransient, limitMs: Number.POSITIVE_INFINITY };
+      await retry(() => this.#thawIfHeld(claim, sandbox, ended), rules).catch(error => {
+        if (!ended.aborted) throw error;
       });
-      if (lock?.revision === claim.fence) await sandbox.thaw();
     }
+  }
+
+  async #thawIfHeld(claim: Claim, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    const { lock } = await readTaskState(this.#options.cluster, claim.id, signal);
+    if (lock?.revision === claim.fence) await sandbox.thaw();
   }
 }
 
@@ -134,6 +149,7 @@ class Attempt {
   readonly sandbox: Sandbox;
   readonly stop: AbortSignal;
   readonly pumps: Pump[] = [];
+  readonly #mayBeFrozen: () => boolean;
   readonly #secrets: ReadonlyMap<string, string>;
   readonly #steps: StepResult[] = [];
   #started: number | undefined;
@@ -147,6 +163,7 @@ class Attempt {
     sandbox: Sandbox,
     secrets: ReadonlyMap<string, string>,
     stop: AbortSignal,
+    mayBeFrozen: () => boolean,
   ) {
     this.cluster = cluster;
     this.claim = claim;
@@ -154,6 +171,7 @@ class Attempt {
     this.sandbox = sandbox;
     this.stop = stop;
     this.#secrets = secrets;
+    this.#mayBeFrozen = mayBeFrozen;
   }
 
   async runSteps(): Promise<void> {
@@ -168,6 +186,7 @@ class Attempt {
 
   async #runStep(step: Step, at: number, limits: Pick<StepLimits, 'taskTimeout' | 'taskTimeoutMs'>): Promise<void> {
     const { cluster, claim, log, sandbox, stop } = this;
+    const mayBeFrozen = this.#mayBeFrozen;
     const started = cluster.clock.now();
     this.#started ??= started;
     log.mark('step-started', nameOf(step), at);
@@ -176,7 +195,7 @@ class Attempt {
     const idleMs = claim.task.idleTimeout === undefined ? 0 : parseDuration(claim.task.idleTimeout);
     const ending = stop.aborted
       ? ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') } as const)
-      : await runStep(cluster.clock, sandbox, log, command, { step, ...limits, idleMs, stop }, this.pumps);
+      : await runStep(cluster.clock, sandbox, log, command, { step, ...limits, idleMs, stop, mayBeFrozen }, this.pumps);
     const { message, ...result } = ending;
     log.mark('step-finished', message === '' ? ending.outcome : `${ending.outcome}: ${message}`, at);
     this.#steps.push({ name: nameOf(step), ...result, started, finished: cluster.clock.now() });
@@ -185,9 +204,10 @@ class Attempt {
   }
 
   /** Keeps artifacts and the rest of the log, and gives the verdict. */
-  async wrapUp(commit: string | undefined): Promise<AttemptOutcome> {
-    using limit = deadline(this.cluster.clock, this.stop.aborted ? WIND_UP_MS : DEFAULT_TIMEOUT_MS, neverAborted);
+  async wrapUp(commit: string | undefined, stop: AbortSignal): Promise<AttemptOutcome> {
+    using limit = windUpLimit(this.cluster.clock, stop);
     const collected = await this.#collect(limit.signal);
+    if (isLost(stop)) return { kind: 'lost' };
     const summary = await this.log.finish();
     if (this.#deciding?.ending.outcome === 'crashed')
       return { kind: 'unfinished', end: 'crashed', message: this.#deciding.ending.message };
@@ -235,6 +255,29 @@ class Attempt {
   }
 }
 
+/** Fires when artifacts have taken too long: sooner when the attempt was stopped, at once when its claim is lost. */
+function windUpLimit(clock: Clock, stop: AbortSignal): { readonly signal: AbortSignal } & Disposable {
+  const ended = new AbortController();
+  const over = new AbortController();
+  const endAfter = (ms: number) =>
+    void clock.sleep(ms, ended.signal).then(
+      () =>
+        over.abort(
+          new CiError('unavailable', `Cannot keep the artifacts as that took longer than ${formatDuration(ms)}`),
+        ),
+      () => undefined,
+    );
+  const stopped = () => endAfter(isLost(stop) ? 0 : WIND_UP_MS);
+  if (stop.aborted) stopped();
+  else stop.addEventListener('abort', stopped, { once: true, signal: ended.signal });
+  endAfter(DEFAULT_TIMEOUT_MS);
+  return { signal: over.signal, [Symbol.dispose]: () => ended.abort() };
+}
+
+function isLost(stop: AbortSignal): boolean {
+  return stop.aborted && stopReason(stop).why === 'lost';
+}
+
 function bare({ count, bytes, sha256 }: Collected) {
   return { count, bytes, ...(sha256 !== undefined && { sha256 }) };
 }
@@ -245,9 +288,12 @@ function nameOf(step: Step): string {
   return line.length > 80 ? `${line.slice(0, 79)}…` : line;
 }
 
-function isFinal(error: CiError): boolean {
-  return error.code === 'invalid' || error.code === 'gone' || error.code === 'not-found' || error.code === 'forbidden';
+/** An object store that knows no such bucket or refuses our credentials says nothing about the task; a git server does. */
+function isFinal({ code }: CiError, source: Source | undefined): boolean {
+  return code === 'invalid' || code === 'gone' || (source?.type === 'git' && FINAL_OF_GIT.has(code));
 }
+
+const FINAL_OF_GIT: ReadonlySet<string> = new Set(['not-found', 'forbidden']);
 
 function invalid(error: CiError): Verdict {
   return {

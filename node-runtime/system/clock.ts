@@ -17,20 +17,30 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => Number(process.hrtime.bigint() / 1000n) / 1000,
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      const abort = () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      };
-      const timer = setTimeout(() => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-      }, ms);
-      signal.addEventListener('abort', abort, { once: true });
-    }),
+  sleep: async (ms, signal) => {
+    let rest = ms;
+    for (; rest > LONGEST_TIMER_MS; rest -= LONGEST_TIMER_MS) await sleepOnce(LONGEST_TIMER_MS, signal);
+    await sleepOnce(rest, signal);
+  },
 };
+
+/** Some 25 days: what Node's timers can count to. They fire at once when told more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+function sleepOnce(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+}
 
 /** A time limit of its own on something that also ends with `parent`: a signal that must be disposed of to stop its timer. */
 export interface Deadline extends Disposable {
