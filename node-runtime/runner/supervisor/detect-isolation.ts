@@ -37,7 +37,7 @@ export async function detectIsolation(
 
 function user(why: string | undefined): Detected {
   const reason = why ? `, as ${why}` : '';
-  const notice = `Tasks run as users of their own: they cannot read the node's files or memory, but see the machine${reason}`;
+  const notice = `Tasks run as users of their own: they cannot read the node's files or memory, but see the rest of the machine, command lines included${reason}`;
   return { isolation: 'user', notice };
 }
 

@@ -1,19 +1,16 @@
-import { createHash } from 'node:crypto';
 import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { CiError } from '../../../shared/errors.ts';
 
-/** Where sandboxes may lie when other users cannot get to the node's own folder, such as one in root's home. */
-const PLACES = ['/var/lib', '/var/tmp', '/tmp'];
+/** Where the sandboxes of all nodes may lie that have a folder which other users cannot get to, such as one in root's home. */
+const PLACES = ['/var/lib/simple-ci-sandboxes', '/var/tmp/simple-ci-sandboxes', '/tmp/simple-ci-sandboxes'];
 
 /** Makes the folder for sandboxes, in a place that other users can get to where they have to, and returns its real path. */
 export async function findRoot(wanted: string, forOthers: boolean): Promise<string> {
   await mkdir(wanted, { recursive: true, mode: 0o711 });
   const root = await realpath(wanted);
   if (!forOthers || (await isOpen(root))) return root;
-  const name = `simple-ci-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`;
-  for (const place of PLACES) {
-    const path = join(place, name);
+  for (const path of PLACES) {
     await mkdir(path, { mode: 0o711 }).catch(() => undefined);
     if ((await isOpen(path)) && (await isOurs(path))) return path;
   }

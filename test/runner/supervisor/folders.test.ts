@@ -10,9 +10,8 @@ import { ISOLATIONS, isRoot, run, supervised } from './supervised.ts';
 /** What a task may leave behind so that removing it fails or does harm. */
 const NASTY = {
   'folders that nobody may enter': 'mkdir -p a/b/c && touch a/b/c/file && chmod 000 a/b/c a/b a',
-  'a path that is too long for the system':
-    'n=0; d=$(printf "%0200d" 0); while [ $n -lt 40 ]; do mkdir $d && cd $d || exit 1; n=$((n+1)); done; touch deepest',
-  'names that are no text': 'touch "$(printf "a\\377\\nb")" "-rf" "*" " "',
+  'a path that is too long for the system': `perl -e 'for (1..40) { mkdir "d" x 200 and chdir "d" x 200 or exit 1 } open F, ">deepest" or exit 2'`,
+  'names that are no text': 'touch -- "$(printf "a\\377\\nb")" "-rf" "*" " "',
   'links to folders of others': 'ln -s "$OUTSIDE" link; ln -s .. up; mkdir d; ln -s "$OUTSIDE/kept" d/file',
   'files that only others may write': 'touch file && chmod 000 file && mkdir d && touch d/f && chmod 555 d',
   'pipes and sockets': 'mkfifo pipe; mkfifo d-pipe && chmod 000 d-pipe',
@@ -74,16 +73,5 @@ describe('a folder that other users cannot get to', { skip: isRoot ? false : 'on
     await using sandbox = await node.open();
     assert.ok(!sandbox.folders.workspace.startsWith(closed.path));
     assert.equal((await run(sandbox, 'pwd')).output, `${sandbox.folders.workspace}\n`);
-  });
-
-  it('is made up for by the same one at each start', async () => {
-    await using closed = await temporaryFolder();
-    const root = join(closed.path, 'sandboxes');
-    const parent = async () => {
-      await using node = await supervised('user', { root });
-      await using sandbox = await node.open();
-      return join(sandbox.folders.workspace, '../../..');
-    };
-    assert.equal(await parent(), await parent());
   });
 });
