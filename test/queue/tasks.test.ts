@@ -9,7 +9,7 @@ import { Tasks } from '../../node-runtime/queue/tasks.ts';
 import type { TasksEvent } from '../../node-runtime/queue/tasks-service.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { TaskSummary } from '../../shared/api.ts';
-import type { TaskId } from '../../shared/ids.ts';
+import { newTaskId, type TaskId } from '../../shared/ids.ts';
 import { testCluster } from '../support/test-cluster.ts';
 import { claim, claimant, eventually, passed, submit } from '../support/test-tasks.ts';
 
@@ -142,4 +142,19 @@ test('a burst of changes comes to a slow onlooker as the last state of each task
   }
   stop.abort();
   await looking.return?.(undefined);
+});
+
+test('a list goes past any number of tasks that a newer release has written', async () => {
+  await using cluster = await testCluster();
+  const ids = Array.from({ length: 600 }, () => newTaskId(0, Date.now(), Math.random));
+  for (let at = 0; at < ids.length; at += 90) {
+    const then = ids.slice(at, at + 90).map(id => ({ put: cluster.keys.task(id), value: '{"v":99}' }));
+    await cluster.store.commit({ when: [], then }, { signal, timeoutMs: 3000 });
+  }
+  const own = await submit(cluster);
+  const listed = await listAll(new Tasks(cluster, new History(cluster)), 10);
+  assert.deepEqual(
+    listed.map(({ id }) => id),
+    [own],
+  );
 });

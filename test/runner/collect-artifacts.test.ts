@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { readTaskState } from '../../node-runtime/queue/records.ts';
 import type { Supervisor } from '../../node-runtime/runner/sandbox.ts';
+import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { TaskSpec } from '../../shared/task.ts';
 import { plainSupervisor, type TaskRunner, taskRunner } from '../support/task-runner.ts';
+import { eventually } from '../support/test-tasks.ts';
 
 let supervisor: Supervisor;
 before(async () => {
@@ -121,4 +124,20 @@ test('artifacts that cannot be stored are no fault of the task: somebody may try
     result.past.map(({ end }) => end),
     ['infrastructure'],
   );
+});
+
+test('artifacts that are being stored when the claim is lost hold up nobody, and no manifest names them', async () => {
+  await using it = await taskRunner(supervisor);
+  let isStoring = false;
+  it.objects.fault = async (operation, key, signal) => {
+    if (operation !== 'put' || !key.includes('/artifacts/')) return;
+    isStoring = true;
+    await systemClock.sleep(600_000, signal);
+  };
+  const id = await it.submit({ steps: [{ run: 'echo x > x' }], artifacts: ['x'] });
+  await eventually('it is being stored', () => isStoring);
+  await it.node.session.close(neverAborted);
+  await eventually('the slot is free', () => it.node.slots.used === 0);
+  const { attempts } = await readTaskState(it.cluster, id, neverAborted);
+  assert.equal(await it.artifacts(id, attempts!.revision), undefined);
 });

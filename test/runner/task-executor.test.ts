@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { cancelTask } from '../../node-runtime/queue/cancel.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
+import { createPrepareSource } from '../../node-runtime/runner/prepare-source.ts';
 import type { Supervisor } from '../../node-runtime/runner/sandbox.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { CiError } from '../../shared/errors.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { plainSupervisor, taskRunner } from '../support/task-runner.ts';
 import { eventually } from '../support/test-tasks.ts';
 import { isDead, oddSeconds, processesWith } from './supervisor/supervised.ts';
@@ -155,12 +157,10 @@ test('a task that asks for a secret that is not there is invalid, and is not tri
 });
 
 test('a task whose snapshot has gone is invalid, and says so in its log', async () => {
-  await using it = await taskRunner(supervisor, {
-    prepareSource: async () => {
-      throw new CiError('gone', 'Cannot run the task as its snapshot is not there any more: abc');
-    },
-  });
-  const result = await it.run({});
+  await using folder = await temporaryFolder();
+  const prepareSource = createPrepareSource({ cacheDir: folder.path, clock: systemClock });
+  await using it = await taskRunner(supervisor, { prepareSource });
+  const result = await it.run({ source: { type: 'snapshot', commit: 'a'.repeat(40), tree: 'b'.repeat(40) } });
   assert.equal(result.outcome, 'invalid');
   assert.match(result.notes.join(), /snapshot is not there/);
 });
