@@ -126,13 +126,15 @@ suite('a cluster of nodes on one etcd', { concurrency: 1 }, () => {
       known(await keysUnder(etcd, `${it.id}/`)).sort(),
       ['cluster', `completed/${task}`, 'members/n1'].sort(),
     );
-    assert.equal((await recordAt(etcd, `${it.id}/completed/${task}`))?.outcome, 'passed');
+    const completed = await recordAt(etcd, `${it.id}/completed/${task}`);
+    assert.equal(completed?.outcome, 'passed', String(completed?.message));
   });
 
   test('any node takes a submission and answers for every task', async () => {
     await using it = await cluster('n1', 'n2');
     const task = await it.submit({}, it.nodes[1]);
-    assert.equal((await it.finished(task)).outcome, 'passed');
+    const { outcome, message } = await it.finished(task);
+    assert.equal(outcome, 'passed', message);
     assert.equal((await it.view(task, it.nodes[0])).state, 'finished');
   });
 

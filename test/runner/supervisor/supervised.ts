@@ -130,7 +130,7 @@ export function isDead(pid: string | number): boolean {
   }
 }
 
-export function stateOf(pid: number): string {
+function stateOf(pid: number): string {
   return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)![0]!;
 }
 
@@ -139,7 +139,7 @@ export function oddSeconds(): string {
   return `${100_000 + Math.floor(Math.random() * 900_000)}.${process.pid}`;
 }
 
-export function exists(path: string): Promise<boolean> {
+function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,
