@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { access, chmod } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { TaskId } from '../../../shared/ids.ts';
 import type {
@@ -130,18 +130,7 @@ export function isDead(pid: string | number): boolean {
   }
 }
 
-function stateOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)![0]!;
-}
-
 /** A number of seconds to sleep that no other process of this machine sleeps. */
 export function oddSeconds(): string {
   return `${100_000 + Math.floor(Math.random() * 900_000)}.${process.pid}`;
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
