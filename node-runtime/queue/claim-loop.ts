@@ -120,7 +120,7 @@ class Competition {
     }
   }
 
-  /** Never rejects. */
+  /** Never rejects. Goes on straight after the decision: who waits for that in `settled` finds the task running. */
   async #runIfWon(
     { id }: Candidate,
     deciding: Promise<Claim | undefined>,
@@ -128,8 +128,8 @@ class Competition {
     slots: Disposable,
   ): Promise<void> {
     try {
-      const claim = await deciding.finally(() => this.#inFlight.delete(id));
-      this.#view?.changed.notify();
+      const claim = await deciding;
+      this.#decided(id);
       if (claim) await this.#options.run(claim, session);
     } catch (error) {
       this.#failure ??= { error };
@@ -137,6 +137,11 @@ class Competition {
       slots[Symbol.dispose]();
       this.#view?.changed.notify();
     }
+  }
+
+  #decided(id: TaskId): void {
+    this.#inFlight.delete(id);
+    this.#view?.changed.notify();
   }
 
   async #compete(

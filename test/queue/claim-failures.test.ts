@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
 import { cancelTask } from '../../node-runtime/queue/cancel.ts';
 import { claimTasks } from '../../node-runtime/queue/claim-loop.ts';
-import { readTaskState } from '../../node-runtime/queue/records.ts';
+import { type Claim, readTaskState } from '../../node-runtime/queue/records.ts';
 import { Slots } from '../../node-runtime/queue/slots.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { Session } from '../../node-runtime/cluster/session.ts';
@@ -147,19 +148,7 @@ test('an error that is none of the store’s ends the loop with it, and is not t
   });
   const session = await Session.open(cluster, () => undefined, signal);
   await submit(cluster);
-  const options = {
-    cluster: broken,
-    node: 'n1' as NodeId,
-    instance: 'i',
-    address: () => '',
-    slots: new Slots(1),
-    labels: new Set<string>(),
-    session: () => session,
-    accepts: () => true,
-    run: async () => undefined,
-    observe: { claimed: () => undefined, lost: () => undefined },
-  };
-  await assert.rejects(claimTasks(options, signal), /a bug/);
+  await assert.rejects(claimTasks(loopOptions(broken, session), signal), /a bug/);
 });
 
 test('a task whose lock goes while its cancellation is written is ended at once', async () => {
@@ -176,3 +165,34 @@ test('a task whose lock goes while its cancellation is written is ended at once'
   assert.equal(await cancelTask(racing, id, 'ann', signal), true);
   assert.equal((await readTaskState(cluster, id, signal)).completed?.value.outcome, 'cancelled');
 });
+
+test('a claim that is decided while the node drains is running when the loop has ended', async () => {
+  await using cluster = await testCluster();
+  const draining = new AbortController();
+  const slow = scriptedCommits(cluster, async (transaction, commit) => {
+    const result = await commit(transaction);
+    draining.abort();
+    return result;
+  });
+  const session = await Session.open(cluster, () => undefined, signal);
+  const id = await submit(cluster);
+  const begun: TaskId[] = [];
+  const run = async (held: Claim) => void begun.push(held.id);
+  await claimTasks({ ...loopOptions(slow, session), run }, draining.signal);
+  assert.deepEqual(begun, [id]);
+});
+
+function loopOptions(cluster: Cluster, session: Session) {
+  return {
+    cluster,
+    node: 'n1' as NodeId,
+    instance: 'i',
+    address: () => '',
+    slots: new Slots(1),
+    labels: new Set<string>(),
+    session: () => session,
+    accepts: () => true,
+    run: async () => undefined,
+    observe: { claimed: () => undefined, lost: () => undefined },
+  };
+}

@@ -5,6 +5,7 @@ import type { Claim } from '../../node-runtime/queue/records.ts';
 import { Slots } from '../../node-runtime/queue/slots.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { runAttempt } from '../../node-runtime/runner/run-attempt.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { NodeId } from '../../shared/ids.ts';
 
 /** The verdict of an executor that does nothing. */
@@ -91,6 +92,8 @@ export async function compete(
       await stop();
       living.abort();
       await keep;
+      // A test may have ended its store before.
+      await session.close(neverAborted).catch(() => undefined);
     },
   };
 }
