@@ -1,6 +1,5 @@
-// Where the bundle begins. It holds the program as text, so that Node compiles it through its compile cache: a start takes
-// 70 ms less than compiling three megabytes each time. The supervisor is small and does without: it starts in 50 ms, and has no
-// use for the rest in its memory.
+// Where the bundle begins. It holds the program as text, so that Node compiles it through its compile cache: `--version` took
+// 70 ms then, and 150 ms compiling three megabytes each time. The supervisor is small and runs none of that.
 const { enableCompileCache, flushCompileCache, Module } = require('node:module');
 const { homedir } = require('node:os');
 const { join } = require('node:path');

@@ -5,7 +5,7 @@ type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resor
 
 /**
  * Collects garbage and gives freed memory back to the system: of what starting has taken, 16 MB, which V8 would otherwise keep
- * for as long as the process is idle. Takes some 20 ms.
+ * for as long as the process is idle. Stops the process meanwhile.
  */
 export function giveBackMemory(): void {
   setFlagsFromString('--expose-gc');

@@ -1,2 +1,25 @@
-/** What is to be said about a benchmark's figures, in words: what is measured, and why an aim is missed. */
-export const NOTES: Readonly<Record<string, readonly string[]>> = {};
+/** What is to be said about a benchmark's figures, in words: what they leave out, and what is known of why an aim is missed. */
+export const NOTES: Readonly<Record<string, readonly string[]>> = {
+  dispatch: [
+    'Executor, supervisor and etcd are real; the node shares the process of the benchmark, and objects are in memory.',
+  ],
+  throughput: [
+    'All nodes and submitters share the one JavaScript thread of the benchmark. A profile with 8 of them found it busy nearly all the time; whether that is what limits 8 and 50 nodes, and how nodes in processes of their own would do, has not been measured.',
+    'These figures vary much with what else the machine does: an earlier run, on fewer others’ work and a slightly different queue, met the aim with one node and with real processes, and missed it with 8 and 50 as well.',
+  ],
+  backlog: [
+    'Memory is what the node’s process refers to after a collection of garbage, less what it did before: a median below nothing counts as 0.',
+  ],
+  logs: [
+    'The floor is a pipe, zstd and puts into the same S3, without a supervisor, hash or index. It misses the aim here too, so the aim cannot be judged on these cores; the ratio can.',
+    'A profile of the node storing a log found about a sixth of its busy main thread collecting garbage, a tenth writing to sockets and a tenth hashing. What the garbage is of has not been traced.',
+  ],
+  snapshot: [
+    'Unlike git’s, our times include packing what is to be sent. How the time of an edit divides between taking and packing has not been measured.',
+    'The first snapshot varies: another run, on a slightly different version, missed its aim.',
+  ],
+  startup: [
+    'The node has an etcd and no S3: a node with S3 loads its client as well. Its memory is looked at 7 s after it has joined, when it has collected its garbage, which it does once, 5 s after it is ready.',
+    'The first start of a build compiles the code; later ones take it from the cache folder. The processor time alone is above the aim.',
+  ],
+};

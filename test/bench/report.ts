@@ -1,7 +1,7 @@
 // `node test/bench/report.ts FILE… > docs/figures.md`: makes the manual's page of figures out of what `npm run bench -- NAME
 // --json` has printed, so that no number is typed. What is to be said about a figure stands in figure-notes.ts.
 import { readFile } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { NOTES } from './figure-notes.ts';
 import type { BenchResult, Figure } from './figures.ts';
 
@@ -14,10 +14,9 @@ console.log(`# Figures
 Made by \`node test/bench/report.ts\` out of the benchmarks' own output; do not edit. To repeat one: \`npm run bench -- NAME [--json]\`,
 where NAME is one of ${results.map(({ bench }) => `\`${bench}\``).join(', ')}.
 
-Measured on ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, Linux ${release()}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}) shared with other work,
-${Math.round(totalmem() / 2 ** 30)} GB. etcd, Ceph's S3 gateway, nodes, tasks and the benchmark itself all run on these cores; the load average was ${loadavg()[2]?.toFixed(0)}
-meanwhile. So a ratio says more than a value: each floor is what the machine did at best in the same run, in turns with
-what is measured against it. Values are medians unless they say otherwise.
+Written on ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, Linux ${release()}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GB. etcd, Ceph's S3
+gateway, nodes, tasks and the benchmark itself all run on these cores, which other work shares, and more of it during one
+benchmark than during another. So a ratio says more than a value: each floor was measured in the same run as what is measured against it. Values are medians unless they say otherwise.
 `);
 for (const { bench, figures } of results) {
   console.log(`## ${bench}\n`);
