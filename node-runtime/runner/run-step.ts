@@ -76,6 +76,8 @@ class OutputPump {
     this.#clock = clock;
     this.#lastHeard = clock.monotonic();
     this.done = this.#run(output, log);
+    // Long before anybody awaits it the log may fail; that fires the log's own signal, which ends the attempt.
+    this.done.catch(() => undefined);
   }
 
   /** Milliseconds since the last output, or since the start. */

@@ -37,7 +37,8 @@ const newId = () => newTaskId(0, Date.now(), Math.random);
 const put = (key: string, value: string) => etcdctl(etcd, 'put', `${cluster.id}/${key}`, value);
 /** Nodes go on: they live, list and run. */
 async function goesOn(): Promise<void> {
-  assert.equal((await cluster.finished(await cluster.submit({}))).outcome, 'passed');
+  const { outcome, message } = await cluster.finished(await cluster.submit({}));
+  assert.equal(outcome, 'passed', message);
   assert.equal((await cluster.cli(['tasks'])).code, 0);
   assert.equal((await cluster.cli(['nodes'])).code, 0);
 }

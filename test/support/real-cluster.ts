@@ -99,10 +99,13 @@ export async function realCluster(places: ClusterPlaces, ...names: string[]): Pr
     if (code !== 0) throw new Error(`submit ended with ${code}: ${stderr}`);
     return stdout.trim();
   };
-  // Of the newest node, which in tests of dying nodes is the one that lives.
   const view = async (task: string): Promise<TaskView> => {
-    const url = `${nodes.at(-1)!.address}/v1/tasks/${task}`;
-    const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+    const node = nodes.findLast(({ process: { exitCode, signalCode } }) => exitCode === null && signalCode === null);
+    if (!node) throw new Error(`No node lives: ${nodes.map(({ output }) => output()).join('\n')}`);
+    const url = `${node.address}/v1/tasks/${task}`;
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } }).catch(error => {
+      throw new Error(`${url} did not answer, exit code ${node.process.exitCode}: ${node.output()}`, { cause: error });
+    });
     if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
     return (await answer.json()) as TaskView;
   };
