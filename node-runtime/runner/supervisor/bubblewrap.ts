@@ -21,8 +21,8 @@ export interface SystemFolders {
 /** Where the namespaces that a command joins are given to bubblewrap, as open files. */
 export const JOINED = { arguments: 3, status: 4, users: 5, processes: 6 } as const;
 
-/** What the holder of a sandbox's namespaces does: nothing, also when all its processes are asked to end. */
-export const HOLD = ['/bin/sh', '-c', "trap '' TERM INT HUP; exec sleep 2147483647"] as const;
+/** What the holder of a sandbox's namespaces does: it says that they are ready, and then nothing, also when asked to end. */
+export const HOLD = ['/bin/sh', '-c', "trap '' TERM INT HUP; echo ready; exec sleep 2147483647 >&-"] as const;
 
 /** The arguments for the holder: namespaces of users and processes, in a file system that has nothing but what it needs. */
 export function bubblewrapHolder(system: SystemFolders): string[] {

@@ -16,7 +16,8 @@ prlimit --rttime="$tag:$tag" true 2>/dev/null && set -- prlimit --rttime="$tag:$
 exec 4>&2 2>/dev/null
 "$@" 2>&4 4>&- && exit 0
 for round in 1 2 3 4 5; do
-  found=$(grep -lsw "$tag" /proc/[0-9]*/limits) || break
+  found=$(grep -lsw "$tag" /proc/[0-9]*/limits)
+  [ -n "$found" ] || break
   for file in $found; do
     pid=\${file#/proc/}
     kill -9 "\${pid%/limits}" 2>/dev/null

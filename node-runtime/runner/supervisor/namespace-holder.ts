@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { HOLD } from './bubblewrap.ts';
@@ -30,7 +31,7 @@ export class NamespaceHolder {
         cwd: '/',
         detached: true,
         env: { SIMPLE_CI_SANDBOX: folder },
-        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       }),
     );
     if (child.pid !== undefined) onPid(child.pid);
@@ -51,14 +52,17 @@ export class NamespaceHolder {
   }
 }
 
+/** Resolves when the namespaces are complete: bubblewrap tells the pid before users are mapped in them. */
 async function readInnerPid(child: ChildProcess): Promise<string> {
-  const failed = new Promise<never>((_, reject) => {
-    child.once('error', reject);
-  });
-  failed.catch(() => undefined);
-  const words = readAll(child.stdio[2] as Readable);
-  const inner = (await Promise.race([readAll(child.stdio[3] as Readable), failed])).match(/"child-pid": (\d+)/)?.[1];
-  if (inner === undefined) throw new Error(`Cannot start bubblewrap: ${(await words).trim()}`);
+  const [, output, errors, about] = child.stdio as readonly unknown[] as [null, Readable, Readable, Readable];
+  const words = readAll(errors);
+  const ready = Promise.race([once(output, 'data'), once(output, 'end')]);
+  const failed = once(child, 'exit').then(() => '');
+  const told = await Promise.race([readAll(about), failed]);
+  const inner = told.match(/"child-pid": (\d+)/)?.[1];
+  const [word] = (await Promise.race([ready, failed])) as [Buffer?];
+  output.resume();
+  if (inner === undefined || word === undefined) throw new Error(`Cannot start bubblewrap: ${(await words).trim()}`);
   return inner;
 }
 

@@ -55,7 +55,7 @@ export function listProcesses(): number[] {
     .map(Number);
 }
 
-/** The process id that was given out last. */
+/** The process id that was given out last; NaN where the system does not tell. */
 export function lastProcess(): number {
   return Number(readText('/proc/loadavg')?.split(' ')[4]);
 }

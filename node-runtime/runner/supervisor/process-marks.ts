@@ -38,10 +38,11 @@ export function isMarked(pid: number, marks: Marks): boolean {
 
 const NAMES = ['HOME', 'TMPDIR', 'SIMPLE_CI_SANDBOX'];
 
-/** All living processes of this machine that carry them, but ourselves. */
-export function findMarked(marks: Marks): ProcessInfo[] {
+/** All living processes of this machine that carry them, but ourselves; given a pid, only those with a larger one. */
+export function findMarked(marks: Marks, after = 0): ProcessInfo[] {
   if (process.platform !== 'linux') return [];
   return listProcesses()
+    .filter(pid => pid > after)
     .filter(pid => pid !== process.pid && isMarked(pid, marks))
     .flatMap(pid => readProcess(pid) ?? [])
     .filter(isAlive);

@@ -36,11 +36,12 @@ export class ProcessTree {
     if (this.#marks.kind !== 'folder') this.#leaders.delete(pid);
   }
 
-  /** Those that live. */
-  members(): ProcessInfo[] {
+  /** Those that live; given a pid, only those with a pid that was given out after that. */
+  members(after?: number): ProcessInfo[] {
     if (!this.#first) return [];
-    const found = process.platform === 'linux' ? this.#find(this.#candidates(this.#first)) : findByPs(this.#leaders);
-    return found.filter(isAlive);
+    if (process.platform !== 'linux') return after === undefined ? findByPs(this.#leaders).filter(isAlive) : [];
+    const candidates = after === undefined ? this.#candidates(this.#first) : range(after + 1, lastProcess());
+    return this.#find(candidates).filter(isAlive);
   }
 
   /** Sends a signal to each of them but `except`. */
@@ -50,7 +51,7 @@ export class ProcessTree {
 
   /** Resolves when none is left; rejects with their pids when some will not die. */
   async kill(): Promise<void> {
-    await killProcesses(() => this.members(), this.#clock, userOf(this.#marks));
+    await killProcesses(after => this.members(after), this.#clock, userOf(this.#marks));
   }
 
   /** Stops each where it stands. Resolves when nothing of it runs. */
@@ -76,7 +77,7 @@ export class ProcessTree {
   #candidates({ pid, at }: { readonly pid: number; readonly at: number }): number[] {
     const last = lastProcess();
     if (this.#clock.monotonic() - at > WRAP_MS || !(last >= pid)) return listProcesses();
-    return Array.from({ length: last - pid + 1 }, (_, index) => pid + index);
+    return range(pid, last);
   }
 
   #find(candidates: readonly number[]): ProcessInfo[] {
@@ -87,6 +88,10 @@ export class ProcessTree {
     const found = processes.filter(process => isLed(process) || isMarked(process.pid, this.#marks));
     return withDescendants(found, processes);
   }
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
 }
 
 function withDescendants(found: readonly ProcessInfo[], processes: readonly ProcessInfo[]): ProcessInfo[] {

@@ -149,7 +149,7 @@ export class RemoteSupervisor implements Supervisor {
     if (this.#isEnding) return;
     const { clock, channel } = this.#parts;
     const kills = [...this.#open.values()].map(({ marks }) =>
-      killProcesses(() => findMarked(marks), clock, userOf(marks)),
+      killProcesses(after => findMarked(marks, after), clock, userOf(marks)),
     );
     await Promise.allSettled(kills);
     this.#lost.abort(channel.closed.reason);

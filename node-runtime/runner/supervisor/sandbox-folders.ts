@@ -36,12 +36,12 @@ async function sweep(root: string, name: string, clock: Clock): Promise<void> {
   for (const user of await usersIn(folder)) {
     const block = await lockUserBlock(blockOf(user));
     // Another node has these users now, and has seen to it that nobody else runs as them.
-    if (block) await killProcesses(() => findMarked({ kind: 'user', user }), clock, user);
+    if (block) await killProcesses(after => findMarked({ kind: 'user', user }, after), clock, user);
     block?.lock.close();
   }
   const tag = Number(name.match(OWNER)![4]);
-  await killProcesses(() => findMarked({ kind: 'tag', tag }), clock);
-  await killProcesses(() => findMarked({ kind: 'folder', folder: `${folder}/` }), clock);
+  await killProcesses(after => findMarked({ kind: 'tag', tag }, after), clock);
+  await killProcesses(after => findMarked({ kind: 'folder', folder: `${folder}/` }, after), clock);
   await removeTree(folder);
 }
 

@@ -28,7 +28,7 @@ export async function takeUserBlock(clock: Clock): Promise<UserBlock> {
   for (let block = 0; block < blocks; block++) {
     const own = await lockUserBlock(first + block * USERS_IN_BLOCK);
     if (!own) continue;
-    await killProcesses(() => findUsers(own.first), clock);
+    await killProcesses(after => findUsers(own.first, after), clock);
     return own;
   }
   throw new Error(
@@ -55,10 +55,10 @@ export async function lockUserBlock(first: number): Promise<UserBlock | undefine
   }
 }
 
-function findUsers(first: number): ProcessInfo[] {
+function findUsers(first: number, after = 0): ProcessInfo[] {
   const isOurs = (user = 0) => user >= first && user < first + USERS_IN_BLOCK;
   return listProcesses()
-    .filter(pid => isOurs(readUser(pid)))
+    .filter(pid => pid > after && isOurs(readUser(pid)))
     .flatMap(pid => readProcess(pid) ?? [])
     .filter(isAlive);
 }
