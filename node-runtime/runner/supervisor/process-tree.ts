@@ -18,7 +18,8 @@ export class ProcessTree {
   /** Commands, which are leaders of their sessions. */
   readonly #leaders = new Set<number>();
   #first: { readonly pid: number; readonly at: number } | undefined;
-  #stopped: ProcessInfo[] = [];
+  /** Pids of what `freeze` has stopped, with when they started. */
+  readonly #stopped = new Map<number, string>();
 
   constructor(marks: Marks, clock: Clock) {
     this.#marks = marks;
@@ -58,8 +59,8 @@ export class ProcessTree {
   async freeze(): Promise<void> {
     const limit = this.#clock.monotonic() + FREEZE_LIMIT_MS;
     for (let round = 0; ; round++) {
-      const running = this.members().filter(({ state }) => state !== 'T' && state !== 't');
-      for (const process of running) if (send(process.pid, 'SIGSTOP')) this.#stopped.push(process);
+      const running = this.members().filter(process => !this.#standsStill(process));
+      for (const process of running) if (send(process.pid, 'SIGSTOP')) this.#stopped.set(process.pid, process.started);
       if (running.length === 0 && round > 0) return;
       if (this.#clock.monotonic() > limit)
         throw new Error(`Cannot freeze all processes of the sandbox as some do not stop: ${pids(running)}`);
@@ -69,8 +70,16 @@ export class ProcessTree {
 
   /** Lets go on what `freeze` has stopped; what had stopped by itself stays so. */
   thaw(): void {
-    for (const { pid, started } of this.#stopped) if (startOf(pid) === started) send(pid, 'SIGCONT');
-    this.#stopped = [];
+    for (const [pid, started] of this.#stopped) if (startOf(pid) === started) send(pid, 'SIGCONT');
+    this.#stopped.clear();
+  }
+
+  /**
+   * Stopped, or told to stop and deep in the kernel: it stops when it comes out of there, which may take a stopped child to go
+   * on (vfork waits until the child has started a program).
+   */
+  #standsStill({ pid, state, started }: ProcessInfo): boolean {
+    return state === 'T' || state === 't' || (state === 'D' && this.#stopped.get(pid) === started);
   }
 
   /** Pids are given out in a ring: of young commands, all descendants lie between the first and the last one given. */

@@ -65,13 +65,18 @@ for (const isolation of ISOLATIONS) {
       await using node = await supervised(isolation);
       await using sandbox = await node.open();
       const running = start(sandbox, `setsid sh -c '${COUNT}' & ${COUNT}`);
+      let isDone = false;
+      void running.ended.then(end => {
+        isDone = end.kind !== 'killed' || !end.byUs;
+      });
       await until('it counts', () => count(sandbox) > 3);
       await sandbox.freeze();
       const frozen = count(sandbox);
       await pause(300);
       assert.equal(count(sandbox), frozen);
       await sandbox.thaw();
-      await until('it counts on', () => count(sandbox) > frozen + 3);
+      await until('it counts on or has ended', () => isDone || count(sandbox) > frozen + 3);
+      assert.equal(isDone, false, 'It has ended by something else');
       await sandbox.freeze();
       await sandbox.freeze();
       await sandbox.kill();
