@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
@@ -14,7 +14,7 @@ export interface PackOptions {
   readonly clock?: Clock;
 }
 
-/** A pack file to send. Disposing of it deletes the file. */
+/** A pack file to send, which nobody else uses. Disposing of it deletes the file. */
 export interface SnapshotPack extends AsyncDisposable {
   /** SHA-256 of its bytes. */
   readonly id: string;
@@ -52,6 +52,7 @@ export async function packSnapshot(snapshot: Snapshot, options: PackOptions): Pr
 async function tryPack(git: Git, snapshot: Snapshot, have: readonly string[], clock: Clock, signal: AbortSignal) {
   using _lock = await snapshot.scratch.lock(clock, signal);
   try {
+    await sweep(snapshot, clock);
     const made = await pack(git, snapshot, have);
     if (made.isFull) await tidyUp(git, snapshot);
     return made;
@@ -76,10 +77,25 @@ async function forget({ scratch }: Snapshot, clock: Clock, signal: AbortSignal):
   await scratch.reset();
 }
 
-async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly string[]): Promise<SnapshotPack> {
+/** Longer than any upload takes. */
+const ABANDONED_MS = 86_400_000;
+
+/** Deletes what those left behind who were killed while they sent. */
+async function sweep({ scratch }: Snapshot, clock: Clock): Promise<void> {
   const folder = join(scratch.folder, 'packs');
   await mkdir(folder, { recursive: true });
-  const partial = join(folder, `${commit}.partial`);
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
+    if (mtimeMs < clock.now() - ABANDONED_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Into a folder of its own: the same snapshot may be on its way from another run of the same workspace. */
+async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly string[]): Promise<SnapshotPack> {
+  const folder = await mkdtemp(join(scratch.folder, 'packs', 'send-'));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  const file = join(folder, 'pack');
   const revisions = [commit, ...have.map(base => `^${base}`)].map(line => `${line}\n`).join('');
   const call = { gitDir: scratch.gitDir, input: revisions, timeoutMs: PACK_TIMEOUT_MS };
   const isFull = have.length === 0;
@@ -95,15 +111,12 @@ async function pack(git: Git, { scratch, commit }: Snapshot, have: readonly stri
   );
   const hash = createHash('sha256');
   try {
-    const bytes = await writeHashed(stdout, partial, hash);
+    const bytes = await writeHashed(stdout, file, hash);
     const { code, stderr } = await ended;
     if (code !== 0) throw new GitError(['pack-objects'], code, stderr);
-    const id = hash.digest('hex');
-    const file = join(folder, `${id}.pack`);
-    await rename(partial, file);
-    return { id, bytes, file, isFull, [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+    return { id: hash.digest('hex'), bytes, file, isFull, [Symbol.asyncDispose]: remove };
   } catch (error) {
-    await rm(partial, { force: true });
+    await remove();
     throw error;
   }
 }

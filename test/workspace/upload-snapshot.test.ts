@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -112,6 +112,34 @@ describe('uploadSnapshot()', () => {
       upload(user, cluster),
       (error: unknown) => isCiError(error, 'forbidden') && /403/.test(error.message),
     );
+  });
+
+  test('sends the same workspace twice at once, whoever is done first', async () => {
+    using user = repositoryOf(20);
+    await using cluster = new SnapshotReceiver();
+    const snapshot = await user.snapshot();
+    const first = Promise.withResolvers<unknown>();
+    const options = { env: user.env, signal: neverAborted };
+    const second = uploadSnapshot(snapshot, cluster.transport, {
+      ...options,
+      beforeSending: async () => {
+        first.resolve(uploadSnapshot(snapshot, cluster.transport, options));
+        await first.promise;
+      },
+    });
+    assert.equal((await second).packs, 1);
+    assert.deepEqual(readdirSync(join(snapshot.scratch.folder, 'packs')), []);
+  });
+
+  test('deletes what an upload that was killed has left behind', async () => {
+    using user = repositoryOf(20);
+    await using cluster = new SnapshotReceiver();
+    const { scratch } = await user.snapshot();
+    const [old, recent] = ['send-old', 'send-recent'].map(name => join(scratch.folder, 'packs', name));
+    for (const folder of [old!, recent!]) mkdirSync(folder, { recursive: true });
+    utimesSync(old!, 0, 0);
+    await upload(user, cluster);
+    assert.deepEqual([existsSync(old!), existsSync(recent!)], [false, true]);
   });
 
   test('sends nothing when it is told to stop, and leaves no pack behind', async () => {
