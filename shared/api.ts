@@ -22,9 +22,9 @@ export const ErrorBody = z.object({
 });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
-const Commit = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
-const PackId = z.string().regex(/^[0-9a-f]{16,64}$/);
-const Id = z.string().regex(/^[0-9][0-9a-z]{25,31}$/);
+const Commit = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'must be 40 or 64 of [0-9a-f]');
+const PackId = z.string().regex(/^[0-9a-f]{16,64}$/, 'must be 16 to 64 of [0-9a-f]');
+export const Id = z.string().regex(/^[0-9][0-9a-z]{25,31}$/, 'must be 26 to 32 of [0-9a-z], starting with a digit');
 
 /** A task as people look at it: where it is in its life, derived from the keys it has. */
 export const TaskView = z.discriminatedUnion('state', [
@@ -296,7 +296,7 @@ export const routes = {
     path: '/v1/tokens/:id',
     access: 'admin',
     summary: 'End a token. Nodes notice within 10 s.',
-    params: z.object({ id: z.string().regex(/^[0-9a-z]{8}$/) }),
+    params: z.object({ id: z.string().regex(/^[0-9a-z]{8}$/, 'must be 8 of [0-9a-z]') }),
   },
   listSecrets: {
     method: 'GET',

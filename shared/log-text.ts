@@ -58,7 +58,7 @@ export class LogText {
   #mark({ kind, text, time }: LogMark): string {
     if (kind === 'step-started') return this.#heading(`▶ ${text}`, BOLD, time);
     if (kind === 'note') return this.#heading(`• ${text}`, DIM, time);
-    return text === 'passed' ? this.end() : this.#heading(`✖ ${text}`, RED, time);
+    return text === 'passed' ? this.end() : this.#heading(`✗ ${text}`, RED, time);
   }
 
   #heading(text: string, color: string, time?: number): string {

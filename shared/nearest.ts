@@ -4,7 +4,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let bestSlips = Math.floor(word.length / 3) + 1;
   for (const candidate of candidates) {
     const slips = countSlips(word.toLowerCase(), candidate.toLowerCase());
-    if (slips < bestSlips || (slips === bestSlips && best === undefined)) {
+    if (slips < bestSlips) {
       best = candidate;
       bestSlips = slips;
     }

@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { NodeView, TaskSummary } from './api.ts';
-
-const Id = z.string().regex(/^[0-9][0-9a-z]{25,31}$/);
+import { Id, NodeView, TaskSummary } from './api.ts';
 
 /** Where the WebSocket is, and the subprotocol it speaks. A ticket goes beside it as the subprotocol `ticket.WORD`. */
 export const SOCKET_PATH = '/v1/stream';

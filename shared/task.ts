@@ -33,6 +33,12 @@ const Environment = z
   )
   .describe('Environment variables. Values are passed as they are, never expanded.');
 
+/** Programs get it as an argument, and arguments end at a NUL. */
+const Script = z
+  .string()
+  .min(1)
+  .regex(/^[^\u0000]*$/, 'must not hold a NUL character');
+
 const RelativePath = z
   .string()
   .min(1)
@@ -42,13 +48,13 @@ const RelativePath = z
     'must be a path inside the workspace: relative, with / between parts, without ..',
   );
 
-const Label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/=-]{0,99}$/, 'must be 1 to 100 of [A-Za-z0-9._/=-]');
+export const Label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/=-]{0,99}$/, 'must be 1 to 100 of [A-Za-z0-9._/=-]');
 
 export const Step = z.looseObject({
   name: Name.optional().describe('What people read; the command itself if absent.'),
-  run: z.string().min(1).describe('The command or script.'),
+  run: Script.describe('The command or script.'),
   shell: z
-    .union([z.enum(['bash', 'sh']), z.array(z.string().min(1)).min(1).max(20)])
+    .union([z.enum(['bash', 'sh']), z.array(Script).min(1).max(20)])
     .optional()
     .describe(
       '"bash" or "sh" (both stop at the first failing command), or an argument list to which the script file is added. Default: bash where there is one, else sh.',
@@ -62,10 +68,12 @@ export const Step = z.looseObject({
     .describe('Go on with the next step, and let the task pass, when this one fails.'),
 });
 
+const ObjectName = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'must be 40 or 64 of [0-9a-f]');
+
 export const SnapshotSource = z.looseObject({
   type: z.literal('snapshot'),
-  commit: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
-  tree: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+  commit: ObjectName,
+  tree: ObjectName,
 });
 
 export const GitSource = z.looseObject({

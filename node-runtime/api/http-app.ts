@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, maxHeaderSize } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { routes } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
@@ -52,8 +52,8 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
         .headers({ ...headers, 'x-request-id': request.id })
         .send(body);
     },
-    clientErrorHandler: (_error, socket) => {
-      refuseRaw(socket, new CiError('invalid', 'Cannot read the request: it is not HTTP'));
+    clientErrorHandler: (error, socket) => {
+      refuseRaw(socket, unreadable(error.code));
     },
   });
   admit(app, parts);
@@ -61,6 +61,24 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
   answerErrors(app, parts.logger);
   noteRequests(app, parts);
   return app;
+}
+
+/** What Node's parser gave up at. */
+function unreadable(code: string): CiError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new CiError(
+        'too-large',
+        `Cannot read the request as its headers are too large: at most ${maxHeaderSize} bytes`,
+      );
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new CiError(
+        'invalid',
+        `Cannot read the request as its headers are not whole after ${HEADERS_TIMEOUT_MS / 1000} s`,
+      );
+    default:
+      return new CiError('invalid', 'Cannot read the request: it is not HTTP');
+  }
 }
 
 /** Decides who may go on before anything of the body is read. */

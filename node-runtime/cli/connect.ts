@@ -1,10 +1,11 @@
 import { createClient, type Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
-import { parseClusterId, parseNodeId, quote, type TaskId } from '../../shared/ids.ts';
+import { parseClusterId, parseNodeId, type TaskId } from '../../shared/ids.ts';
 import type { LogLevel } from '../system/logger.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import type { CliContext } from './context.ts';
 import { activeLogin, readLogins } from './logins.ts';
+import { checkAddress } from './node-address.ts';
 
 /** A way to a cluster, for the time of one command. */
 export interface Connection extends AsyncDisposable {
@@ -63,23 +64,6 @@ async function findAddress({ environment }: CliContext, options: ConnectionOptio
     'unauthenticated',
     `Cannot ask ${options.url[0]} without a token: set SIMPLE_CI_TOKEN, or run \`${environment.program} login ${options.url[0]}\``,
   );
-}
-
-/** A token must not travel where others can read it. */
-export function checkAddress(text: string, allowsHttp: boolean): void {
-  const url = URL.parse(text);
-  const refuse = (why: string) => new CiError('invalid', `Cannot use node address as ${why}: ${quote(text)}`);
-  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-    throw refuse('it does not start with http:// or https://');
-  if (url.username !== '' || url.search !== '' || url.hash !== '') throw refuse('it is more than a host and a path');
-  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !allowsHttp)
-    throw refuse(
-      'the token would go to another machine unencrypted; use https, or --insecure-http if the network is yours',
-    );
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || /^127(\.\d+){3}$/.test(host) || host === '[::1]';
 }
 
 async function connectEmbedded(

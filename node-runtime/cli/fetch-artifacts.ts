@@ -61,7 +61,7 @@ export async function fetchArtifacts(
 function choose(artifacts: readonly Artifact[], path: string | undefined): readonly Artifact[] {
   const chosen = path === undefined ? artifacts : artifacts.filter(artifact => matchesGlob(artifact.path, path));
   if (chosen.length > 0 || path === undefined) return chosen;
-  const known = artifacts.map(artifact => artifact.path).slice(0, 5);
+  const known = artifacts.map(artifact => plainText(artifact.path)).slice(0, 5);
   const there = known.length > 0 ? `there is ${known.join(', ')}${artifacts.length > 5 ? ', …' : ''}` : 'there is none';
   throw new CiError('not-found', `Cannot find artifact ${quote(path)}: ${there}`);
 }

@@ -1,6 +1,6 @@
 import { createClient } from '../../shared/client.ts';
 import { askSecret } from './ask-secret.ts';
-import { checkAddress } from './connect.ts';
+import { checkAddress } from './node-address.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { findLogin, type Logins, readLogins, withLogin, withoutLogin, writeLogins } from './logins.ts';

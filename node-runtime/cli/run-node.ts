@@ -2,11 +2,13 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, quote } from '../../shared/ids.ts';
+import { Label } from '../../shared/task.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
 import { deadline, neverAborted } from '../system/clock.ts';
 import { giveBackMemory } from '../system/give-back-memory.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { isReadableOnTheWay } from './node-address.ts';
 import { readSecretsKey } from './secrets-key.ts';
 import { readEtcdOptions, readS3Options, type StoreArguments } from './store-options.ts';
 
@@ -39,7 +41,7 @@ export async function runNode(context: CliContext, options: NodeCommandOptions):
     if (howMany > 1) node.hurry();
     else drain(node, report);
   });
-  announce(node, options, report);
+  announce(node, context, options, report);
   using settling = deadline(context.clock, SETTLED_MS, neverAborted);
   settling.signal.addEventListener('abort', giveBackMemory, { once: true });
   if (signal.aborted) drain(node, report);
@@ -55,10 +57,14 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
   return (event, text, fields = {}) => terminal.print(json ? JSON.stringify({ event, text, ...fields }) : text);
 }
 
-function announce(node: RunningNode, options: NodeCommandOptions, report: Report): void {
-  const { address } = node;
-  const { cluster } = options;
-  report('ready', `Ready at ${address}. To use it: simple-ci login ${address}`, { address, cluster });
+function announce(
+  { address }: RunningNode,
+  { environment }: CliContext,
+  { cluster }: NodeCommandOptions,
+  report: Report,
+): void {
+  const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
+  report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster });
 }
 
 function drain(node: RunningNode, report: Report): void {
@@ -82,10 +88,10 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     ...(s3 && { s3 }),
     dataDir: resolve(environment.folder, dataDir),
     listen: parseListen(options.listen),
-    ...(options.advertise !== undefined && { advertise: options.advertise }),
+    ...(options.advertise !== undefined && { advertise: parseAdvertise(options.advertise) }),
     hostNames: options['host-name'],
     slots: options.slots ?? availableParallelism(),
-    labels: options.labels.flatMap(label => label.split(',')).filter(label => label !== ''),
+    labels: options.labels.flatMap(parseLabels),
     isolation: options.isolation,
     drainTimeoutMs: options['drain-timeout'],
     ...(key !== undefined && { secretsKey: await readSecretsKey(resolve(environment.folder, key)) }),
@@ -101,6 +107,22 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
 /** A cluster id may have slashes, but no dots. */
 function defaultDataDir(dataFolder: string, cluster: string): string {
   return join(dataFolder, cluster.replaceAll('/', '.'));
+}
+
+function parseAdvertise(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
+  throw new CiError('invalid', `Cannot use --advertise as it is not like http://host:7100: ${quote(text)}`);
+}
+
+/** One that no task could ask for is a slip. */
+function parseLabels(list: string): string[] {
+  const labels = list.split(',').filter(label => label !== '');
+  for (const label of labels) {
+    const problem = Label.safeParse(label).error?.issues[0];
+    if (problem) throw new CiError('invalid', `Cannot use --labels as a label ${problem.message}: ${quote(label)}`);
+  }
+  return labels;
 }
 
 /** `127.0.0.1:7100`, `[::1]:7100`, `:7100` for every interface, or a port alone for loopback. */

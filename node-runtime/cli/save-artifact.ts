@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
-import type { TaskId } from '../../shared/ids.ts';
+import { quote, type TaskId } from '../../shared/ids.ts';
 import type { Artifact } from '../../shared/result.ts';
 
 /** Fetches one artifact into a file. The file is there under its name only when its size and hash are those that were noted. */
@@ -37,12 +37,14 @@ export async function saveArtifact(
     await rm(fresh, { force: true });
     signal.throwIfAborted();
     if (error instanceof CiError) throw error;
-    throw new CiError('invalid', `Cannot save artifact as its file cannot be written: ${file}`, { cause: error });
+    throw new CiError('invalid', `Cannot save artifact as its file cannot be written: ${quote(file)}`, {
+      cause: error,
+    });
   }
 }
 
 function check({ path, size, sha256 }: Artifact, gotSize: number, gotHash: string): void {
-  const refuse = (why: string) => new CiError('unavailable', `Cannot save artifact "${path}" as ${why}`);
+  const refuse = (why: string) => new CiError('unavailable', `Cannot save artifact ${quote(path)} as ${why}`);
   if (gotSize !== size) throw refuse(`it came incomplete: ${gotSize} of ${size} bytes`);
   if (gotHash !== sha256) throw refuse(`its bytes are not those that were kept: SHA-256 is ${gotHash}, not ${sha256}`);
 }

@@ -13,7 +13,7 @@ export function describeEnd(
 ): string[] {
   const { times, attempt, node, artifacts, outcome, message } = result;
   const took = durationBetween(times.claimed ?? times.submitted, times.finished);
-  const place = attempt === 0 ? [] : [`attempt ${attempt} on ${node}`];
+  const place = attempt === 0 ? [] : [`attempt ${attempt}${node === '' ? '' : ` on ${node}`}`];
   const why = outcome === 'passed' ? '' : `: ${plainText(message)}`;
   const next = (what: string, words: string) => style.dim(`  ${what.padEnd(9)} ${hint(words)}`);
   return [

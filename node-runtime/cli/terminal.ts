@@ -122,8 +122,12 @@ async function ask(
   output.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input, output: hidden ? silent : output, terminal: true });
+  // While it reads keys, the terminal sends no signal for Ctrl-C.
+  lines.on('SIGINT', () => process.emit('SIGINT'));
+  // Ctrl-D: no answer.
+  const closed = once(lines, 'close').then(() => '');
   try {
-    return await lines.question('', { signal });
+    return await Promise.race([lines.question('', { signal }), closed]);
   } finally {
     lines.close();
     if (hidden) output.write('\n');

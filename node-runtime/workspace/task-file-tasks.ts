@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { CiError } from '../../shared/errors.ts';
+import { CiError, isCiError } from '../../shared/errors.ts';
 import { formatProblem, type ParsedTaskFile, parseTaskFile } from '../../shared/task-file.ts';
 import { MAX_TASK_FILE_BYTES } from '../../shared/task-file/task-file-document.ts';
 import type { Workspace } from './find-workspace.ts';
@@ -26,14 +26,22 @@ export async function taskFileWarnings(workspace: Workspace): Promise<string[]> 
 async function parsedTaskFile({ taskFile }: Workspace): Promise<(ParsedTaskFile & { ok: true }) | undefined> {
   if (taskFile === undefined) return undefined;
   const name = basename(taskFile);
-  const { size } = await stat(taskFile);
-  if (size > MAX_TASK_FILE_BYTES)
-    throw new CiError(
-      'invalid',
-      `Cannot use ${name} as it is too large: ${size} bytes, at most ${MAX_TASK_FILE_BYTES}`,
-    );
-  const parsed = parseTaskFile(await readFile(taskFile, 'utf8'), { name });
+  const parsed = parseTaskFile(await readText(taskFile, name), { name });
   if (parsed.ok) return parsed;
   const problems = parsed.problems.map(problem => formatProblem(name, problem));
   throw new CiError('invalid', `Cannot use ${name} as it has mistakes:\n${problems.join('\n')}`);
+}
+
+/** Nothing but files is opened: a named pipe would be waited for, a device has no end. */
+async function readText(taskFile: string, name: string): Promise<string> {
+  const refuse = (why: string, cause?: unknown) => new CiError('invalid', `Cannot use ${name} as ${why}`, { cause });
+  try {
+    const info = await stat(taskFile);
+    if (!info.isFile()) throw refuse('it is no file');
+    if (info.size > MAX_TASK_FILE_BYTES)
+      throw refuse(`it is too large: ${info.size} bytes, at most ${MAX_TASK_FILE_BYTES}`);
+    return await readFile(taskFile, 'utf8');
+  } catch (error) {
+    throw isCiError(error) ? error : refuse('it cannot be read', error);
+  }
 }

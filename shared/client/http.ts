@@ -102,8 +102,8 @@ export class HttpCaller {
       return await fetch(address, { ...init, signal: AbortSignal.any([signal, limit.signal]) });
     } catch (error) {
       signal.throwIfAborted();
-      const why = describeError(limit.signal.aborted ? limit.signal.reason : error);
-      throw new CiError('unavailable', `Cannot reach the node at ${new URL(address).origin}: ${why}`, { cause: error });
+      const why = limit.signal.aborted ? limit.signal.reason : reasonOf(error);
+      throw new CiError('unavailable', `Cannot reach the node at ${new URL(address).origin}: ${describeError(why)}`);
     } finally {
       clearTimeout(timer);
     }
@@ -113,6 +113,11 @@ export class HttpCaller {
     const { token } = this.options;
     return typeof token === 'function' ? await token() : token;
   }
+}
+
+/** `fetch` itself says no more than that it has failed. */
+function reasonOf(error: unknown): unknown {
+  return error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
 }
 
 /** Turns an answer that is a failure into what the node meant by it. */

@@ -87,6 +87,11 @@ describe('bad requests', () => {
     assert.match(json.error!.message, /at most 65536/);
   });
 
+  test('a script with a NUL character, which no program could be given, is invalid', async () => {
+    const { json } = await submit(JSON.stringify({ task: { name: 'x', steps: [{ run: 'a\0b' }] } }));
+    assert.match(json.error!.message, /steps.*run.*must not hold a NUL character/);
+  });
+
   test('an endless body is refused before it has been read', async () => {
     const head = `POST /v1/tasks HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n`;
     assert.match(await raw(`${head}content-length: 9999999999\r\n\r\n{`), /^HTTP\/1\.1 413 /);
@@ -106,6 +111,11 @@ describe('bad requests', () => {
 
   test('what is not HTTP is answered with an error and a closed connection', async () => {
     assert.match(await raw('\x16\x03\x01\x02\x00nonsense\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*"code":"invalid"/);
+  });
+
+  test('headers that are too large are told so, with the limit', async () => {
+    const answer = await raw(`GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*headers are too large: at most 16384 bytes/);
   });
 
   test('a host name that is not the node’s is misdirected, so that no rebound name reaches it', async () => {

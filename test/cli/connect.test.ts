@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkAddress } from '../../node-runtime/cli/connect.ts';
+import { checkAddress } from '../../node-runtime/cli/node-address.ts';
 import { parseListen } from '../../node-runtime/cli/run-node.ts';
 
 test('a token goes over plain http to this machine only', () => {

@@ -96,6 +96,24 @@ suite('a node that cannot start says what, why and the value in one line, and le
     await leftNothing('bad/listen');
   });
 
+  test('an address to advertise that others could not open', async () => {
+    refused(
+      await node(withEtcd('bad/advertise', '--advertise', 'ci:7100')),
+      2,
+      /--advertise as it is not like http:\/\/host:7100: "ci:7100"$/,
+    );
+    await leftNothing('bad/advertise');
+  });
+
+  test('a label that no task could ask for', async () => {
+    refused(
+      await node(withEtcd('bad/label', '--labels', 'gpu,big box')),
+      2,
+      /--labels as a label must be .*: "big box"$/,
+    );
+    await leftNothing('bad/label');
+  });
+
   test('a data folder that is a file', async () => {
     await using folder = await temporaryFolder();
     const file = join(folder.path, 'file');

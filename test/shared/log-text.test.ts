@@ -31,7 +31,7 @@ test('steps have headings on lines of their own, and only failures a line at the
   ];
   assert.equal(
     textOf(events),
-    '▶ npm ci\nadded 3 packages\n▶ npm test\n1 failed\n✖ failed\n• No artifact matches dist/*\n',
+    '▶ npm ci\nadded 3 packages\n▶ npm test\n1 failed\n✗ failed\n• No artifact matches dist/*\n',
   );
 });
 

@@ -66,6 +66,12 @@ describe('a task by its name', () => {
     assert.deepEqual(warnings, ['simple-ci.yaml:2:15: tasks.a.timout is not known, did you mean "timeout"?']);
   });
 
+  test('in a task file that is no file is none, and a named pipe is not waited for', async () => {
+    using user = new GitWorkspace();
+    execFileSync('mkfifo', [join(user.root, 'simple-ci.yaml')]);
+    await assert.rejects(taskOf(user, 'a'), fails('invalid', /^Cannot use simple-ci\.yaml as it is no file$/));
+  });
+
   test('is an npm script, run by the package manager of the project', async () => {
     using user = new GitWorkspace();
     const scripts = { 'build:all': 'x', "it's": 'x' };

@@ -1,0 +1,25 @@
+import { CiError } from '../../shared/errors.ts';
+import { quote } from '../../shared/ids.ts';
+
+/** A token must not travel where others can read it. */
+export function checkAddress(text: string, allowsHttp: boolean): void {
+  const url = URL.parse(text);
+  const refuse = (why: string) => new CiError('invalid', `Cannot use node address as ${why}: ${quote(text)}`);
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw refuse('it does not start with http:// or https://');
+  if (url.username !== '' || url.search !== '' || url.hash !== '') throw refuse('it is more than a host and a path');
+  if (isReadableOnTheWay(text) && !allowsHttp)
+    throw refuse(
+      'the token would go to another machine unencrypted; use https, or --insecure-http if the network is yours',
+    );
+}
+
+/** Whether others could read what goes to this address: it is plain http to another machine. */
+export function isReadableOnTheWay(address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'http:' && !isLoopback(hostname);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || /^127(\.\d+){3}$/.test(host) || host === '[::1]';
+}
