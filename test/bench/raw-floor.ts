@@ -5,12 +5,30 @@ import { neverAborted } from '../../node-runtime/system/clock.ts';
 
 const call = { signal: neverAborted, timeoutMs: 10_000 };
 
-/** Transactions a second that etcd takes from `stores` clients together, with `inFlight` under way: create a key, delete it. */
+/**
+ * Transactions a second that etcd takes from `stores` clients together, with `inFlight` under way: create a key, delete it.
+ * Each of `watchers` is told of each of them, and does nothing with it.
+ */
 export async function rawTransactionsPerSecond(
   stores: readonly Store[],
   inFlight: number,
   seconds: number,
+  watchers: readonly Store[] = [],
 ): Promise<number> {
+  const stop = new AbortController();
+  const watching = watchers.map(store => watchAll(store, stop.signal));
+  const rate = await transactionsPerSecond(stores, inFlight, seconds);
+  stop.abort();
+  await Promise.all(watching);
+  return rate;
+}
+
+async function watchAll(store: Store, signal: AbortSignal): Promise<void> {
+  const { revision } = await store.range({ key: 'floor', limit: 1 }, call);
+  for await (const _ of store.watch({ prefix: 'floor/', from: revision + 1 }, signal));
+}
+
+async function transactionsPerSecond(stores: readonly Store[], inFlight: number, seconds: number): Promise<number> {
   const end = performance.now() + seconds * 1000;
   let count = 0;
   const worker = async (at: number) => {
