@@ -208,7 +208,7 @@ export class Node implements RunningNode {
         labels: new Set(this.#options.labels),
         session: () => (supervisors.isRunning && this.#health.isWell ? state.session : undefined),
         accepts: this.#options.accepts ?? (() => true),
-        run: (claim, session) => this.#run(claim, session),
+        run: (claim, session, freeSlots) => this.#run(claim, session, freeSlots),
         observe: {
           claimed: transactions => {
             metrics.tasksClaimed.inc();
@@ -221,20 +221,21 @@ export class Node implements RunningNode {
     );
   }
 
-  async #run(claim: Claim, session: Session): Promise<void> {
-    const attempt = this.#attempt(claim, session);
+  async #run(claim: Claim, session: Session, freeSlots: () => void): Promise<void> {
+    const attempt = this.#attempt(claim, session, freeSlots);
     this.#attempts.add(attempt);
     await attempt.finally(() => this.#attempts.delete(attempt));
   }
 
   /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */
-  async #attempt(claim: Claim, session: Session): Promise<void> {
+  async #attempt(claim: Claim, session: Session, onExecuted: () => void): Promise<void> {
     const { cluster, executor, metrics, logger } = this.#parts;
     metrics.running.inc();
     metrics.claimLatency.observe(Math.max(0, claim.lock.claimed - claim.task.submitted) / 1000);
     logger.info('Claimed', { task: claim.id, name: claim.task.name, attempt: claim.lock.attempt, fence: claim.fence });
     try {
-      const ending = await runAttempt({ cluster, session, executor, handBack: this.#handBack.signal }, claim);
+      const handBack = this.#handBack.signal;
+      const ending = await runAttempt({ cluster, session, executor, handBack, onExecuted }, claim);
       this.#note(claim, ending);
     } catch (error) {
       logger.error('An attempt failed by a bug in the node: the node stops, so that others can take the task', {
