@@ -62,9 +62,10 @@ export class Git {
     return streamProcess(this.#options(call, args));
   }
 
-  /** Settings of a config file, the last value of each. Included files are not read. */
-  async settings(file: string): Promise<Map<string, string>> {
-    const { code, stdout } = await runGit(this.#outside(['config', '--file', file, '--null', '--list']));
+  /** Settings of a config file's text, the last value of each. Included files are not read. */
+  async settings(input: Uint8Array): Promise<Map<string, string>> {
+    const options = this.#outside(['config', '--file', '-', '--null', '--list']);
+    const { code, stdout } = await runGit({ ...options, input });
     const settings = new Map<string, string>();
     if (code !== 0) return settings;
     for (const entry of stdout.toString().split('\0')) {

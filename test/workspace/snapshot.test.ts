@@ -416,6 +416,22 @@ describe('the commit of a snapshot', () => {
     assert.notEqual((await other.snapshot()).commit, first.commit);
   });
 
+  test('notices edits that keep the size and follow each other at once', async () => {
+    using user = GitWorkspace.repository();
+    for (const name of ['tracked', 'other']) user.write(name, '0\n');
+    user.commitAll();
+    const trees = new Set<string>();
+    for (let edit = 0; edit < 10; edit++) {
+      user.write('tracked', `${edit}\n`);
+      if (edit % 2 === 1) user.write('untracked', `${edit}\n`);
+      const { tree } = await user.snapshot();
+      user.git('add', '--all');
+      assert.equal(tree, user.git('write-tree'));
+      trees.add(tree);
+    }
+    assert.equal(trees.size, 10);
+  });
+
   test('notices an edit that keeps size and time', async () => {
     using user = new GitWorkspace();
     const file = join(user.root, 'a');
