@@ -10,7 +10,7 @@ import type { Workspace } from './find-workspace.ts';
 import { writeGitDir } from './git-dir.ts';
 import type { GitRepository } from './git-repository.ts';
 import type { TreeDigests } from './list-files.ts';
-import type { RepositorySettings } from './user-repository.ts';
+import type { Head, RepositorySettings } from './user-repository.ts';
 
 /** What is remembered of a workspace between snapshots. Losing it costs time, nothing else. */
 export interface ScratchState {
@@ -44,7 +44,7 @@ export interface Content {
 
 export interface Committed {
   readonly tree: string;
-  readonly head?: string | undefined;
+  readonly head?: Head | undefined;
   readonly commit: string;
 }
 

@@ -14,14 +14,7 @@ import { type Counts, countsOf, type Index, type IndexSummary, readIndex, summar
 import { type Content, type Listing, Scratch, type ScratchState } from './scratch.ts';
 import { findSecrets, type SecretFile } from './secret-scan.ts';
 import { findChanges, restoreModes, updateChanged, updateIndex } from './update-index.ts';
-import {
-  findExcludesFile,
-  type Head,
-  readFormat,
-  readHead,
-  readSettings,
-  type RepositorySettings,
-} from './user-repository.ts';
+import { type Head, readFormat, readHead, readSettings, type RepositorySettings } from './user-repository.ts';
 import type { WorkTree } from './work-tree-lists.ts';
 import { writeCommit } from './write-commit.ts';
 
@@ -64,7 +57,7 @@ export async function takeSnapshot(workspace: Workspace, options: SnapshotOption
   const git = new Git(env, signal);
   const scratch = Scratch.of(cacheDir, workspace);
   using _lock = await scratch.lock(clock, signal);
-  const taking = new Taking(workspace, scratch, git, env);
+  const taking = new Taking(workspace, scratch, git);
   const retake = () => takeSnapshot(workspace, options);
   try {
     return { ...(await taking.take()), retake };
@@ -108,14 +101,12 @@ class Taking {
   readonly #repository: GitRepository | undefined;
   readonly #scratch: Scratch;
   readonly #git: Git;
-  readonly #env: UserEnvironment;
   readonly #tree: WorkTree;
 
-  constructor({ git: repository, root }: Workspace, scratch: Scratch, git: Git, env: UserEnvironment) {
+  constructor({ git: repository, root }: Workspace, scratch: Scratch, git: Git) {
     this.#repository = repository;
     this.#scratch = scratch;
     this.#git = git;
-    this.#env = env;
     const path = repository?.toplevel ?? root;
     const inside = relative(path, root).replaceAll(sep, '/');
     this.#tree = { path, repository, only: inside === '' ? '' : `${inside}/` };
@@ -126,14 +117,13 @@ class Taking {
     const state = await this.#open(settings);
     const place = { ...this.#place, config: settings.config };
     await this.#readFrom(state.listing?.nested ?? [], settings.format);
-    const excludesFile = findExcludesFile(this.#git, this.#env, settings);
+    const { excludesFile } = settings;
     const lister = new FileLister(this.#git, { gitDir: this.#scratch.gitDir, excludesFile });
     // All at once: git compares on all cores, but lists and writes its index on one.
     const [known, isSame, head] = await allDone([
       this.#updateKnown(state, place),
       this.#hasSameFiles(lister, state),
-      settings.isPartial ? undefined : this.#head(),
-      excludesFile,
+      settings.isPartial ? undefined : this.#head(state),
     ]);
     const now =
       isSame && state.last
@@ -164,9 +154,9 @@ class Taking {
   }
 
   /** Undefined if the workspace is not all of a repository: its HEAD has other files. */
-  async #head(): Promise<Head | undefined> {
+  async #head({ committed }: ScratchState): Promise<Head | undefined> {
     if (!this.#repository || this.#tree.only !== '') return undefined;
-    const head = await readHead(this.#git, this.#place, this.#repository);
+    const head = await readHead(this.#git, this.#place, this.#repository, committed?.head);
     if (head?.hasParents) await this.#leaveParentsBehind(head.commit);
     return head;
   }
@@ -267,9 +257,9 @@ class Taking {
   async #finish(state: CurrentState, head: Head | undefined): Promise<Taken> {
     const { tree, files, bytes } = state.last;
     const known = state.committed;
-    const isKnown = known?.tree === tree && known.head === head?.commit;
+    const isKnown = known?.tree === tree && known.head?.commit === head?.commit;
     const commit = isKnown ? known.commit : await this.#commit(tree, head, state.settings.format);
-    await this.#scratch.save({ ...state, committed: { tree, head: head?.commit, commit } });
+    await this.#scratch.save({ ...state, committed: { tree, head, commit } });
     return {
       commit,
       tree,

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Git, GitPlace, UserEnvironment } from './git.ts';
+import type { Git, GitPlace } from './git.ts';
 import type { ObjectFormat } from './git-dir.ts';
 import type { GitRepository } from './git-repository.ts';
 
@@ -15,7 +14,7 @@ export interface RepositorySettings {
   readonly isPartial: boolean;
   /** Settings to hand on to git. */
   readonly config: Readonly<Record<string, string>>;
-  /** As it stands there. */
+  /** The ignore file that this repository names instead of the user's own. */
   readonly excludesFile?: string | undefined;
 }
 
@@ -52,17 +51,6 @@ export async function readSettings(
   };
 }
 
-/** The user's own ignore file; it need not exist. */
-export async function findExcludesFile(
-  git: Git,
-  env: UserEnvironment,
-  { excludesFile }: RepositorySettings,
-): Promise<string> {
-  const home = env.HOME ?? homedir();
-  const named = excludesFile?.replace(/^~\//, `${home}/`) ?? (await git.userPath('core.excludesFile'));
-  return named ?? join(env.XDG_CONFIG_HOME || join(home, '.config'), 'git/ignore');
-}
-
 export async function readFormat(git: Git, repository: GitRepository): Promise<ObjectFormat> {
   const settings = await git.settings(await readConfig(repository));
   return settings.get('extensions.objectformat') === 'sha256' ? 'sha256' : 'sha1';
@@ -75,11 +63,17 @@ async function readConfig({ commonDir }: GitRepository): Promise<Buffer> {
 /**
  * Undefined before the first commit, and when the commit is not there.
  * @param reader our own git directory, which reads the user's objects
+ * @param known what was read before: a commit does not change
  */
-export async function readHead(git: Git, reader: GitPlace, { gitDir }: GitRepository): Promise<Head | undefined> {
-  const name = await git.run({ gitDir }, 'rev-parse', '--verify', '--quiet', 'HEAD');
-  const commit = name.stdout.toString().trim();
-  if (name.code !== 0 || commit === '') return undefined;
+export async function readHead(
+  git: Git,
+  reader: GitPlace,
+  repository: GitRepository,
+  known?: Head,
+): Promise<Head | undefined> {
+  const commit = (await readHeadFile(repository)) ?? (await askHead(git, repository));
+  if (commit === undefined) return undefined;
+  if (commit === known?.commit) return known;
   const { code, stdout } = await git.run(reader, 'cat-file', 'commit', commit);
   if (code !== 0) return undefined;
   const header = stdout.toString().split('\n\n', 1)[0] ?? '';
@@ -88,4 +82,19 @@ export async function readHead(git: Git, reader: GitPlace, { gitDir }: GitReposi
     hasParents: /^parent /m.test(header),
     date: /^committer .*> (-?\d+ [+-]\d{4})$/m.exec(header)?.[1],
   };
+}
+
+const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})\n$/;
+
+/** Where HEAD is detached, or its branch has a file of its own, as it has after each commit. */
+async function readHeadFile({ gitDir, commonDir }: GitRepository): Promise<string | undefined> {
+  const head = await readFile(join(gitDir, 'HEAD'), 'utf8').catch(() => '');
+  const branch = /^ref: (refs\/heads\/.+)\n$/.exec(head)?.[1];
+  const text = branch === undefined ? head : await readFile(join(commonDir, branch), 'utf8').catch(() => '');
+  return COMMIT_ID.exec(text)?.[1];
+}
+
+async function askHead(git: Git, { gitDir }: GitRepository): Promise<string | undefined> {
+  const { code, stdout } = await git.run({ gitDir }, 'rev-parse', '--verify', '--quiet', 'HEAD');
+  return code === 0 ? stdout.toString().trim() || undefined : undefined;
 }

@@ -25,7 +25,8 @@ export interface ListsDigest {
 export interface ListingPlace {
   /** Our own: the user's repository is read through it, so that its settings count for nothing. */
   readonly gitDir: string;
-  readonly excludesFile: Promise<string>;
+  /** An ignore file to use instead of the user's own. */
+  readonly excludesFile?: string | undefined;
 }
 
 /** What git lists in one work tree: paths, each ended by a NUL. It is asked once, when first something is wanted of it. */
@@ -88,17 +89,17 @@ export class WorkTreeLists {
   async #askUntracked(): Promise<Buffer> {
     const { repository } = this.#tree;
     await this.#sharedIndex();
-    const info = repository ? [join(repository.commonDir, 'info/exclude')] : [];
-    const files: string[] = [];
-    for (const file of [await this.#place.excludesFile, ...info]) if (await isFile(file)) files.push(file);
-    return this.#run('--others', '--exclude-per-directory=.gitignore', ...files.map(file => `--exclude-from=${file}`));
+    const info = repository && join(repository.commonDir, 'info/exclude');
+    const excluded = info !== undefined && (await isFile(info)) ? [`--exclude-from=${info}`] : [];
+    return this.#run('--others', '--exclude-standard', ...excluded);
   }
 
   async #run(...args: string[]): Promise<Buffer> {
     const { path, repository, only } = this.#tree;
-    const { gitDir } = this.#place;
+    const { gitDir, excludesFile } = this.#place;
     const indexFile = repository ? join(repository.gitDir, 'index') : join(gitDir, 'no-index');
-    const call = { gitDir, workTree: path, indexFile };
+    const config = excludesFile === undefined ? {} : { 'core.excludesFile': excludesFile };
+    const call = { gitDir, workTree: path, indexFile, config, withUserSettings: true };
     const paths = only ? ['--', only] : [];
     const { code, stdout, stderr } = await this.#git.run(call, 'ls-files', '-z', ...args, ...paths);
     if (code !== 0) throw new GitError(['ls-files'], code, stderr);
