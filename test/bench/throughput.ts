@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -87,7 +88,14 @@ async function drain(
       if (submitted - completed > 300) await new Promise(resolve => setTimeout(resolve, 2));
       else {
         submitted++;
-        await submitTask(submitter, newTaskId(5, Date.now(), Math.random), taskSpec(), 'bench', neverAborted);
+        await submitTask(
+          submitter,
+          new History(submitter),
+          newTaskId(5, Date.now(), Math.random),
+          taskSpec(),
+          'bench',
+          neverAborted,
+        );
       }
     }
   });
