@@ -107,7 +107,9 @@ function limitBodies(app: FastifyInstance, parts: HttpAppParts): void {
     const isObject = routeOptions.config.route === 'putObject';
     if (!isObject) cutUnlessWhole(raw, parts);
     const isTooLarge = !isObject && Number(raw.headers['content-length']) > routeOptions.bodyLimit;
-    if (raw.headers.expect !== undefined && !isTooLarge) reply.raw.writeContinue();
+    // Any other expectation was refused before.
+    const isAsked = raw.headers.expect !== undefined && raw.httpVersion === '1.1';
+    if (isAsked && !isTooLarge) reply.raw.writeContinue();
   });
   app.addHook('onSend', async (request, reply) => refuseRest(request.raw, reply, parts));
 }
@@ -120,8 +122,8 @@ function isWhole({ complete, headers }: IncomingMessage): boolean {
 /**
  * For an answer that does not wait for the rest of the body. A connection that is closed with bytes unread is reset, and the
  * answer lost with it unless its sender has been quick to read. So only our side is closed after the answer; what still comes
- * is dropped until the sender has noticed, as long as any body may take and up to 64 MiB. That costs a node less than
- * a connection that idles, which may stay longer.
+ * is dropped until the sender has noticed, as long as any body may take and up to 64 MiB. Who means to wear the node out
+ * gains nothing: bytes can be sent in many requests too, and a connection that idles may stay for longer.
  */
 function refuseRest(raw: IncomingMessage, reply: FastifyReply, parts: HttpAppParts): void {
   const { socket } = raw;
