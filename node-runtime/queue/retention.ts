@@ -64,8 +64,9 @@ export async function retainOnce(
     const old = batch
       .filter(({ result }, index) => at + index < tooMany || result.times.finished < now - keepMs)
       .filter(({ id, result }) => Math.max(result.times.finished, taskIdTime(id)) < now - KEEP_AT_LEAST_MS);
-    // One that must stay does not keep those behind it.
-    if (old.length === 0 && at + BATCH >= tooMany) break;
+    const newest = batch.at(-1)?.result.times.finished ?? 0;
+    // Those behind are younger. One that stays for the time in its id does not keep them.
+    if (old.length === 0 && (at + BATCH >= tooMany || newest >= now - KEEP_AT_LEAST_MS)) break;
     await history.archive(old, signal);
     moved += await removeAll(cluster, old, signal);
   }
