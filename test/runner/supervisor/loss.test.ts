@@ -127,6 +127,19 @@ describe('a supervisor', () => {
     assert.equal((await run(sandbox, 'echo here')).output, 'here\n');
   });
 
+  it('that is killed leaves no word of that on the terminal of its node', async () => {
+    await using node = await standIn('none', 'echo; exec sleep $SECONDS_');
+    let words = '';
+    node.process.stderr!.on('data', bytes => {
+      words += bytes;
+    });
+    process.kill(supervisorOf(node.pid), 'SIGKILL');
+    await until('its launcher has ended too', () => childrenOf(node.pid).length === 0);
+    node.process.kill('SIGKILL');
+    await once(node.process, 'close');
+    assert.equal(words, '');
+  });
+
   it('is a session of its own, so that Ctrl-C at the terminal is the node to decide on', async () => {
     await using _ = await supervised('none');
     const pid = supervisorOf(process.pid);
@@ -181,8 +194,9 @@ async function standIn(
   const seconds = oddSeconds();
   const args = [root, isolation, String(freezeAfterMs), script.replaceAll('$SECONDS_', seconds)];
   const child = spawn(process.execPath, [fileURLToPath(new URL('stand-in.ts', import.meta.url)), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  child.stderr!.pipe(process.stderr, { end: false });
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
   return {
     process: child,
