@@ -28,8 +28,7 @@ for (const isolation of ISOLATIONS) {
       using _ = node.keepRenewing();
       await pause(200);
       assert.equal(count(sandbox), last, 'A renewal alone does not say that the claim is still ours');
-      await sandbox.thaw();
-      await until('it counts on', () => count(sandbox) > last + 3);
+      await goesOn(sandbox, last);
       await sandbox.kill();
       await running.ended;
     });
@@ -158,6 +157,25 @@ describe('a supervisor', () => {
     );
   });
 
+  it('that was itself held up reads the renewals of that time before it freezes anything', async () => {
+    await using node = await supervised('none', { freezeAfterMs: 3000 });
+    using _ = node.keepRenewing();
+    await using sandbox = await node.open();
+    const running = start(sandbox, COUNT);
+    await until('it counts', () => count(sandbox) > 3);
+    const pid = supervisorOf(process.pid);
+    process.kill(pid, 'SIGSTOP');
+    const began = systemClock.monotonic();
+    await until('a renewal is too old', () => systemClock.monotonic() - began > 3500);
+    process.kill(pid, 'SIGCONT');
+    // An answer means that it is at work again.
+    assert.equal(await sandbox.stoodStill(began), 0);
+    await until('it has looked', () => systemClock.monotonic() - began > 4000);
+    assert.equal(await sandbox.stoodStill(began), 0);
+    await sandbox.kill();
+    await running.ended;
+  });
+
   it('counts the time since a renewal was sent, not since it was told', async () => {
     await using node = await supervised('none', { freezeAfterMs: 1500 });
     await using sandbox = await node.open();
@@ -226,6 +244,14 @@ async function standstill(sandbox: { readonly folders: Pick<Sandbox['folders'], 
     return before === last && size(file) === last;
   });
   return last;
+}
+
+/** A machine too busy to send a renewal in time freezes it again: then it is thawed again, as a node does. */
+async function goesOn(sandbox: Sandbox, last: number): Promise<void> {
+  await until('it counts on', async () => {
+    await sandbox.thaw();
+    return count(sandbox) > last + 3;
+  });
 }
 
 function count(sandbox: Sandbox): number {
