@@ -2,6 +2,7 @@ import { type Dirent, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
+import { allDone } from './all-done.ts';
 import { type FilePath, pathBytes, showPath, splitPaths } from './file-path.ts';
 import type { Git } from './git.ts';
 import { type GitRepository, repositoryAt } from './git-repository.ts';
@@ -49,7 +50,7 @@ export class FileLister {
     if (depth > MAX_DEPTH)
       throw new CiError('invalid', `Cannot take snapshot as repositories are nested too deep: ${quote(tree.path)}`);
     const lists = this.#listsOf(tree);
-    const [tracked, untracked] = await Promise.all([lists.tracked(), lists.untracked()]);
+    const [tracked, untracked] = await allDone([lists.tracked(), lists.untracked()]);
     const list: FileList = { tracked: [], untracked: [], absent: [], nested: [] };
     const folders: FilePath[] = [];
     for (const path of splitPaths(untracked)) {

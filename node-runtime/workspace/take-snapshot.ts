@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { allDone } from './all-done.ts';
 import { type FilePath, lookAt, showPath } from './file-path.ts';
 import type { Workspace } from './find-workspace.ts';
 import { Git, GitError, type GitPlace, type UserEnvironment } from './git.ts';
@@ -181,13 +182,22 @@ class Taking {
   /** Whether no file came or went since the last time, but those that the index knows: then only changes need a look. */
   async #hasSameFiles(lister: FileLister, { listing, trees = {} }: ScratchState): Promise<boolean> {
     if (!listing) return false;
-    const { nested, absent } = listing;
-    for (const repository of nested)
-      if (!isDeepStrictEqual(await repositoryAt(repository.toplevel), repository)) return false;
-    const asked = [this.#tree, ...nested.map(repository => ({ path: repository.toplevel, repository, only: '' }))];
-    const isSame = await allDone(asked.map(tree => lister.isSame(tree, trees[tree.path])));
+    const isSame = await allDone([
+      lister.isSame(this.#tree, trees[this.#tree.path]),
+      this.#haveSameFiles(lister, listing.nested, trees),
+    ]);
     if (isSame.includes(false)) return false;
-    for (const path of absent) if (await this.#isThere(path)) return false;
+    for (const path of listing.absent) if (await this.#isThere(path)) return false;
+    return true;
+  }
+
+  /** One after another: there may be many. */
+  async #haveSameFiles(lister: FileLister, nested: readonly GitRepository[], trees: TreeDigests): Promise<boolean> {
+    for (const repository of nested) {
+      const path = repository.toplevel;
+      if (!isDeepStrictEqual(await repositoryAt(path), repository)) return false;
+      if (!(await lister.isSame({ path, repository, only: '' }, trees[path]))) return false;
+    }
     return true;
   }
 
@@ -278,12 +288,6 @@ class Taking {
     const text = `tree ${tree}\n${parent}author ${who}\ncommitter ${who}\n\nSnapshot of the workspace\n`;
     return writeCommit(this.#scratch.gitDir, format, text);
   }
-}
-
-/** Waits for all of them, whatever becomes of one: nothing goes on with the lock given back. */
-async function allDone<T extends readonly unknown[]>(work: T): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
-  await Promise.allSettled(work);
-  return Promise.all(work);
 }
 
 /** Else files may be untracked now that were not before. */

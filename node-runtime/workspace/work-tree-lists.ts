@@ -3,8 +3,9 @@ import { copyFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
+import { allDone } from './all-done.ts';
 import { fileSignature } from './file-signature.ts';
-import { type Git, GitError } from './git.ts';
+import { type Git, type GitCall, GitError } from './git.ts';
 import type { GitRepository } from './git-repository.ts';
 
 export interface WorkTree {
@@ -59,7 +60,7 @@ export class WorkTreeLists {
 
   /** Whether they are as they were. An index that nobody wrote is not asked what it knows. */
   async isSame({ index, tracked, untracked }: ListsDigest): Promise<boolean> {
-    const [others, isTrackedSame] = await Promise.all([
+    const [others, isTrackedSame] = await allDone([
       this.untracked(),
       this.#indexSignature().then(async now => now === index || digestOf(await this.tracked()) === tracked),
     ]);
@@ -83,7 +84,7 @@ export class WorkTreeLists {
     if (!this.#tree.repository) return Buffer.alloc(0);
     await this.#indexSignature();
     await this.#sharedIndex();
-    return this.#run('--cached');
+    return this.#run({}, '--cached');
   }
 
   async #askUntracked(): Promise<Buffer> {
@@ -91,15 +92,16 @@ export class WorkTreeLists {
     await this.#sharedIndex();
     const info = repository && join(repository.commonDir, 'info/exclude');
     const excluded = info !== undefined && (await isFile(info)) ? [`--exclude-from=${info}`] : [];
-    return this.#run('--others', '--exclude-standard', ...excluded);
+    const { excludesFile } = this.#place;
+    const config = excludesFile === undefined ? {} : { 'core.excludesFile': excludesFile };
+    return this.#run({ config, withUserSettings: true }, '--others', '--exclude-standard', ...excluded);
   }
 
-  async #run(...args: string[]): Promise<Buffer> {
+  async #run(how: Pick<GitCall, 'config' | 'withUserSettings'>, ...args: string[]): Promise<Buffer> {
     const { path, repository, only } = this.#tree;
-    const { gitDir, excludesFile } = this.#place;
+    const { gitDir } = this.#place;
     const indexFile = repository ? join(repository.gitDir, 'index') : join(gitDir, 'no-index');
-    const config = excludesFile === undefined ? {} : { 'core.excludesFile': excludesFile };
-    const call = { gitDir, workTree: path, indexFile, config, withUserSettings: true };
+    const call = { ...how, gitDir, workTree: path, indexFile };
     const paths = only ? ['--', only] : [];
     const { code, stdout, stderr } = await this.#git.run(call, 'ls-files', '-z', ...args, ...paths);
     if (code !== 0) throw new GitError(['ls-files'], code, stderr);

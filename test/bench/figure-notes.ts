@@ -15,7 +15,7 @@ export const NOTES: Readonly<Record<string, readonly string[]>> = {
     'A profile of the node storing a log found about a sixth of its busy main thread collecting garbage, a tenth writing to sockets and a tenth hashing. What the garbage is of has not been traced.',
   ],
   snapshot: [
-    'Unlike git’s, our times include packing what is to be sent. How the time of an edit divides between taking and packing has not been measured.',
+    'Unlike git’s, our times include packing what is to be sent. Of an edit about nine tenths are taking the snapshot: git compares the files and lists them at the same time, then writes its index twice, with the file and with its folders.',
     'The first snapshot varies: another run, on a slightly different version, missed its aim.',
   ],
   startup: [
