@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -31,6 +32,17 @@ def count():
             open(os.environ['HOME'] + '/count', 'a').write('x')
 threading.Thread(target=count).start()
 ctypes.CDLL(None).pthread_exit(None)
+`;
+/** A child counts while its parent waits, as shells with job control do, for the child to end or to be stopped. */
+const LOOK_AFTER_CHILD = `
+import os, time
+home = os.environ['HOME']
+child = os.fork()
+while child == 0:
+    if os.path.exists(home + '/done'): os._exit(0)
+    open(home + '/count', 'a').write('x')
+    time.sleep(0.01)
+os._exit(1 if os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]) else 0)
 `;
 const noPython = spawnSync('python3', ['--version']).status !== 0 && 'python3 is not installed';
 
@@ -117,6 +129,21 @@ for (const isolation of ISOLATIONS) {
       assert.deepEqual(await running.ended, { kind: 'killed', signal: 'SIGKILL', byUs: true });
       await pause(300);
       assert.equal(count(sandbox), killed);
+    });
+
+    it('that look after stopped children never learn that these were frozen', { skip: noPython }, async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      const env = { PATH, HOME: sandbox.inside.home };
+      const running = sandbox.run({ argv: ['python3', '-c', LOOK_AFTER_CHILD], cwd: sandbox.inside.workspace, env });
+      for (let round = 0; round < 30; round++) {
+        const before = count(sandbox);
+        await until('it counts', () => count(sandbox) > before + 1);
+        await sandbox.freeze();
+        await sandbox.thaw();
+      }
+      await writeFile(join(sandbox.folders.home, 'done'), '');
+      assert.deepEqual(await running.ended, { kind: 'exited', code: 0 });
     });
 
     it('of a frozen sandbox start when it is thawed', async () => {
