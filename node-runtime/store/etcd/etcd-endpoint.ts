@@ -22,7 +22,7 @@ export interface EndpointCall {
   readonly requireLeader?: boolean;
 }
 
-export type EtcdClient = Pick<Etcd3, 'kv' | 'leaseClient' | 'watchClient' | 'auth' | 'maintenance'>;
+export type EtcdClient = Pick<Etcd3, 'kv' | 'leaseClient' | 'watchClient' | 'auth' | 'cluster' | 'maintenance'>;
 
 /** etcd3's policies would repeat writes, and would refuse all calls for 5 s after one that failed. */
 const NO_POLICY = {
