@@ -28,6 +28,9 @@ export interface AttemptParts {
   readonly prepareSource: PrepareSource;
 }
 
+/** The limits that all of the attempt has in common. */
+type TaskLimits = Omit<StepLimits, 'step' | 'idleMs'>;
+
 /** What decides the task before its last step has passed. */
 type Decision =
   /** It got no files. */
@@ -54,7 +57,7 @@ export class Attempt {
     const { timeout, steps } = claim.task;
     const taskTimeoutMs = timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout);
     await using limit = timeLimit(cluster.clock, sandbox, taskTimeoutMs);
-    const limits = { taskOver: limit.over, taskTimeoutMs, stop };
+    const limits: TaskLimits = { taskOver: limit.over, taskTimeoutMs, stop };
     await this.#prepare(limits);
     if (this.#decision?.kind !== 'source')
       for (const [at, step] of steps.entries()) await this.#runOrSkip(step, at, limits);
@@ -82,7 +85,7 @@ export class Attempt {
   }
 
   /** A source that will be no different next time, or that takes all of the task's time, is the task's own end. */
-  async #prepare({ taskOver, taskTimeoutMs, stop }: Omit<StepLimits, 'step' | 'idleMs'>): Promise<void> {
+  async #prepare({ taskOver, taskTimeoutMs, stop }: TaskLimits): Promise<void> {
     const { claim, log, prepareSource } = this.#parts;
     try {
       this.#commit = await prepareSource(this.#parts, AbortSignal.any([stop, taskOver]));
@@ -98,7 +101,7 @@ export class Attempt {
     }
   }
 
-  async #runOrSkip(step: Step, at: number, limits: Omit<StepLimits, 'step' | 'idleMs'>): Promise<void> {
+  async #runOrSkip(step: Step, at: number, limits: TaskLimits): Promise<void> {
     if (this.#decision) {
       this.#steps.push({ name: nameOf(step), outcome: 'skipped' });
       return;
@@ -115,7 +118,7 @@ export class Attempt {
     if (ending.outcome !== 'passed' && !isForgiven) this.#decision = { kind: 'step', step, at, ending };
   }
 
-  async #runStep(step: Step, at: number, limits: Omit<StepLimits, 'step' | 'idleMs'>): Promise<StepEnding> {
+  async #runStep(step: Step, at: number, limits: TaskLimits): Promise<StepEnding> {
     const { cluster, claim, log, sandbox, secrets } = this.#parts;
     const { stop } = limits;
     const env = stepEnvironment(cluster, claim, sandbox.inside, secrets, step);
@@ -141,9 +144,10 @@ export class Attempt {
   }
 
   #conclusion(collected: Collected | CiError): Pick<Verdict, 'outcome' | 'message'> {
-    if (this.#decision?.kind === 'source') return this.#decision;
-    if (this.#decision) {
-      const { step, at, ending } = this.#decision;
+    const decision = this.#decision;
+    if (decision?.kind === 'source') return { outcome: decision.outcome, message: decision.message };
+    if (decision) {
+      const { step, at, ending } = decision;
       if (ending.outcome === 'cancelled') return { outcome: 'cancelled', message: ending.message };
       return {
         outcome: ending.outcome as Verdict['outcome'],

@@ -122,43 +122,27 @@ async function watchLimits(
   const both = AbortSignal.any([over, first.signal]);
   const began = clock.monotonic();
   const stepMs = step.timeout === undefined ? 0 : parseDuration(step.timeout);
-  const ran = (ms: number, since: () => number) => ranFor(clock, sandbox, ms, since, both);
+  const within = (ms: number, since: () => number, limit: Limit) =>
+    ms > 0 ? [when(ranFor(clock, sandbox, ms, since, both), () => limit)] : [];
+  const silent: Limit = { outcome: 'idle-timed-out', message: `It printed nothing for ${formatDuration(idleMs)}` };
   const watches = [
-    when(fired(stop, both), 'cancelled', () => String(stop.reason?.message ?? 'Stopped')),
-    when(fired(taskOver, both), 'timed-out', () => `The task ${longerThan(taskTimeoutMs)}`),
+    when(fired(stop, both), () => ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') })),
+    when(fired(taskOver, both), () => timedOut('The task', taskTimeoutMs)),
+    ...within(stepMs, () => began, timedOut('It', stepMs)),
+    ...within(idleMs, () => output.lastHeard, silent),
   ];
-  if (stepMs > 0)
-    watches.push(
-      when(
-        ran(stepMs, () => began),
-        'timed-out',
-        () => `It ${longerThan(stepMs)}`,
-      ),
-    );
-  if (idleMs > 0)
-    watches.push(
-      when(
-        ran(idleMs, () => output.lastHeard),
-        'idle-timed-out',
-        () => `It printed nothing for ${formatDuration(idleMs)}`,
-      ),
-    );
   const hit = await Promise.race(watches);
   first.abort();
   await Promise.all(watches);
   return hit;
 }
 
-function longerThan(timeoutMs: number): string {
-  return `ran longer than its timeout of ${formatDuration(timeoutMs)}`;
+function timedOut(what: string, timeoutMs: number): Limit {
+  return { outcome: 'timed-out', message: `${what} ran longer than its timeout of ${formatDuration(timeoutMs)}` };
 }
 
-async function when(
-  isHit: Promise<boolean>,
-  outcome: Limit['outcome'],
-  message: () => string,
-): Promise<Limit | undefined> {
-  return (await isHit) ? { outcome, message: message() } : undefined;
+async function when(isHit: Promise<boolean>, limit: () => Limit): Promise<Limit | undefined> {
+  return (await isHit) ? limit() : undefined;
 }
 
 async function fired(signal: AbortSignal, end: AbortSignal): Promise<boolean> {
