@@ -66,15 +66,19 @@ class S3Examination {
       const began = this.#clock.monotonic();
       const { UploadId } = await client.send(new sdk.CreateMultipartUploadCommand(object), { abortSignal: signal });
       const upload = { ...object, UploadId };
-      const part = new sdk.UploadPartCommand({ ...upload, PartNumber: 1, Body: BYTES });
-      await client.send(part, { abortSignal: signal });
-      await client.send(new sdk.AbortMultipartUploadCommand(upload), { abortSignal: signal });
-      const left = await client.send(new sdk.ListPartsCommand(upload), { abortSignal: signal }).then(
-        ({ Parts = [] }) => Parts.length,
-        () => 0,
+      try {
+        const part = new sdk.UploadPartCommand({ ...upload, PartNumber: 1, Body: BYTES });
+        await client.send(part, { abortSignal: signal });
+      } finally {
+        await client.send(new sdk.AbortMultipartUploadCommand(upload), { abortSignal: signal });
+      }
+      const ms = Math.round(this.#clock.monotonic() - began);
+      const isGone = await client.send(new sdk.ListPartsCommand(upload), { abortSignal: signal }).then(
+        () => false,
+        error => statusOf(error) === 404 || undefined,
       );
-      if (left > 0) throw new Error('Parts of an upload that was given up are still there');
-      return { level: 'ok', what: `Begun and given up, nothing left: ${this.#since(began)}` };
+      if (isGone === false) throw new Error('An upload that was given up is still there');
+      return { level: 'ok', what: `Begun and given up${isGone ? ', nothing is left' : ''}: ${ms} ms` };
     });
   }
 
@@ -93,7 +97,9 @@ class S3Examination {
         );
         return { level: 'ok', what: isKept ? 'Kept (If-None-Match)' : 'Ignored (If-None-Match); they are not needed' };
       } finally {
-        await request.client.send(new request.sdk.DeleteObjectCommand(object)).catch(() => undefined);
+        await request.client
+          .send(new request.sdk.DeleteObjectCommand(object), { abortSignal: request.signal })
+          .catch(() => undefined);
       }
     });
   }
@@ -149,10 +155,6 @@ class S3Examination {
 
   #ownObject() {
     return this.#connection.object(`doctor/${this.#diagnosis.chance.word(16)}`);
-  }
-
-  #since(began: number): string {
-    return `${Math.round(this.#clock.monotonic() - began)} ms`;
   }
 }
 

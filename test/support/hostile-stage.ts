@@ -28,7 +28,7 @@ export const PLACES = [
 export type Secrets = Readonly<Record<string, string>>;
 
 /** So many processes may a task have here that has a user of its own. */
-export const MOST_PROCESSES = 150;
+export const MOST_PROCESSES = 300;
 
 /** A node with secrets in all its places, its API, a task that has secrets too, and room for one that is after them. */
 export interface Stage extends AsyncDisposable {

@@ -59,7 +59,11 @@ function judgeMembers(reports: readonly MemberReport[], { endpoints }: EtcdOptio
     return [warning(subject, `${what}. One less would survive as much`, 'Run three members, or five.')];
   if (unnamed > 0)
     return [
-      warning(subject, `${what}; ${unnamed} are not named`, 'Name all, so that nodes find another when one fails.'),
+      warning(
+        subject,
+        `${what}; ${unnamed} are not named`,
+        'Name all, unless it is a balancer: nodes go to another when one fails.',
+      ),
     ];
   return [{ level: 'ok', subject, what }];
 }
