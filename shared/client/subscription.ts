@@ -27,8 +27,8 @@ export interface Subscription extends AsyncIterable<Incoming>, Disposable {
 const ID = 1;
 /** The close code of a socket whose token was revoked or has expired. */
 const UNAUTHENTICATED = 4401;
-/** More messages than this wait for nobody: the connection is given up, and the next one begins with a snapshot. */
-const MOST_WAITING = 20_000;
+/** More messages than this wait for nobody: the connection is given up, and the next one begins with a snapshot, or where the log was left. */
+const MOST_WAITING = 40_000;
 const OPEN_WITHIN_MS = 15_000;
 
 /**
