@@ -51,11 +51,14 @@ export async function followedRates(command: string, place: Place): Promise<{ st
   socket.addEventListener('message', ({ data }) => meter.add((data as ArrayBuffer).byteLength));
   await once(socket, 'close', { signal: failed.signal });
   const followed = meter.rate();
-  return { stored: (await stored)[0], followed };
+  const rates = { stored: (await stored)[0], followed };
+  relay.disconnect();
+  return rates;
 }
 
-/** The other process: serves one follower, and tells its port and then the rate. */
+/** The other process: serves one follower, tells its port and then the rate, and ends with the one that started it at the latest. */
 async function relay({ command, place }: { command: string; place: Place }): Promise<void> {
+  process.once('disconnect', () => process.exit());
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
   await once(server, 'listening');
   process.send!((server.address() as AddressInfo).port);
@@ -65,10 +68,8 @@ async function relay({ command, place }: { command: string; place: Place }): Pro
     meter.add(chunk.length);
     await sendTo(socket, chunk);
   });
-  socket.close();
   process.send!(meter.rate());
-  server.close();
-  process.disconnect();
+  socket.close();
 }
 
 /** Resolves when more may be sent. */
