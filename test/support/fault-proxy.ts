@@ -11,10 +11,14 @@ export interface Faults {
   readonly cutAfterBytes?: number;
 }
 
+/** Looks at bytes on their way to the server. `hold`: they stay here, and all that follow them on that connection, until `release`. */
+export type Trap = (bytes: Buffer) => 'pass' | 'hold';
+
 interface Connection {
   readonly client: Socket;
   readonly server: Socket;
   left: number;
+  held: Buffer[] | undefined;
 }
 
 /** A TCP proxy before a real server, with faults that may change while connections are open. */
@@ -23,6 +27,8 @@ export class FaultProxy implements AsyncDisposable {
   readonly #connections = new Set<Connection>();
   readonly #target: URL;
   #faults: Faults = {};
+  /** May set other faults too: they hold for the bytes that it has just seen. */
+  trap: Trap | undefined;
   /** Connections made so far. */
   accepted = 0;
 
@@ -51,6 +57,14 @@ export class FaultProxy implements AsyncDisposable {
     for (const connection of this.#connections) connection.left = faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Sends on what traps have held back, late as it is. */
+  release(): void {
+    for (const connection of this.#connections) {
+      for (const bytes of connection.held ?? []) connection.server.write(bytes);
+      connection.held = undefined;
+    }
+  }
+
   /** Resets all open connections. */
   cut(): void {
     for (const { client, server } of this.#connections) {
@@ -73,7 +87,7 @@ export class FaultProxy implements AsyncDisposable {
     }
     const server = connect({ host: this.#target.hostname, port: Number(this.#target.port), noDelay: true });
     const left = this.#faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
-    const connection = { client, server, left };
+    const connection: Connection = { client, server, left, held: undefined };
     this.#connections.add(connection);
     server.on('error', () => client.resetAndDestroy());
     server.on('close', () => client.destroy());
@@ -86,6 +100,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #pass(connection: Connection, direction: 'up' | 'down', bytes: Buffer): void {
+    if (direction === 'up' && this.#isHeld(connection, bytes)) return;
     const { latencyMs, blackhole } = this.#faults;
     if (blackhole === 'both' || blackhole === direction) return;
     const to = direction === 'up' ? connection.server : connection.client;
@@ -97,6 +112,12 @@ export class FaultProxy implements AsyncDisposable {
     // Timers of the same length fire in their order, so bytes keep theirs.
     if (latencyMs) setTimeout(write, latencyMs);
     else write();
+  }
+
+  #isHeld(connection: Connection, bytes: Buffer): boolean {
+    if (!connection.held && this.trap?.(bytes) === 'hold') connection.held = [];
+    connection.held?.push(bytes);
+    return connection.held !== undefined;
   }
 
   #allowed(connection: Connection, bytes: Buffer): Buffer {

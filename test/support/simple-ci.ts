@@ -16,6 +16,10 @@ export interface RunOptions {
   /** All of the environment beside PATH: a home of its own keeps a run from others. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Buffer;
+  /** Another bundle than the one of this checkout. */
+  readonly program?: string;
+  /** A command that becomes the program given to it, such as `setpriv … --`. */
+  readonly by?: readonly string[];
 }
 
 export interface Finished {
@@ -41,7 +45,8 @@ export async function simpleCi(args: readonly string[], options: RunOptions = {}
 /** Starts it, for tests that send signals. */
 export async function start(args: readonly string[], options: RunOptions = {}): Promise<ChildProcess> {
   await ready;
-  return spawn(process.execPath, [bundle, ...args], {
+  const [command, ...rest] = [...(options.by ?? []), process.execPath, options.program ?? bundle, ...args];
+  return spawn(command!, rest, {
     cwd: options.cwd ?? tmpdir(),
     env: { PATH: process.env.PATH ?? '', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -68,9 +73,11 @@ export interface NodeProcess extends AsyncDisposable {
 export async function startNode(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  options: Pick<RunOptions, 'program' | 'by'> = {},
 ): Promise<NodeProcess> {
   const folder = await temporaryFolder();
-  const child = await start(['node', '--json', '--listen', '127.0.0.1:0', '--data', folder.path, ...args], { env });
+  const own = ['node', '--json', '--listen', '127.0.0.1:0', '--data', folder.path];
+  const child = await start([...own, ...args], { ...options, env });
   let text = '';
   child.stdout?.on('data', chunk => (text += chunk));
   child.stderr?.on('data', chunk => (text += chunk));

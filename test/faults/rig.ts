@@ -1,0 +1,268 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type CephS3, startCeph } from '../support/ceph-server.ts';
+import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
+import type { Violation } from './check-tape.ts';
+import { ChaosApi } from './chaos-api.ts';
+import { pickFrom } from './draw.ts';
+import { type Life, Place } from './place.ts';
+import { findTaskProcesses } from './processes.ts';
+import { CANARY_NAME } from './task-kinds.ts';
+import { Tape } from './tape.ts';
+import { Witness } from './witness.ts';
+
+export interface RigOptions {
+  readonly nodes: number;
+  /** For disks, side files and whatever else there is. */
+  readonly folder: string;
+  readonly program?: string | undefined;
+  readonly log: (text: string) => void;
+}
+
+/** A node that was shot. */
+export interface Death {
+  readonly nodeId: string;
+  readonly at: number;
+  /** The etcd or the network was hurt as well: times of its tasks say nothing about a node's death alone. */
+  readonly isAlone: boolean;
+}
+
+/** A time in which neither a node nor its supervisor could do anything, while its tasks could. */
+export interface Blackout {
+  readonly nodeId: string;
+  readonly from: number;
+  to: number;
+}
+
+const SLOTS = 3;
+const ORPHANS_AFTER_MS = 10_000;
+const QUOTA_BYTES = 48 * 2 ** 20;
+const COMPACT_EVERY_MS = 60_000;
+
+/** Everything that a run of faults stands on, and what the harness itself has done to it. Ends all of it. */
+export class Rig implements AsyncDisposable {
+  readonly cluster: string;
+  readonly options: RigOptions;
+  readonly etcd: EtcdServer;
+  readonly s3: CephS3;
+  readonly tape: Tape;
+  readonly witness: Witness;
+  readonly places: readonly Place[];
+  readonly api: ChaosApi;
+  /** Byte sequences that may be in nothing that is stored. */
+  readonly canaries: ReadonlyMap<string, string>;
+  readonly deaths: Death[] = [];
+  readonly blackouts: Blackout[] = [];
+  /** Faults that are at work now, by their names. */
+  readonly active = new Set<string>();
+  /** What went wrong in sight of the harness: a node that died by itself, a process that outlived its node. */
+  readonly violations: Violation[] = [];
+  readonly #resources: AsyncDisposableStack;
+  readonly #ended = new AbortController();
+  readonly #later: Promise<void>[] = [];
+  #compacting: Promise<void> | undefined;
+
+  private constructor(
+    options: RigOptions,
+    parts: { cluster: string; etcd: EtcdServer; s3: CephS3; tape: Tape; witness: Witness; places: readonly Place[] },
+    canaries: ReadonlyMap<string, string>,
+    resources: AsyncDisposableStack,
+  ) {
+    this.options = options;
+    this.cluster = parts.cluster;
+    this.etcd = parts.etcd;
+    this.s3 = parts.s3;
+    this.tape = parts.tape;
+    this.witness = parts.witness;
+    this.places = parts.places;
+    this.canaries = canaries;
+    this.#resources = resources;
+    this.api = new ChaosApi(() => this.living.map(({ life }) => life!.node.address));
+  }
+
+  static async start(options: RigOptions): Promise<Rig> {
+    await using resources = new AsyncDisposableStack();
+    const cluster = `acme/chaos-${randomBytes(4).toString('hex')}`;
+    const etcd = resources.use(await startEtcd({ members: 3, quotaBytes: QUOTA_BYTES }));
+    const s3 = resources.use(await startCeph());
+    const tape = resources.use(Tape.start(etcd.endpoints, `${cluster}/`));
+    const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl')));
+    const disks = join(options.folder, 'disks');
+    await mkdir(disks, { recursive: true, mode: 0o711 });
+    const secretsKey = randomBytes(32).toString('base64');
+    const secretsKeyFile = join(options.folder, 'secrets-key');
+    await writeFile(secretsKeyFile, secretsKey, { mode: 0o600 });
+    const ground = {
+      cluster,
+      folder: disks,
+      etcdEndpoints: etcd.endpoints,
+      s3,
+      secretsKeyFile,
+      slots: SLOTS,
+      drainTimeout: '5s',
+      program: options.program,
+    };
+    const places: Place[] = [];
+    for (let at = 0; at < options.nodes; at++)
+      places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, at === 0 && process.getuid?.() === 0)));
+    const canaries = new Map([
+      [`the secret ${CANARY_NAME}`, `canary-${randomBytes(12).toString('hex')}`],
+      ['the secret key of S3', s3.credentials.secretAccessKey],
+      ['the key of the secrets', secretsKey],
+    ]);
+    const rig = new Rig(options, { cluster, etcd, s3, tape, witness, places }, canaries, resources.move());
+    try {
+      await rig.#begin();
+    } catch (error) {
+      await rig[Symbol.asyncDispose]();
+      throw error;
+    }
+    return rig;
+  }
+
+  get living(): readonly Place[] {
+    return this.places.filter(({ isAlive, life }) => isAlive && !life?.isMeantToEnd);
+  }
+
+  /** A living one. */
+  pickPlace(pick: number): Place {
+    return pickFrom(this.living, pick);
+  }
+
+  /** Starts a node at a place and looks after it; tries until it lives, as etcd may be away just now. */
+  async bring(place: Place, signal: AbortSignal, options: Parameters<Place['start']>[0] = {}): Promise<Life> {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const life = await place.start(options);
+        this.#lookAfter(life);
+        return life;
+      } catch (error) {
+        this.options.log(`${place.name} did not start, again: ${String(error).slice(0, 200)}`);
+        await sleep(1000, undefined, { signal });
+      }
+    }
+  }
+
+  /** kill -9 of a node; its supervisor is not touched. */
+  async kill(place: Place): Promise<void> {
+    const { life } = place;
+    if (!life || !place.isAlive) return;
+    this.noteDeath(life);
+    life.node.process.kill('SIGKILL');
+    await life.node.ended;
+  }
+
+  noteDeath(life: Life): void {
+    life.isMeantToEnd = true;
+    const at = performance.now();
+    this.deaths.push({ nodeId: life.nodeId, at, isAlone: this.active.size <= 1 });
+    this.#later.push(this.#checkOrphans(life, at));
+  }
+
+  /** SIGTERM; resolves when the node has gone. */
+  async drain(place: Place): Promise<void> {
+    const { life } = place;
+    if (!life || !place.isAlive) return;
+    life.isMeantToEnd = true;
+    life.node.process.kill('SIGTERM');
+    const code = await life.node.ended;
+    if (code !== 0)
+      this.report(
+        'node',
+        life.nodeId,
+        `ended with ${code} when it was told to drain: ${life.node.output().slice(-1000)}`,
+      );
+  }
+
+  report(invariant: string, subject: string, text: string): void {
+    this.violations.push({ invariant, subject, text });
+  }
+
+  /** What was promised to be looked at later has been. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#later);
+  }
+
+  /** Compacts what the tape has, and nothing that it lacks. */
+  async compact(): Promise<void> {
+    await this.onAnyMember('/v3/kv/compaction', { revision: String(this.tape.head) }).catch(() => undefined);
+  }
+
+  /** Calls etcd's JSON gateway at whichever member answers. */
+  async onAnyMember(path: string, body: object): Promise<Record<string, unknown>> {
+    let last: unknown;
+    for (const endpoint of this.etcd.endpoints) {
+      try {
+        return await this.etcd.request(path, body, endpoint);
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort();
+    await Promise.allSettled([...this.#later, this.#compacting]);
+    await this.#resources.disposeAsync();
+  }
+
+  async #begin(): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(120_000)]);
+    const [first, ...others] = this.places;
+    const { node } = await this.bring(first!, signal);
+    this.api.token = node.adminToken ?? '';
+    for (const place of others) await this.bring(place, signal);
+    const value = [...this.canaries.values()][0];
+    await this.api.request('PUT', `/v1/secrets/${CANARY_NAME}`, { value }, signal);
+    this.#compacting = this.#keepSmall();
+  }
+
+  #lookAfter(life: Life): void {
+    void life.node.ended.then(code => {
+      if (life.isMeantToEnd || this.#ended.signal.aborted) return;
+      this.report('node', life.nodeId, `ended by itself with ${code}: ${life.node.output().slice(-1500)}`);
+      this.#later.push(
+        this.bring(life.place, this.#ended.signal).then(
+          () => undefined,
+          () => undefined,
+        ),
+      );
+    });
+  }
+
+  async #checkOrphans({ nodeId, node }: Life, diedAt: number): Promise<void> {
+    const { signal } = this.#ended;
+    await node.ended;
+    await sleep(ORPHANS_AFTER_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const fences = fencesOf(this.tape, nodeId, diedAt);
+    for (const { pid, task, fence } of await findTaskProcesses(this.cluster))
+      if (fences.has(fence))
+        this.report('I11', task, `process ${pid} of fence ${fence} lives 10 s after ${nodeId} was killed`);
+  }
+
+  /** As an operator's periodic compaction does. */
+  async #keepSmall(): Promise<void> {
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      await sleep(COMPACT_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.compact();
+    }
+  }
+}
+
+/** The fences under which a node has claimed before a time. */
+function fencesOf(tape: Tape, nodeId: string, before: number): Set<number> {
+  const locks = tape.events.filter(
+    ({ key, kind, at }) => kind === 'put' && key.endsWith('.lock') && at <= before + 1000,
+  );
+  return new Set(
+    locks
+      .filter(({ value }) => (JSON.parse(value!) as { node: string }).node === nodeId)
+      .map(({ revision }) => revision),
+  );
+}
