@@ -12,6 +12,8 @@ export interface TapeChecks {
   readonly root: string;
   /** Tasks whose submission was acknowledged. */
   readonly acknowledged: Iterable<string>;
+  /** Tasks of which it was acknowledged that they will be cancelled. */
+  readonly cancelled?: Iterable<string>;
   /** How long locks may outlive the member record of their node, in milliseconds: TTL × (1 + leader changes). */
   readonly lockGraceMs: number;
   /** From this revision on there was nothing to do: nothing may have been written. Absent: not looked at. */
@@ -117,6 +119,11 @@ class TapeCheck implements TapeStory {
     for (const id of this.#checks.acknowledged)
       if (!this.#tasks.get(id)?.everSubmitted)
         this.report('I3', id, 'its submission was acknowledged, but it was never written');
+    for (const id of this.#checks.cancelled ?? []) {
+      const history = this.#tasks.get(id);
+      if (!history?.completed && history?.cancelRevision === undefined)
+        this.report('I10', id, 'its cancellation was acknowledged, but never written');
+    }
     for (const { id, task, lock, completed } of this.#tasks.values()) {
       if (task && !completed) this.report('I12', id, 'it was still in the queue when all should have been done');
       if (lock) this.report('I11', id, `its lock ${lock.fence} was left behind`);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rig } from './rig.ts';
 import type { Plannable } from './schedule.ts';
 
@@ -12,9 +13,25 @@ export interface Nemesis extends Plannable {
   inject(rig: Rig, pick: number, signal: AbortSignal): Promise<Heal>;
 }
 
+/** Does something again and again until it is healed, or the run ends. */
+export function again(everyMs: number, action: () => Promise<void>, signal: AbortSignal): Heal {
+  const healed = new AbortController();
+  const ended = AbortSignal.any([signal, healed.signal]);
+  const doing = (async () => {
+    while (!ended.aborted) {
+      await action();
+      await sleep(everyMs, undefined, { signal: ended }).catch(() => undefined);
+    }
+  })();
+  return async () => {
+    healed.abort();
+    await doing;
+  };
+}
+
 export const nothingToHeal: Heal = async () => undefined;
 
 /** A second number from the first one, for nemeses that have two things to choose. */
-export function again(pick: number): number {
+export function secondPick(pick: number): number {
   return (pick * 97) % 1;
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FaultProxy } from '../support/fault-proxy.ts';
@@ -33,8 +33,14 @@ export interface Ground {
   readonly program?: string | undefined;
 }
 
+export interface StartOptions {
+  /** The name of the node that was here before it: the cluster lets it wait for up to 30 s if that one died without a word. */
+  readonly sameName?: boolean;
+  readonly freshDisk?: boolean;
+}
+
 /** The disk of a place that has a small one, in bytes. */
-export const SMALL_DISK = 64 * 2 ** 20;
+const SMALL_DISK = 64 * 2 ** 20;
 
 /**
  * Where one node runs at a time: with a way of its own to each etcd member and to S3, so that it can be cut off alone, and a
@@ -43,8 +49,12 @@ export const SMALL_DISK = 64 * 2 ** 20;
 export class Place implements AsyncDisposable {
   readonly name: string;
   readonly ways: readonly FaultProxy[];
-  readonly objects: S3FaultServer;
   readonly hasSmallDisk: boolean;
+  /** What befalls its requests to S3. */
+  objectFault: S3FaultServer['fault'] = () => undefined;
+  /** Asked before that: for who lies in wait for one request. */
+  objectTrap: S3FaultServer['fault'] = () => undefined;
+  readonly #objects: S3FaultServer;
   readonly #ground: Ground;
   readonly #data: string;
   #generation = 0;
@@ -59,7 +69,8 @@ export class Place implements AsyncDisposable {
   ) {
     this.name = name;
     this.ways = ways;
-    this.objects = objects;
+    this.#objects = objects;
+    objects.fault = request => this.objectTrap(request) ?? this.objectFault(request);
     this.hasSmallDisk = hasSmallDisk;
     this.#ground = ground;
     this.#data = join(ground.folder, name);
@@ -74,16 +85,19 @@ export class Place implements AsyncDisposable {
     return this.life !== undefined && !hasEnded(this.life.node);
   }
 
-  /** Where the node's disk is seen from outside its mount namespace. */
-  get disk(): string {
-    return this.hasSmallDisk && this.life ? `/proc/${this.life.pid}/root${this.#data}` : this.#data;
+  /** To the last byte. Not when a node is just dying, and its disk with it. */
+  async fillDisk(): Promise<void> {
+    await writeFile(this.#filler, Buffer.alloc(SMALL_DISK)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOSPC' && error.code !== 'ENOENT') throw error;
+    });
   }
 
-  /**
-   * Starts a node here. Under the name of the one before it, if it is told so: then the cluster lets it wait for up to 30 s if
-   * that one died without a word.
-   */
-  async start(options: { readonly sameName?: boolean; readonly freshDisk?: boolean } = {}): Promise<Life> {
+  async emptyDisk(): Promise<void> {
+    await rm(this.#filler, { force: true });
+  }
+
+  /** Starts a node here; resolves when it is ready. If the signal fires before that, it is killed. */
+  async start(signal: AbortSignal, options: StartOptions = {}): Promise<Life> {
     if (this.isAlive) throw new Error(`A node lives at ${this.name} already`);
     if (!options.sameName || this.#generation === 0) this.#generation++;
     if (options.freshDisk) await rm(this.#data, { recursive: true, force: true, maxRetries: 5 });
@@ -92,6 +106,7 @@ export class Place implements AsyncDisposable {
     const node = await startNode(this.#arguments(nodeId), this.#ground.s3.environment, {
       by: this.#command(),
       ...(this.#ground.program !== undefined && { program: this.#ground.program }),
+      signal,
     });
     this.life = { place: this, nodeId, pid: node.process.pid!, node, isMeantToEnd: false };
     return this.life;
@@ -101,23 +116,18 @@ export class Place implements AsyncDisposable {
     return this.life && this.isAlive ? findSupervisor(this.life.pid) : Promise.resolve(undefined);
   }
 
-  /** Lets everything through again. */
-  async open(): Promise<void> {
-    for (const way of this.ways) {
-      way.trap = undefined;
-      way.set({});
-      way.release();
-    }
-    this.objects.fault = () => undefined;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.life) {
       this.life.isMeantToEnd = true;
       await this.life.node[Symbol.asyncDispose]();
     }
     for (const way of this.ways) await way[Symbol.asyncDispose]();
-    await this.objects[Symbol.asyncDispose]();
+    await this.#objects[Symbol.asyncDispose]();
+  }
+
+  /** As it is seen from outside the node's mount namespace. */
+  get #filler(): string {
+    return join(`/proc/${this.life?.pid}/root${this.#data}`, 'chaos-filler');
   }
 
   #arguments(nodeId: string): string[] {
@@ -125,7 +135,7 @@ export class Place implements AsyncDisposable {
     return [
       ...['--cluster', cluster, '--node-id', nodeId, '--data', this.#data, '--slots', String(slots)],
       ...['--etcd', this.ways.map(({ endpoint }) => endpoint).join(',')],
-      ...['--s3', `s3://${s3.bucket}?endpoint=${encodeURIComponent(this.objects.endpoint)}`],
+      ...['--s3', `s3://${s3.bucket}?endpoint=${encodeURIComponent(this.#objects.endpoint)}`],
       ...['--secrets-key', secretsKeyFile, '--drain-timeout', drainTimeout],
     ];
   }

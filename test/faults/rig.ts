@@ -7,7 +7,7 @@ import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import type { Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
-import { type Life, Place } from './place.ts';
+import { type Life, Place, type StartOptions } from './place.ts';
 import { findTaskProcesses } from './processes.ts';
 import { CANARY_NAME } from './task-kinds.ts';
 import { Tape } from './tape.ts';
@@ -53,6 +53,7 @@ export class Rig implements AsyncDisposable {
   readonly api: ChaosApi;
   /** Byte sequences that may be in nothing that is stored. */
   readonly canaries: ReadonlyMap<string, string>;
+  readonly lives: Life[] = [];
   readonly deaths: Death[] = [];
   readonly blackouts: Blackout[] = [];
   /** Faults that are at work now, by their names. */
@@ -132,14 +133,16 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Starts a node at a place and looks after it; tries until it lives, as etcd may be away just now. */
-  async bring(place: Place, signal: AbortSignal, options: Parameters<Place['start']>[0] = {}): Promise<Life> {
+  async bring(place: Place, signal: AbortSignal, options: StartOptions = {}): Promise<Life> {
     for (;;) {
       signal.throwIfAborted();
       try {
-        const life = await place.start(options);
+        const life = await place.start(signal, options);
+        this.lives.push(life);
         this.#lookAfter(life);
         return life;
       } catch (error) {
+        signal.throwIfAborted();
         this.options.log(`${place.name} did not start, again: ${String(error).slice(0, 200)}`);
         await sleep(1000, undefined, { signal });
       }
@@ -165,11 +168,13 @@ export class Rig implements AsyncDisposable {
   /** SIGTERM; resolves when the node has gone. */
   async drain(place: Place): Promise<void> {
     const { life } = place;
+    const drainedAt = performance.now();
     if (!life || !place.isAlive) return;
     life.isMeantToEnd = true;
     life.node.process.kill('SIGTERM');
     const code = await life.node.ended;
-    if (code !== 0)
+    const wasShot = this.deaths.some(({ nodeId, at }) => nodeId === life.nodeId && at > drainedAt);
+    if (code !== 0 && !wasShot)
       this.report(
         'node',
         life.nodeId,

@@ -18,6 +18,8 @@ export interface WorkloadOptions {
   readonly draw: Draw;
   readonly witnessPort: number;
   readonly tasksPerSecond: number;
+  /** Ends everything. */
+  readonly signal: AbortSignal;
   /** How long a submission may be tried, in milliseconds. One that was never acknowledged is promised nothing. */
   readonly patienceMs: number;
   /** Resolves when a task runs, or has ended. */
@@ -37,14 +39,24 @@ export class Workload {
     this.#options = options;
   }
 
-  /** Submits until the signal fires, at random times; resolves when the last one is acknowledged or given up. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Ids of the tasks that the cluster has said it has. */
+  get acknowledged(): string[] {
+    return this.submissions.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined).map(({ id }) => id);
+  }
+
+  /** Ids of those of which it has said that they will be cancelled. */
+  get cancelled(): string[] {
+    return this.submissions.filter(({ cancelledAt }) => cancelledAt !== undefined).map(({ id }) => id);
+  }
+
+  /** Submits at random times until it has been enough; resolves when the last one is acknowledged or given up. */
+  async run(enough: AbortSignal): Promise<void> {
     const { draw, tasksPerSecond } = this.#options;
-    while (!signal.aborted) {
+    while (!enough.aborted) {
       const pauseMs = (-Math.log(1 - draw.number()) * 1000) / tasksPerSecond;
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await sleep(pauseMs, undefined, { signal: enough }).catch(() => undefined);
       const job = drawJob(draw);
-      if (!signal.aborted && this.#underWay.size < IN_FLIGHT) this.#begin(this.#note(job));
+      if (!enough.aborted && this.#underWay.size < IN_FLIGHT) this.#begin(this.#note(job));
     }
     await Promise.all(this.#underWay);
   }
@@ -63,7 +75,8 @@ export class Workload {
   }
 
   #begin(submission: Submission): void {
-    const patience = AbortSignal.timeout(this.#options.patienceMs);
+    const { signal, patienceMs } = this.#options;
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
     const user = this.#use(submission, patience)
       .catch(error => {
         if (!patience.aborted) throw error;

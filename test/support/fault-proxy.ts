@@ -11,14 +11,18 @@ export interface Faults {
   readonly cutAfterBytes?: number;
 }
 
-/** Looks at bytes on their way to the server. `hold`: they stay here, and all that follow them on that connection, until `release`. */
-export type Trap = (bytes: Buffer) => 'pass' | 'hold';
+/**
+ * Looks at bytes on their way to the server. `hold`: they stay here, and all that follow them on that connection, until
+ * `release`. `mute`: they go on, and nothing comes back on that connection any more.
+ */
+export type Trap = (bytes: Buffer) => 'pass' | 'hold' | 'mute';
 
 interface Connection {
   readonly client: Socket;
   readonly server: Socket;
   left: number;
   held: Buffer[] | undefined;
+  isMute: boolean;
 }
 
 /** A TCP proxy before a real server, with faults that may change while connections are open. */
@@ -27,7 +31,6 @@ export class FaultProxy implements AsyncDisposable {
   readonly #connections = new Set<Connection>();
   readonly #target: URL;
   #faults: Faults = {};
-  /** May set other faults too: they hold for the bytes that it has just seen. */
   trap: Trap | undefined;
   /** Connections made so far. */
   accepted = 0;
@@ -87,7 +90,7 @@ export class FaultProxy implements AsyncDisposable {
     }
     const server = connect({ host: this.#target.hostname, port: Number(this.#target.port), noDelay: true });
     const left = this.#faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
-    const connection: Connection = { client, server, left, held: undefined };
+    const connection: Connection = { client, server, left, held: undefined, isMute: false };
     this.#connections.add(connection);
     server.on('error', () => client.resetAndDestroy());
     server.on('close', () => client.destroy());
@@ -100,7 +103,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #pass(connection: Connection, direction: 'up' | 'down', bytes: Buffer): void {
-    if (direction === 'up' && this.#isHeld(connection, bytes)) return;
+    if (direction === 'up' ? this.#isHeld(connection, bytes) : connection.isMute) return;
     const { latencyMs, blackhole } = this.#faults;
     if (blackhole === 'both' || blackhole === direction) return;
     const to = direction === 'up' ? connection.server : connection.client;
@@ -115,8 +118,9 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #isHeld(connection: Connection, bytes: Buffer): boolean {
-    if (!connection.held && this.trap?.(bytes) === 'hold') connection.held = [];
-    connection.held?.push(bytes);
+    const verdict = connection.held ? 'hold' : this.trap?.(bytes);
+    if (verdict === 'mute') connection.isMute = true;
+    if (verdict === 'hold') connection.held = [...(connection.held ?? []), bytes];
     return connection.held !== undefined;
   }
 

@@ -69,11 +69,11 @@ export interface NodeProcess extends AsyncDisposable {
   output(): string;
 }
 
-/** `simple-ci node …`, until it says that it is ready. Killed at the end if it still runs. */
+/** `simple-ci node …`, until it says that it is ready, or the signal fires. Killed at the end if it still runs. */
 export async function startNode(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  options: Pick<RunOptions, 'program' | 'by'> = {},
+  options: Pick<RunOptions, 'program' | 'by'> & { readonly signal?: AbortSignal } = {},
 ): Promise<NodeProcess> {
   const folder = await temporaryFolder();
   const own = ['node', '--json', '--listen', '127.0.0.1:0', '--data', folder.path];
@@ -82,8 +82,10 @@ export async function startNode(
   child.stdout?.on('data', chunk => (text += chunk));
   child.stderr?.on('data', chunk => (text += chunk));
   const ended = once(child, 'close').then(([code]) => code as number | null);
+  const kill = () => void child.kill('SIGKILL');
+  options.signal?.addEventListener('abort', kill, { once: true });
   const dispose = async () => {
-    child.kill('SIGKILL');
+    kill();
     await ended;
     await folder[Symbol.asyncDispose]();
   };
@@ -91,7 +93,8 @@ export async function startNode(
     const ready = await eventually(
       'the node is ready',
       () => {
-        if (child.exitCode !== null) throw new Error(`The node ended with ${child.exitCode}: ${text}`);
+        const end = child.exitCode ?? child.signalCode;
+        if (end !== null) throw new Error(`The node ended with ${end}: ${text}`);
         return eventsOf(text).find(({ event }) => event === 'ready');
       },
       60_000,
@@ -108,6 +111,8 @@ export async function startNode(
   } catch (error) {
     await dispose();
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', kill);
   }
 }
 

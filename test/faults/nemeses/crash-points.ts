@@ -1,4 +1,4 @@
-import type { Nemesis } from '../nemesis.ts';
+import { type Heal, type Nemesis, secondPick } from '../nemesis.ts';
 import type { Place } from '../place.ts';
 import type { Rig } from '../rig.ts';
 import { revive, send } from './node-faults.ts';
@@ -8,6 +8,8 @@ interface Moment {
   readonly name: string;
   readonly etcd?: (text: string) => boolean;
   readonly object?: RegExp;
+  /** It comes by only when a node drains: one is told to. */
+  readonly ofDrain?: true;
 }
 
 /**
@@ -21,7 +23,11 @@ const MOMENTS: readonly Moment[] = [
   },
   { name: 'CLAIM', etcd: text => text.includes('"nonce":"') },
   { name: 'COMPLETE', etcd: isCompletion },
-  { name: 'RELEASE', etcd: text => text.includes('"past":[{') && !text.includes('"nonce":"') && !isCompletion(text) },
+  {
+    name: 'RELEASE',
+    ofDrain: true,
+    etcd: text => text.includes('"past":[{') && !text.includes('"nonce":"') && !isCompletion(text),
+  },
   { name: 'storing a piece of a log', object: /\/log\// },
   { name: 'storing the list of a log', object: /\/log\.json/ },
   { name: 'storing an artifact', object: /\/artifacts\// },
@@ -46,7 +52,7 @@ export function isCompletion(text: string): boolean {
 }
 
 /** Shoots the first node that comes by: mostly it alone, sometimes it and its supervisor. */
-async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number) {
+async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number): Promise<Heal> {
   const supervisors = new Map<Place, number | undefined>();
   if (pick < 0.3) for (const place of rig.living) supervisors.set(place, await place.supervisor());
   let shot: Place | undefined;
@@ -57,31 +63,28 @@ async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number) {
     void rig.kill(place);
     send(supervisors.get(place), 'SIGKILL');
   };
-  for (const place of rig.living) arm(place, moment, side, shoot);
-  return async (signal: AbortSignal) => {
+  const told = moment.ofDrain && rig.pickPlace(secondPick(pick));
+  for (const place of told ? [told] : rig.living) arm(place, moment, side, shoot);
+  const drained = told && rig.drain(told);
+  return async signal => {
+    await drained;
     disarm(rig);
-    if (!shot) return rig.options.log(`  nobody came by: ${side} ${moment.name}`);
-    await shot.open();
-    await revive(rig, shot, (pick * 97) % 1)(signal);
+    if (!shot) rig.options.log(`  nobody came by: ${side} ${moment.name}`);
+    const gone = shot ?? told;
+    if (gone) await revive(rig, gone, secondPick(pick))(signal);
   };
 }
 
 function arm(place: Place, { etcd, object }: Moment, side: Side, shoot: (place: Place) => void): void {
-  for (const way of place.ways) {
-    if (!etcd) continue;
+  const isThere = (text: string) => etcd?.(text) === true;
+  for (const way of place.ways)
     way.trap = bytes => {
-      if (!etcd(bytes.toString('latin1'))) return 'pass';
-      if (side === 'after') way.set({ blackhole: 'down' });
+      if (!isThere(bytes.toString('latin1'))) return 'pass';
       shootOn(side, place, shoot);
-      return side === 'before' ? 'hold' : 'pass';
+      return side === 'before' ? 'hold' : 'mute';
     };
-  }
-  if (!object) return;
-  const { objects } = place;
-  const fault = objects.fault;
-  objects.fault = request => {
-    if (request.method !== 'PUT' || !object.test(request.url)) return fault(request);
-    objects.fault = fault;
+  place.objectTrap = ({ method, url }) => {
+    if (method !== 'PUT' || !object?.test(url)) return undefined;
     shootOn(side, place, shoot);
     return side === 'before' ? { kind: 'stall' } : { kind: 'lose answer' };
   };
@@ -94,5 +97,8 @@ function shootOn(side: Side, place: Place, shoot: (place: Place) => void): void 
 }
 
 function disarm(rig: Rig): void {
-  for (const { ways } of rig.places) for (const way of ways) way.trap = undefined;
+  for (const place of rig.places) {
+    for (const way of place.ways) way.trap = undefined;
+    place.objectTrap = () => undefined;
+  }
 }

@@ -1,9 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Nemesis } from '../nemesis.ts';
-import { SMALL_DISK } from '../place.ts';
-
-const FILLER = 'chaos-filler';
+import { type Nemesis, nothingToHeal } from '../nemesis.ts';
 
 /** The disk of the one node that has a small one. */
 export const diskFaults: readonly Nemesis[] = [
@@ -14,14 +9,9 @@ export const diskFaults: readonly Nemesis[] = [
     whyNot: () => (process.getuid?.() === 0 ? undefined : 'only root can mount a small disk'),
     async inject(rig) {
       const place = rig.living.find(({ hasSmallDisk }) => hasSmallDisk);
-      if (!place) return async () => undefined;
-      const { disk } = place;
-      const file = join(disk, FILLER);
-      await writeFile(file, Buffer.alloc(SMALL_DISK)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOSPC') throw error;
-      });
-      // It may have died and taken its disk with it.
-      return () => rm(file, { force: true });
+      if (!place) return nothingToHeal;
+      await place.fillDisk();
+      return () => place.emptyDisk();
     },
   },
 ];

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdServer } from '../../support/etcd-server.ts';
 import { pickFrom } from '../draw.ts';
-import { type Nemesis, nothingToHeal } from '../nemesis.ts';
+import { again, type Nemesis, nothingToHeal } from '../nemesis.ts';
 import type { Rig } from '../rig.ts';
 
 const SHORT_MS = [3000, 9000] as const;
@@ -56,19 +56,8 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'etcd’s leader moved, again and again',
     track: 'etcd',
     lastsMs: SHORT_MS,
-    async inject({ etcd }) {
-      const stop = new AbortController();
-      const moving = (async () => {
-        while (!stop.signal.aborted) {
-          await etcd.moveLeader().catch(() => undefined); // There may be none just now.
-          await sleep(1500, undefined, { signal: stop.signal }).catch(() => undefined);
-        }
-      })();
-      return async () => {
-        stop.abort();
-        await moving;
-      };
-    },
+    // There may be no leader just now.
+    inject: async ({ etcd }, _pick, signal) => again(1500, () => etcd.moveLeader().catch(() => undefined), signal),
   },
   {
     name: 'all of etcd stands still',
@@ -87,11 +76,7 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'compaction of etcd every 5 s',
     track: 'etcd',
     lastsMs: [10_000, 25_000],
-    async inject(rig) {
-      await rig.compact();
-      const timer = setInterval(() => void rig.compact(), 5000);
-      return async () => clearInterval(timer);
-    },
+    inject: async (rig, _pick, signal) => again(5000, () => rig.compact(), signal),
   },
   {
     name: 'no space left in etcd',

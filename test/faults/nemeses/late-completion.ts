@@ -57,7 +57,7 @@ function catchCompletion(rig: Rig, signal: AbortSignal): Promise<Caught | undefi
     for (const way of place.ways)
       way.trap = bytes => {
         const text = bytes.toString('latin1');
-        const task = /\/completed\/([0-9a-z]{26})/.exec(text)?.[1];
+        const task = /\/completed\/([0-9a-z]+)/.exec(text)?.[1];
         if (!isCompletion(text) || task === undefined) return 'pass';
         send(place.life?.pid, 'SIGSTOP');
         done({ place, task });

@@ -1,5 +1,5 @@
 import type { Faults } from '../../support/fault-proxy.ts';
-import type { Nemesis } from '../nemesis.ts';
+import { again, type Nemesis } from '../nemesis.ts';
 
 /** Some shorter, some longer than it takes until tasks are frozen, at 20 s, and until the lease has ended, at 30 s. */
 const SHORT_MS = [4000, 12_000] as const;
@@ -31,13 +31,11 @@ export const networkFaults: readonly Nemesis[] = [
     name: 'all connections to etcd cut, again and again',
     track: 'network',
     lastsMs: SHORT_MS,
-    async inject(rig) {
-      const cut = () => {
+    async inject(rig, _pick, signal) {
+      const cut = async () => {
         for (const { ways } of rig.places) for (const way of ways) way.cut();
       };
-      cut();
-      const timer = setInterval(cut, 1500);
-      return async () => clearInterval(timer);
+      return again(1500, cut, signal);
     },
   },
 ];

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { again, type Heal, type Nemesis, nothingToHeal } from '../nemesis.ts';
+import { type Heal, type Nemesis, nothingToHeal, secondPick } from '../nemesis.ts';
 import type { Place } from '../place.ts';
 import type { Rig } from '../rig.ts';
 
@@ -17,7 +17,7 @@ export const nodeFaults: readonly Nemesis[] = [
     async inject(rig, pick) {
       const place = rig.pickPlace(pick);
       await rig.kill(place);
-      return revive(rig, place, again(pick));
+      return revive(rig, place, secondPick(pick));
     },
   },
   {
@@ -39,7 +39,7 @@ export const nodeFaults: readonly Nemesis[] = [
       const killed = rig.kill(place);
       send(supervisor, 'SIGKILL');
       await killed;
-      return revive(rig, place, again(pick));
+      return revive(rig, place, secondPick(pick));
     },
   },
   stop('SIGSTOP of a node, shorter than the TTL', 'node', SHORT_STOP_MS),
@@ -98,7 +98,7 @@ function stop(name: string, whom: 'node' | 'supervisor' | 'both', lastsMs: reado
       return async () => {
         send(supervisor, 'SIGCONT');
         // The node first would be told of its death before the supervisor could do anything about it; this is the worse order.
-        await sleep(again(pick) * 200);
+        await sleep(secondPick(pick) * 200);
         send(node, 'SIGCONT');
         blackout.to = performance.now();
       };

@@ -27,10 +27,10 @@ export const objectFaults: readonly Nemesis[] = [
     track: 'objects',
     lastsMs: [8000, 30_000],
     async inject(rig, pick) {
-      const { objects } = rig.pickPlace(pick);
-      objects.fault = () => ({ kind: 'stall' });
+      const place = rig.pickPlace(pick);
+      place.objectFault = () => ({ kind: 'stall' });
       return async () => {
-        objects.fault = () => undefined;
+        place.objectFault = () => undefined;
       };
     },
   },
@@ -54,5 +54,5 @@ function everywhere(
 }
 
 function setAll(rig: Rig, fault: (request: SeenRequest) => S3Fault | undefined): void {
-  for (const { objects } of rig.places) objects.fault = fault;
+  for (const place of rig.places) place.objectFault = fault;
 }
