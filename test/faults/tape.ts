@@ -112,8 +112,12 @@ export class Tape implements AsyncDisposable {
       JSON.stringify({ create_request: { key: EVERYTHING, range_end: EVERYTHING, start_revision: String(from) } }),
     );
     const incoming = await answerTo(outgoing);
+    const lines = createInterface({ input: incoming });
+    // However it ends, its lines end; when we have ended it ourselves, nobody waits for them any more.
+    incoming.on('error', () => undefined).once('close', () => lines.close());
+    lines.on('error', () => undefined);
     try {
-      for await (const line of createInterface({ input: incoming })) this.#take(JSON.parse(line) as WireMessage, from);
+      for await (const line of lines) this.#take(JSON.parse(line) as WireMessage, from);
     } finally {
       outgoing.destroy();
     }
