@@ -45,10 +45,13 @@ export interface RunningNode extends AsyncDisposable {
   readonly address: string;
   /** A token for the person who runs this process, kept in the data folder. */
   localToken(): Promise<string>;
-  /** Claims nothing more, lets running tasks finish within the drain timeout, hands back the rest, leaves the cluster. */
+  /**
+   * Claims nothing more, lets running tasks finish within the drain timeout, hands back the rest, leaves the cluster: also
+   * when its stores do not answer, some 40 s after the timeout.
+   */
   drain(): Promise<void>;
   /** Ends a drain's patience: what runs is handed back now. */
   hurry(): void;
-  /** Resolves when the node has stopped; rejects if it stopped by a failure. */
+  /** Settles when the node has stopped, whatever failed on the way; rejects if it stopped by a failure, or not cleanly. */
   readonly ended: Promise<void>;
 }

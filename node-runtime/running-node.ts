@@ -64,9 +64,11 @@ export class Node implements RunningNode {
   readonly #living = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
   readonly #health: NodeHealth;
-  #loops: Promise<unknown>[] = [];
+  /** These, and the claims, never reject: a loop that fails makes the node stop. */
+  readonly #loops: Promise<void>[] = [];
   #claims: Promise<void> = Promise.resolve();
   #drained: Promise<void> | undefined;
+  #failure: Error | undefined;
 
   constructor(options: NodeOptions, parts: NodeParts, resources: AsyncDisposableStack) {
     this.#options = options;
@@ -91,31 +93,24 @@ export class Node implements RunningNode {
     const session = await openSession(keeping, this.#living.signal);
     const { cluster, history, supervisors, logger } = this.#parts;
     const living = this.#living.signal;
-    this.#loop('session', keepSession(keeping, session, living));
-    this.#loop(
-      'retention',
-      retain(
-        cluster,
-        history,
-        this.#options.retention ?? {},
-        error => logger.warn('Cannot archive finished tasks', { error }),
-        living,
-      ),
-    );
+    this.#loops.push(this.#loop('session', keepSession(keeping, session, living)));
+    const onError = (error: unknown) => logger.warn('Cannot archive finished tasks', { error });
+    const retention = retain(cluster, history, this.#options.retention ?? {}, onError, living);
+    this.#loops.push(this.#loop('retention', retention));
     if (this.#options.slots === 0) return;
-    this.#loop(
-      'supervisor',
-      supervisors.keep(
-        () => logger.error('The supervisor process was lost: its tasks are dead. Starting another'),
-        living,
-      ),
-    );
-    this.#claims = this.#claim();
-    this.#loop('claims', this.#claims);
+    const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
+    this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
+    this.#claims = this.#loop('claims', this.#claim());
   }
 
   drain(): Promise<void> {
-    this.#drained ??= this.#drain();
+    if (!this.#drained) {
+      this.#drained = this.#drain();
+      this.#drained.then(
+        () => this.#settle(),
+        error => this.#settle(error),
+      );
+    }
     return this.#drained;
   }
 
@@ -128,53 +123,58 @@ export class Node implements RunningNode {
     await this.drain();
   }
 
+  /** A step that fails does not keep the next ones from being done. */
   async #drain(): Promise<void> {
     try {
       await this.#finishTasks();
-      await this.#leave();
+      await this.#parts.api.stop({ graceMs: API_GRACE_MS });
     } finally {
-      this.#living.abort();
-      await Promise.allSettled(this.#loops);
+      await this.#leave();
       await this.#resources.disposeAsync();
-      this.#ended.resolve();
     }
   }
 
-  /** Claims nothing more; waits for what runs, up to the drain timeout, then hands it back. */
+  /** What made the node stop is told rather than what went wrong while it stopped. */
+  #settle(error?: unknown): void {
+    this.#failure ??= error === undefined ? undefined : reasonOf(error);
+    if (this.#failure) this.#ended.reject(this.#failure);
+    else this.#ended.resolve();
+  }
+
+  /**
+   * Claims nothing more; waits for the claims under way and for what runs, up to the drain timeout, then hands it back. A
+   * store that is away keeps claims undecided and claims from being handed back: that has its limit too.
+   */
   async #finishTasks(): Promise<void> {
     const { cluster, state, logger } = this.#parts;
     state.isDraining = true;
     this.#claiming.abort();
-    await this.#announce().catch(error => logger.warn('Cannot tell the cluster that this node drains', { error }));
     using limit = deadline(cluster.clock, this.#options.drainTimeoutMs, this.#handBack.signal);
     limit.signal.addEventListener('abort', () => this.#handBack.abort(), { once: true });
-    await this.#claims.catch(() => undefined);
-    const all = this.#allEnded();
-    await Promise.race([all, this.#handedBack()]);
+    await this.#announce().catch(error => logger.warn('Cannot tell the cluster that this node drains', { error }));
+    const ended = this.#tasksEnded();
+    await Promise.race([ended, fired(this.#handBack.signal)]);
+    using handBackLimit = deadline(cluster.clock, HAND_BACK_LIMIT_MS, neverAborted);
+    await Promise.race([ended, fired(handBackLimit.signal)]);
   }
 
-  async #allEnded(): Promise<void> {
+  async #tasksEnded(): Promise<void> {
+    await this.#claims;
     while (this.#attempts.size > 0) await Promise.all(this.#attempts);
   }
 
-  /** Resolves when handing back was decided and its own limit has passed. */
-  async #handedBack(): Promise<void> {
-    const { clock } = this.#parts.cluster;
-    const { signal } = this.#handBack;
-    if (!signal.aborted)
-      await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
-    await Promise.race([this.#allEnded(), clock.sleep(HAND_BACK_LIMIT_MS, neverAborted)]);
-  }
-
-  /** The loops end before the session does: one that ends under them would be taken for a lost one, and another opened. */
+  /**
+   * The loops end before the session does: one that ends under them would be taken for a lost one, and another opened. Claims
+   * end after it: one that is still undecided is given up with the session, and its lock, should there be one, goes with the lease.
+   */
   async #leave(): Promise<void> {
-    const { api, cluster, state } = this.#parts;
-    await api.stop({ graceMs: API_GRACE_MS });
+    const { cluster, state } = this.#parts;
     this.#living.abort();
-    await Promise.allSettled(this.#loops);
+    await Promise.all(this.#loops);
     using limit = deadline(cluster.clock, LEAVE_LIMIT_MS, neverAborted);
     // A store that does not answer now ends the lease by itself, 30 s later.
     await state.session?.close(limit.signal).catch(() => undefined);
+    await this.#claims;
   }
 
   #sessionKeeping(): SessionKeeping {
@@ -208,7 +208,7 @@ export class Node implements RunningNode {
         labels: new Set(this.#options.labels),
         session: () => (supervisors.isRunning && this.#health.isWell ? state.session : undefined),
         accepts: this.#options.accepts ?? (() => true),
-        run: (claim, session) => this.#run(claim, session),
+        run: (claim, session, freeSlots) => this.#run(claim, session, freeSlots),
         observe: {
           claimed: transactions => {
             metrics.tasksClaimed.inc();
@@ -221,20 +221,21 @@ export class Node implements RunningNode {
     );
   }
 
-  async #run(claim: Claim, session: Session): Promise<void> {
-    const attempt = this.#attempt(claim, session);
+  async #run(claim: Claim, session: Session, freeSlots: () => void): Promise<void> {
+    const attempt = this.#attempt(claim, session, freeSlots);
     this.#attempts.add(attempt);
     await attempt.finally(() => this.#attempts.delete(attempt));
   }
 
   /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */
-  async #attempt(claim: Claim, session: Session): Promise<void> {
+  async #attempt(claim: Claim, session: Session, onExecuted: () => void): Promise<void> {
     const { cluster, executor, metrics, logger } = this.#parts;
     metrics.running.inc();
     metrics.claimLatency.observe(Math.max(0, claim.lock.claimed - claim.task.submitted) / 1000);
     logger.info('Claimed', { task: claim.id, name: claim.task.name, attempt: claim.lock.attempt, fence: claim.fence });
     try {
-      const ending = await runAttempt({ cluster, session, executor, handBack: this.#handBack.signal }, claim);
+      const handBack = this.#handBack.signal;
+      const ending = await runAttempt({ cluster, session, executor, handBack, onExecuted }, claim);
       this.#note(claim, ending);
     } catch (error) {
       logger.error('An attempt failed by a bug in the node: the node stops, so that others can take the task', {
@@ -269,23 +270,29 @@ export class Node implements RunningNode {
   }
 
   /** A loop that fails takes the node down with it: another node does its work, and whoever started it hears why. */
-  #loop(name: string, running: Promise<unknown>): void {
-    this.#loops.push(
-      running.catch(error => {
-        if (this.#living.signal.aborted) return;
-        this.#parts.logger.error(`The node stops as its ${name} loop failed`, { error });
-        this.#fail(error);
-      }),
-    );
+  async #loop(name: string, running: Promise<void>): Promise<void> {
+    try {
+      await running;
+    } catch (error) {
+      if (this.#living.signal.aborted) return;
+      this.#parts.logger.error(`The node stops as its ${name} loop failed`, { error });
+      this.#fail(error);
+    }
   }
 
   #fail(error: unknown): void {
-    const reason =
-      error instanceof CiError
-        ? error
-        : new Error(`The node stopped by a bug: ${describeError(error)}`, { cause: error });
-    this.#ended.reject(reason);
+    this.#failure ??= reasonOf(error);
     this.hurry();
-    void this.drain();
+    void this.drain(); // Told by `ended`, when the node has stopped.
   }
+}
+
+function reasonOf(error: unknown): Error {
+  if (error instanceof CiError) return error;
+  return new Error(`The node stopped by a bug: ${describeError(error)}`, { cause: error });
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

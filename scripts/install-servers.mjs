@@ -1,5 +1,5 @@
-// Installs the servers that the tests use, a real etcd and a real S3 (Ceph), from the packages of Debian or Ubuntu. Quiet and
-// instant when they are there. Runs on Node 18 or later; also by itself: `node scripts/install-servers.mjs`.
+// Installs what the tests use, a real etcd, a real S3 (Ceph) and small programs, from the packages of Debian or Ubuntu. Quiet
+// and instant when they are there. Runs on Node 18 or later; also by itself: `node scripts/install-servers.mjs`.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { open, unlink } from 'node:fs/promises';
@@ -17,6 +17,8 @@ const SERVERS = [
   { name: 'openssl', programs: ['openssl'], packages: ['openssl'] },
   { name: 'bubblewrap', programs: ['bwrap'], packages: ['bubblewrap'] },
   { name: 'ps', programs: ['ps'], packages: ['procps'] },
+  { name: 'zsh', programs: ['zsh'], packages: ['zsh'] },
+  { name: 'fish', programs: ['fish'], packages: ['fish'] },
 ];
 
 /** While it exists and says 101, installing a package starts no service: etcd-server would start an etcd on port 2379. */
@@ -63,7 +65,7 @@ function instruction(missing, obstacle) {
 
 async function install(servers, packages, log) {
   const started = Date.now();
-  log(`Installing ${servers.map(server => server.name).join(', ')} for the tests (up to 82 MB; about a minute) …`);
+  log(`Installing ${servers.map(server => server.name).join(', ')} for the tests (up to 90 MB; about a minute) …`);
   const removeGuard = await addGuard();
   try {
     await apt(['update'], () => undefined);
@@ -141,6 +143,6 @@ function progress(log) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { missing } = await installServers({ log: text => console.log(text) });
-  if (missing.length === 0) console.log('All servers that the tests need are installed.');
+  if (missing.length === 0) console.log('Everything that the tests need is installed.');
   process.exitCode = missing.length === 0 ? 0 : 1;
 }

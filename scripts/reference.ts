@@ -1,4 +1,5 @@
-// Writes the parts of docs/ that say what the program itself knows: commands, routes, metrics. They stand between
+// Writes the parts of documents that say what the program itself knows: commands, routes, metrics, and of SECURITY.md the table
+// of what hostile tasks get, which a test measures. They stand between
 // `<!-- generated: NAME -->` and `<!-- end -->`. `node scripts/reference.ts` writes them, `--check` tells whether they are up to date.
 import type { Metric, MetricObject } from 'prom-client';
 import { usageOf } from '../node-runtime/cli/help.ts';
@@ -7,6 +8,7 @@ import { COMMANDS } from '../node-runtime/cli/command-table.ts';
 import { connectionOptions, outputOptions } from '../node-runtime/cli/common-options.ts';
 import { createMetrics } from '../node-runtime/system/metrics.ts';
 import { type Route, routes } from '../shared/api.ts';
+import { MOVES, SETTINGS, type Setting } from '../test/support/hostile-moves.ts';
 import { type GeneratedFiles, readFromRoot, writeGenerated } from './write-generated.ts';
 
 type Section = () => string | Promise<string>;
@@ -15,6 +17,7 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, Section>>>> = {
   'docs/cli.md': { commands: commandReference, 'common options': commonOptions },
   'docs/api.md': { routes: routeTable },
   'docs/operations.md': { metrics: metricsTable },
+  'SECURITY.md': { 'hostile tasks': movesTable },
 };
 
 export async function referenceFiles(): Promise<GeneratedFiles> {
@@ -115,6 +118,15 @@ async function metricsTable(): Promise<string> {
     return [code(name), String(type), labelNames.map(code).join(', '), `${help}.`];
   });
   return table(['name', 'type', 'labels', 'what it counts'], rows);
+}
+
+function movesTable(): string {
+  const settings = Object.keys(SETTINGS) as Setting[];
+  const rows = MOVES.map(({ what, succeeds }) => [
+    what,
+    ...settings.map(setting => (succeeds.includes(setting) ? '**succeeds**' : 'held')),
+  ]);
+  return table(['a task tries to', ...Object.values(SETTINGS)], rows);
 }
 
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -106,7 +106,7 @@ const body = {
   steps: z.array(Step).min(1).max(200),
   env: Environment.optional(),
   workingDirectory: RelativePath.optional(),
-  timeout: Duration.optional().describe('For all steps together. Default: 1h.'),
+  timeout: Duration.optional().describe('For preparing the files and all steps together. Default: 1h.'),
   idleTimeout: Duration.optional().describe(
     'Longest silence: without output for this long the task is stopped. Default: none.',
   ),

@@ -1,5 +1,5 @@
 import { type IncomingMessage, maxHeaderSize } from 'node:http';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { routes } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
 import { type Clock, deadline } from '../system/clock.ts';
@@ -22,8 +22,10 @@ export interface HttpAppParts {
 }
 
 const HEADERS_TIMEOUT_MS = 10_000;
+/** For a body to be whole, and again for what still comes of one that was refused. */
 const BODY_TIMEOUT_MS = 20_000;
-const REFUSED_BODY_MS = 1000;
+/** So much of a refused body is read and dropped, that its sender may get to the answer. */
+const REFUSED_BODY_BYTES = 64 * 1024 * 1024;
 /** Without a byte in either direction for this long, a connection is closed. WebSockets have their heartbeat instead. */
 const IDLE_TIMEOUT_MS = 120_000;
 const SECURITY_HEADERS = {
@@ -47,6 +49,7 @@ export function createHttpApp(parts: HttpAppParts): FastifyInstance {
     frameworkErrors: (error, request, reply) => {
       const { status, headers, body } = answerOf(error, request.id);
       const answer = reply as unknown as FastifyReply;
+      refuseRest(request.raw, answer, parts);
       void answer
         .code(status)
         .headers({ ...headers, 'x-request-id': request.id })
@@ -95,16 +98,20 @@ function admit(app: FastifyInstance, { access, guard }: HttpAppParts): void {
 }
 
 /**
- * A body that trickles in keeps nobody waiting, and one that was refused is not read to its end: its sender gets a second to
- * read the answer. Objects are as large as they are, and have the idle timeout only.
+ * A body that trickles in keeps nobody waiting, and what is refused is told before it has been sent. Objects are as large as
+ * they are, and have the idle timeout only.
  */
-function limitBodies(app: FastifyInstance, { clock, ended }: HttpAppParts): void {
-  app.addHook('preParsing', async request => {
-    if (request.routeOptions.config.route !== 'putObject') cutUnlessWhole(request, BODY_TIMEOUT_MS, clock, ended);
+function limitBodies(app: FastifyInstance, parts: HttpAppParts): void {
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
+  app.addHook('preParsing', async ({ raw, routeOptions }, reply) => {
+    const isObject = routeOptions.config.route === 'putObject';
+    if (!isObject) cutUnlessWhole(raw, parts);
+    const isTooLarge = !isObject && Number(raw.headers['content-length']) > routeOptions.bodyLimit;
+    // Any other expectation was refused before.
+    const isAsked = raw.headers.expect !== undefined && raw.httpVersion === '1.1';
+    if (isAsked && !isTooLarge) reply.raw.writeContinue();
   });
-  app.addHook('onResponse', async request => {
-    cutUnlessWhole(request, REFUSED_BODY_MS, clock, ended);
-  });
+  app.addHook('onSend', async (request, reply) => refuseRest(request.raw, reply, parts));
 }
 
 /** Whether there is nothing of the body still to come. */
@@ -112,9 +119,34 @@ function isWhole({ complete, headers }: IncomingMessage): boolean {
   return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0);
 }
 
-function cutUnlessWhole({ raw }: FastifyRequest, ms: number, clock: Clock, ended: AbortSignal): void {
+/**
+ * For an answer that does not wait for the rest of the body. A connection that is closed with bytes unread is reset, and the
+ * answer lost with it unless its sender has been quick to read. So only our side is closed after the answer; what still comes
+ * is dropped until the sender has noticed, as long as any body may take and up to 64 MiB. Who means to wear the node out
+ * gains nothing: bytes can be sent in many requests too, and a connection that idles may stay for longer.
+ */
+function refuseRest(raw: IncomingMessage, reply: FastifyReply, parts: HttpAppParts): void {
+  const { socket } = raw;
+  if (isWhole(raw) || socket.destroyed) return;
+  void reply.header('connection', 'close');
+  cutUnlessWhole(raw, parts);
+  let dropped = 0;
+  raw.on('data', (bytes: Uint8Array) => {
+    dropped += bytes.length;
+    if (dropped > REFUSED_BODY_BYTES) socket.destroy();
+  });
+  // What Node's server calls when an answer that closes has been written.
+  const { destroySoon } = socket;
+  socket.destroySoon = () => socket.end();
+  raw.once('end', () => {
+    socket.destroySoon = destroySoon;
+    if (socket.writableEnded) socket.destroySoon();
+  });
+}
+
+function cutUnlessWhole(raw: IncomingMessage, { clock, ended }: HttpAppParts): void {
   if (isWhole(raw)) return;
-  const limit = deadline(clock, ms, ended);
+  const limit = deadline(clock, BODY_TIMEOUT_MS, ended);
   const { socket } = raw;
   const cut = () => socket.destroy();
   limit.signal.addEventListener('abort', cut, { once: true });
@@ -138,12 +170,7 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
     const { status, headers, body } = answerOf(error, request.id);
     const isWanted = !request.raw.socket.destroyed;
     if (body.error.code === 'internal' && isWanted) logger.error('A request failed', { requestId: request.id, error });
-    // What is left of the body is not waited for.
-    const close = isWhole(request.raw) ? {} : { connection: 'close' };
-    return reply
-      .code(status)
-      .headers({ ...headers, ...close })
-      .send(body);
+    return reply.code(status).headers(headers).send(body);
   });
 }
 

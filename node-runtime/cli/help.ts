@@ -3,7 +3,7 @@ import { quote } from '../../shared/ids.ts';
 import type { Command, OptionSpec } from './command.ts';
 import { nearest } from '../../shared/nearest.ts';
 import type { Style } from './style.ts';
-import { textWidth } from './text-width.ts';
+import { textWidth, wrap } from './text-width.ts';
 
 export interface HelpLayout {
   readonly style: Style;
@@ -138,16 +138,4 @@ function pairs(rows: readonly (readonly [string, string])[], { style, width }: H
 
 function examples(list: Command['examples'], { style, program }: HelpLayout): string[] {
   return list.flatMap(({ what, line }) => [`  ${style.dim(`# ${what}`)}`, `  ${program} ${line}`]);
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/\s+/)) {
-    if (line !== '' && textWidth(line) + 1 + textWidth(word) > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }

@@ -6,8 +6,10 @@ import type { ConnectionOptions } from './common-options.ts';
 import { connect } from './connect.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { formatFindings, sumUp } from './format-findings.ts';
 import { activeLogin, readLogins } from './logins.ts';
 import { machineFindings } from './machine-findings.ts';
+import { settingFindings } from './setting-findings.ts';
 import { readEtcdOptions, readS3Options, type StoreArguments } from './store-options.ts';
 
 type Options = ConnectionOptions &
@@ -30,15 +32,15 @@ export async function runDoctor(context: CliContext, options: Options): Promise<
     terminal.status(`Looking at ${title} …`);
     const found = await look().catch((error: unknown): Finding[] => {
       signal.throwIfAborted();
-      return [{ level: 'problem', what: describeError(error) }];
+      return [{ level: 'problem', subject: 'failed', what: describeError(error) }];
     });
     terminal.status(undefined);
-    if (!options.json) for (const finding of found) printFinding(context, finding);
+    if (!options.json) for (const line of formatFindings(found, terminal.columns, terminal.style)) terminal.print(line);
     findings.push(...found.map(finding => ({ about: title, ...finding })));
   }
-  const problems = findings.filter(finding => finding.level === 'problem').length;
-  if (options.json) terminal.print(JSON.stringify({ healthy: problems === 0, findings }));
-  return problems === 0 ? EXIT.passed : EXIT.failed;
+  const healthy = findings.every(finding => finding.level !== 'problem');
+  terminal.print(options.json ? JSON.stringify({ healthy, findings }) : sumUp(findings, terminal.style));
+  return healthy ? EXIT.passed : EXIT.failed;
 }
 
 async function examinations(context: CliContext, options: Options): Promise<Examination[]> {
@@ -49,36 +51,50 @@ async function examinations(context: CliContext, options: Options): Promise<Exam
   const hasCluster = url.length > 0 || (login !== undefined && data === undefined);
   const isNode = etcd !== undefined || s3 !== undefined;
   return [
-    { title: 'This machine', look: () => machineFindings(context, dataDir) },
-    { title: 'Isolation of tasks', look: () => context.diagnoseIsolation(options.isolation) },
+    { title: 'This machine', look: () => machineFindings(context, { path: dataDir, holdsCluster: !isNode }) },
+    { title: 'Isolation of tasks', look: () => isolationFindings(context, options.isolation, isNode) },
+    ...(isNode ? [{ title: 'Settings', look: () => settingFindings(context, options) }] : []),
     ...(etcd === undefined ? [] : [{ title: 'etcd', look: () => etcdFindings(context, options) }]),
     ...(s3 === undefined ? [] : [{ title: 'S3', look: () => s3Findings(context, options) }]),
     ...(hasCluster || !isNode ? [{ title: 'Cluster', look: () => clusterFindings(context, options) }] : []),
   ];
 }
 
-function printFinding({ terminal }: CliContext, { level, what, advice }: Finding): void {
-  const { style } = terminal;
-  const sign = { ok: style.green('✓'), warning: style.yellow('! warning:'), problem: style.red('✗ problem:') }[level];
-  terminal.print(`  ${sign} ${what}`);
-  if (advice !== undefined) terminal.print(style.dim(`    ${advice}`));
+/** A machine for oneself may do without isolation; one that is given the credentials of a cluster may not. */
+async function isolationFindings(
+  context: CliContext,
+  wanted: NodeOptions['isolation'],
+  isNode: boolean,
+): Promise<Finding[]> {
+  const findings = await context.diagnoseIsolation(wanted);
+  const advice = 'Install bubblewrap, or run the node as root: tasks could read what it knows of etcd and S3.';
+  return findings.map(finding =>
+    isNode && finding.level === 'warning' ? { ...finding, level: 'problem', advice } : finding,
+  );
 }
 
 async function clusterFindings(context: CliContext, options: Options): Promise<Finding[]> {
   await using connection = await connect(context, options);
   const about = await connection.client.call('cluster', {}, context.signal);
-  if (connection.isEmbedded) return [{ level: 'ok', what: 'An embedded node starts and answers; no cluster is named' }];
+  if (connection.isEmbedded)
+    return [{ level: 'ok', subject: 'embedded', what: 'A node of its own starts and answers; no cluster is named' }];
   const { nodes } = await connection.client.call('listNodes', {}, context.signal);
   const working = nodes.filter(node => !node.draining && node.slots > 0);
-  const reached = `${about.cluster} answers through node ${about.node} (${about.version}) to ${about.principal}, ${about.role}`;
+  const reached = `${about.cluster}, through node ${about.node}, as ${about.principal} (${about.role})`;
+  const isOther = about.version !== context.version;
   return [
-    { level: 'ok', what: reached },
+    { level: 'ok', subject: 'cluster', what: reached },
+    isOther
+      ? { level: 'warning', subject: 'release', what: `It runs ${about.version}, this program is ${context.version}` }
+      : { level: 'ok', subject: 'release', what: about.version },
     working.length > 0
-      ? { level: 'ok', what: `${working.length} of ${nodes.length} nodes take tasks` }
-      : { level: 'warning', what: 'No node takes tasks', advice: 'Start one: simple-ci node --cluster …' },
-    ...(about.version === context.version
-      ? []
-      : [{ level: 'warning', what: `It runs another release than this program: ${about.version}` } as const]),
+      ? { level: 'ok', subject: 'nodes', what: `${working.length} of ${nodes.length} take tasks` }
+      : {
+          level: 'warning',
+          subject: 'nodes',
+          what: 'None takes tasks',
+          advice: 'Start one: simple-ci node --cluster …',
+        },
   ];
 }
 
@@ -92,8 +108,13 @@ async function etcdFindings(context: CliContext, options: Options): Promise<read
 async function s3Findings({ clock, chance, signal }: CliContext, options: Options): Promise<readonly Finding[]> {
   const { S3ObjectStore } = await import('../objects/s3-object-store.ts');
   const { diagnoseObjects } = await import('../objects/diagnose-objects.ts');
+  const { diagnoseS3 } = await import('../objects/diagnose-s3.ts');
   const address = await readS3Options(options);
   if (!address) return [];
+  const diagnosis = { clock, chance, signal, tryAddresses: true };
   await using objects = new S3ObjectStore({ address, clock, chance });
-  return await diagnoseObjects(objects, { clock, chance, signal, tryAddresses: true });
+  const found = await diagnoseObjects(objects, diagnosis);
+  // Of an S3 that cannot even be written to, the rest would say the same.
+  const isReached = found[0]?.level !== 'problem';
+  return isReached ? [...found, ...(await diagnoseS3({ address, clock, chance }, diagnosis))] : found;
 }

@@ -12,7 +12,7 @@ import { connect } from './connect.ts';
 import type { CliContext } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { listWorkspaceTasks } from './list-workspace-tasks.ts';
-import { type SendOptions, sendWorkspace } from './send-workspace.ts';
+import { beginSnapshot, type SendOptions, sendWorkspace } from './send-workspace.ts';
 import { submitAndFollow, workFor } from './submit-and-follow.ts';
 import { type TaskOptions, withOptions } from './task-options.ts';
 
@@ -38,8 +38,9 @@ export async function runTask(context: CliContext, wanted: Wanted, options: Opti
   if (!body) return listWorkspaceTasks(context, workspace, options.json);
   const task = checkTask(withOptions(body, options, environment.variables));
   const id = newTaskId(task.priority ?? DEFAULT_PRIORITY, clock.now(), () => chance.random());
+  await using snapshot = beginSnapshot(context, workspace);
   await using connection = await connect(context, options, workFor(id, task));
-  const source = await sendWorkspace(context, connection.client, workspace, options);
+  const source = await sendWorkspace(context, connection.client, await snapshot.taken, options);
   const here = connection.isEmbedded ? withOwnPath(task, environment.variables.PATH) : task;
   const { detach, json, timestamps } = options;
   return await submitAndFollow(context, connection, { id, task: { ...here, source }, detach, json, timestamps });

@@ -16,17 +16,44 @@ export interface SendOptions {
 /** What goes beyond this is asked about, in bytes. */
 const ASK_ABOVE_BYTES = 50_000_000;
 
-/** Takes a snapshot and makes the cluster have it. Says what travels; asks when that is much. */
+/** A snapshot that is being taken. Disposing of it ends that. */
+export interface PendingSnapshot extends AsyncDisposable {
+  readonly taken: Promise<Snapshot>;
+}
+
+/** Begins to take a snapshot of a workspace: that takes its time, and needs no cluster. */
+export function beginSnapshot(context: CliContext, workspace: Workspace): PendingSnapshot {
+  const { terminal, environment, signal, clock } = context;
+  const stop = new AbortController();
+  terminal.status(`Looking at ${workspace.root} …`);
+  const taken = takeSnapshot(workspace, {
+    cacheDir: join(environment.cacheFolder, 'workspaces'),
+    env: environment.variables,
+    signal: AbortSignal.any([signal, stop.signal]),
+    clock,
+  });
+  const ended = taken.then(
+    () => undefined,
+    () => undefined,
+  );
+  return {
+    taken,
+    [Symbol.asyncDispose]: () => {
+      stop.abort(new Error('The snapshot is not wanted any more'));
+      return ended;
+    },
+  };
+}
+
+/** Makes the cluster have a snapshot. Says what travels; asks when that is much. */
 export async function sendWorkspace(
   context: CliContext,
   client: Client,
-  workspace: Workspace,
+  snapshot: Snapshot,
   options: SendOptions,
 ): Promise<SnapshotSource> {
   const { terminal, environment, signal, clock, chance } = context;
   const call = { env: environment.variables, signal, clock, chance };
-  terminal.status(`Looking at ${workspace.root} …`);
-  const snapshot = await takeSnapshot(workspace, { ...call, cacheDir: join(environment.cacheFolder, 'workspaces') });
   if (!options['allow-secrets']) refuseSecrets(snapshot.secrets);
   let isFirst = false;
   const { sentBytes } = await uploadSnapshot(snapshot, transport(client), {

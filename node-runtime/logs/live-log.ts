@@ -22,6 +22,11 @@ export class LiveLog {
     return this.open.end;
   }
 
+  /** Where what is in memory begins: all blocks before it are stored, and full. */
+  get memoryStart(): number {
+    return this.#blocks[0]!.start;
+  }
+
   /** The block that is being written. */
   get open(): LogBlock {
     return this.#blocks.at(-1)!;
@@ -69,7 +74,7 @@ export class LiveLog {
     this.changed.notify();
   }
 
-  /** What is in memory from the offset on, as far as its block goes; undefined when it is not, or not yet. */
+  /** What is in memory from the offset on, as far as its block goes; undefined when it has left memory, or is not there yet. */
   stretch(offset: number): LogStretch | undefined {
     return this.#blocks.find(block => block.start <= offset && offset < block.end)?.stretch(offset);
   }

@@ -6,12 +6,15 @@ import { countNewlines } from './count-newlines.ts';
 const TIME_RESOLUTION_MS = 5;
 const FIRST_CAPACITY = 4096;
 
-/** One block of an attempt's output in memory: it grows to 1 MiB and then never changes. */
+/**
+ * One block of an attempt's output in memory: it grows to 1 MiB and then never changes. The first one begins small, as most
+ * logs are; who has filled that is likely to fill the next, which gets all its room at once instead of being copied as it grows.
+ */
 export class LogBlock {
   readonly start: number;
   readonly firstLine: number;
   readonly #times: LogTime[] = [];
-  #buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+  #buffer: Buffer;
   #length = 0;
   /** Newlines are counted once: up to here, so many in the whole log. */
   #counted: { offset: number; lines: number };
@@ -19,6 +22,7 @@ export class LogBlock {
   constructor(start: number, firstLine: number) {
     this.start = start;
     this.firstLine = firstLine;
+    this.#buffer = Buffer.allocUnsafeSlow(start === 0 ? FIRST_CAPACITY : LOG_BLOCK_BYTES);
     this.#counted = { offset: start, lines: firstLine };
   }
 

@@ -25,6 +25,8 @@ export async function compress(bytes: Uint8Array): Promise<{ encoding: LogEncodi
 
 /** Never gives more than `size` bytes, whatever the input says of itself. */
 export async function decompress(bytes: Uint8Array, size: number): Promise<Uint8Array> {
-  const limit = { maxOutputLength: Math.max(size, 1) };
-  return size <= SYNCHRONOUS_BYTES ? zstdDecompressSync(bytes, limit) : decompressInThread(bytes, limit);
+  // One round for a piece, as the output leaves a byte of its buffer free. Node's own 16 KiB took 64 rounds a MiB, each by way of
+  // the busy main thread: 3.6 ms of processor time instead of 1.6 ms.
+  const options = { maxOutputLength: Math.max(size, 1), chunkSize: Math.max(size + 1, constants.Z_MIN_CHUNK) };
+  return size <= SYNCHRONOUS_BYTES ? zstdDecompressSync(bytes, options) : decompressInThread(bytes, options);
 }

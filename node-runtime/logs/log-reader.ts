@@ -1,7 +1,7 @@
 import { coverPieces } from '../../shared/cover-pieces.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { LogBytesEvent, LogEndEvent, LogMark, LogMarkEvent } from '../../shared/log.ts';
-import { logEvents } from '../../shared/log-events.ts';
+import { type LogStretch, logEvents } from '../../shared/log-events.ts';
 import type { LogManifest, LogManifestPiece } from '../../shared/log-manifest.ts';
 import { LOG_BLOCK_BYTES, type LogPiece } from '../../shared/log-piece.ts';
 import type { LogPieceName } from '../../shared/log-piece-name.ts';
@@ -11,40 +11,71 @@ import type { LogPieces } from './log-pieces.ts';
 
 export type AttemptLogEvent = LogBytesEvent | LogMarkEvent | LogEndEvent;
 
-/** The log of an attempt that this node runs: from memory, and from the store what has left memory already. */
-export async function* readLive(
-  live: LiveLog,
-  pieces: LogPieces,
-  request: { readonly from: number; readonly follow: boolean },
-  signal: AbortSignal,
-): AsyncGenerator<AttemptLogEvent> {
-  let at = request.from;
-  let nextMark = live.marksBefore(at);
-  for (;;) {
-    signal.throwIfAborted();
-    for (; nextMark < live.marks.length && live.marks[nextMark]!.offset <= at; nextMark++)
-      yield { kind: 'mark', mark: live.marks[nextMark]! };
-    const stretch = live.stretch(at) ?? (at < live.bytes ? await fullBlock(pieces, at, signal) : undefined);
-    if (stretch !== undefined) {
-      const end = stretch.start + stretch.bytes.length;
-      const marksHere = live.marks.slice(nextMark, live.marksBefore(end));
-      yield* logEvents(stretch, at, marksHere);
-      nextMark += marksHere.length;
-      at = end;
-    } else if (nextMark === live.marks.length) {
-      if (live.end !== undefined) return yield { kind: 'end', offset: at, reason: live.end };
-      if (!request.follow) return;
-      await live.changed.wait(signal);
+/** A way through the log of an attempt that this node runs: in memory, and in the store what has left memory already. */
+export class LiveLogReader {
+  readonly #live: LiveLog;
+  readonly #pieces: LogPieces;
+  #at: number;
+  #nextMark: number;
+
+  constructor(live: LiveLog, pieces: LogPieces, from: number) {
+    this.#live = live;
+    this.#pieces = pieces;
+    this.#at = from;
+    this.#nextMark = live.marksBefore(from);
+  }
+
+  /** Until the attempt ends, or else until all was given that is there now. */
+  async *read(follow: boolean, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
+    const live = this.#live;
+    for (;;) {
+      signal.throwIfAborted();
+      yield* this.#giveMarks();
+      const stretch = live.stretch(this.#at);
+      if (stretch !== undefined) yield* this.#give(stretch);
+      else if (this.#at < live.memoryStart) yield* this.#giveStored(signal);
+      else if (live.end !== undefined) return yield { kind: 'end', offset: this.#at, reason: live.end };
+      else if (!follow) return;
+      else await live.changed.wait(signal);
     }
   }
-}
 
-/** Full blocks lie where their offset says: no need to look for them. */
-async function fullBlock(pieces: LogPieces, offset: number, signal: AbortSignal): Promise<LogPiece> {
-  const start = Math.floor(offset / LOG_BLOCK_BYTES) * LOG_BLOCK_BYTES;
-  const piece = await pieces.get({ start, end: start + LOG_BLOCK_BYTES }, signal);
-  if (piece === undefined) throw missing(start);
-  return piece;
+  /** Those that are due before the next byte. */
+  *#giveMarks(): Generator<LogMarkEvent> {
+    const { marks } = this.#live;
+    while (this.#nextMark < marks.length && marks[this.#nextMark]!.offset <= this.#at)
+      yield { kind: 'mark', mark: marks[this.#nextMark++]! };
+  }
+
+  *#give(stretch: LogStretch): Generator<LogBytesEvent | LogMarkEvent> {
+    const end = stretch.start + stretch.bytes.length;
+    const marksHere = this.#live.marks.slice(this.#nextMark, this.#live.marksBefore(end));
+    yield* logEvents(stretch, this.#at, marksHere);
+    this.#nextMark += marksHere.length;
+    this.#at = end;
+  }
+
+  /** As far as memory reaches back by then. A follower that is behind catches up: the next blocks are fetched while one is given. */
+  async *#giveStored(signal: AbortSignal): AsyncGenerator<LogBytesEvent | LogMarkEvent> {
+    for await (const piece of fetchAhead(
+      this.#blocksBeforeMemory(),
+      (name, either) => this.#block(name, either),
+      signal,
+    ))
+      yield* this.#give(piece);
+  }
+
+  /** Full blocks lie where their offset says: no need to look for them. */
+  *#blocksBeforeMemory(): Generator<LogPieceName> {
+    let start = Math.floor(this.#at / LOG_BLOCK_BYTES) * LOG_BLOCK_BYTES;
+    for (; start < this.#live.memoryStart; start += LOG_BLOCK_BYTES) yield { start, end: start + LOG_BLOCK_BYTES };
+  }
+
+  async #block(name: LogPieceName, signal: AbortSignal): Promise<LogPiece> {
+    const piece = await this.#pieces.get(name, signal);
+    if (piece === undefined) throw missing(name.start);
+    return piece;
+  }
 }
 
 function missing(offset: number): CiError {

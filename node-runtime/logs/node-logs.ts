@@ -4,7 +4,7 @@ import { type Clock, deadline } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
 import { LiveLog } from './live-log.ts';
 import { LogPieces } from './log-pieces.ts';
-import { type AttemptLogEvent, readLive, StoredLogReader } from './log-reader.ts';
+import { type AttemptLogEvent, LiveLogReader, StoredLogReader } from './log-reader.ts';
 import { LogUploads } from './log-uploads.ts';
 import { PieceLogWriter } from './log-writer.ts';
 import type { AttemptName, LogKeys, Logs, LogWriter, ReadRequest } from './logs.ts';
@@ -55,7 +55,7 @@ class NodeLogs implements Logs {
     const reader = new StoredLogReader(pieces, from);
     for (;;) {
       const live = this.#live.get(nameOf(request));
-      if (live !== undefined) return yield* readLive(live, pieces, { from: reader.at, follow: request.follow }, signal);
+      if (live !== undefined) return yield* new LiveLogReader(live, pieces, reader.at).read(request.follow, signal);
       const over = await request.isOver?.();
       const isWhole = yield* reader.readOn(signal);
       if (isWhole) return yield { kind: 'end', offset: reader.at, reason: 'finished' };

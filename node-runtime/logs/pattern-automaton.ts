@@ -18,14 +18,14 @@ export class PatternAutomaton {
   readonly #tableStates: number;
 
   constructor(patterns: readonly Uint8Array[]) {
-    const most = patterns.reduce((sum, pattern) => sum + pattern.length, 1);
-    this.#firstChild = new Int32Array(most);
-    this.#sibling = new Int32Array(most);
-    this.#label = new Uint8Array(most);
-    this.#fallback = new Int32Array(most);
-    this.depth = new Int32Array(most);
-    this.match = new Int32Array(most);
-    const states = this.#addPatterns(patterns);
+    const states = countStates(patterns);
+    this.#firstChild = new Int32Array(states);
+    this.#sibling = new Int32Array(states);
+    this.#label = new Uint8Array(states);
+    this.#fallback = new Int32Array(states);
+    this.depth = new Int32Array(states);
+    this.match = new Int32Array(states);
+    this.#addPatterns(patterns);
     this.#tableStates = Math.min(states, TABLE_STATES);
     this.#table = new Int32Array(this.#tableStates * 256);
     for (let state = 0; state < states; state++) this.#link(state);
@@ -51,7 +51,7 @@ export class PatternAutomaton {
   }
 
   /** Level by level, so that numbers grow with depth. */
-  #addPatterns(patterns: readonly Uint8Array[]): number {
+  #addPatterns(patterns: readonly Uint8Array[]): void {
     let states = 1;
     let level = patterns.filter(pattern => pattern.length > 0).map(pattern => ({ pattern, state: 0 }));
     for (let depth = 0; level.length > 0; depth++) {
@@ -63,7 +63,6 @@ export class PatternAutomaton {
       }
       level = level.filter(place => place.pattern.length > depth + 1);
     }
-    return states;
   }
 
   #addChild(parent: number, child: number, byte: number): number {
@@ -92,4 +91,17 @@ export class PatternAutomaton {
     while (child !== 0 && this.#label[child] !== byte) child = this.#sibling[child]!;
     return child;
   }
+}
+
+/** The root, and a state for each beginning that patterns have: many have long ones in common. */
+function countStates(patterns: readonly Uint8Array[]): number {
+  let states = 1;
+  let before: Uint8Array = new Uint8Array();
+  for (const pattern of patterns.toSorted(Buffer.compare)) {
+    let common = 0;
+    while (common < before.length && pattern[common] === before[common]) common++;
+    states += pattern.length - common;
+    before = pattern;
+  }
+  return states;
 }

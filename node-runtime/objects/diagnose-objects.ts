@@ -30,7 +30,10 @@ export async function diagnoseObjects(objects: ObjectStore, diagnosis: ObjectDia
     await examination.readRange();
     await examination.readMissing();
     await examination.list();
-    if (diagnosis.tryAddresses) await examination.addresses();
+    if (diagnosis.tryAddresses) {
+      await examination.addresses();
+      await examination.browsers();
+    }
   } finally {
     await examination.delete();
   }
@@ -52,17 +55,17 @@ class Examination {
   }
 
   put(): Promise<boolean> {
-    return this.#examine('Writing an object', () => this.#objects.put(this.#key, BYTES, this.#call));
+    return this.#examine('write', () => this.#objects.put(this.#key, BYTES, this.#call));
   }
 
   async read(): Promise<void> {
-    await this.#examine('Reading it back', async () => {
+    await this.#examine('read', async () => {
       expectSame(await getBytes(this.#objects, this.#key, this.#call), BYTES);
     });
   }
 
   async readRange(): Promise<void> {
-    await this.#examine('Reading a part of it', async () => {
+    await this.#examine('read a part', async () => {
       const body = await this.#objects.get(this.#key, { ...this.#call, range: { start: 7, end: 12 } });
       expectSame(body && Buffer.concat(await Array.fromAsync(body.bytes)), BYTES.subarray(7, 12));
     });
@@ -70,26 +73,26 @@ class Examination {
 
   /** Without the right to list, S3 says "forbidden" where it should say "no such object". */
   async readMissing(): Promise<void> {
-    await this.#examine('Looking for an object that does not exist', async () => {
+    await this.#examine('look up', async () => {
       if ((await this.#objects.head(`${this.#key}-missing`, this.#call)) !== undefined)
-        throw new Error('it was found all the same');
+        throw new Error('An object that does not exist was found');
     });
   }
 
   async list(): Promise<void> {
-    await this.#examine('Listing it', async () => {
+    await this.#examine('list', async () => {
       const [info] = await Array.fromAsync(this.#objects.list(this.#key, this.#call));
-      if (info?.key !== this.#key) throw new Error('it is not in the list');
+      if (info?.key !== this.#key) throw new Error('The object is not in the list');
       this.#compareClocks(info.modified);
     });
   }
 
   async addresses(): Promise<void> {
-    await this.#examine('Writing through a signed address', async () => {
+    await this.#examine('signed write', async () => {
       const url = await this.#objects.presign('PUT', this.#key, { ...this.#call, expiresSeconds: 60 });
       expectOk(await this.#fetch(url, { method: 'PUT', body: BYTES }));
     });
-    await this.#examine('Reading through a signed address', async () => {
+    await this.#examine('signed read', async () => {
       const url = await this.#objects.presign('GET', this.#key, { ...this.#call, expiresSeconds: 60 });
       const answer = await this.#fetch(url, {});
       expectOk(answer);
@@ -97,8 +100,24 @@ class Examination {
     });
   }
 
+  /** What a page of another site would be told that wants to fetch an artifact by its signed address. */
+  async browsers(): Promise<void> {
+    const url = await this.#objects.presign('GET', this.#key, { ...this.#call, expiresSeconds: 60 });
+    const headers = { origin: 'https://simple-ci.example', 'access-control-request-method': 'GET' };
+    const answer = await this.#fetch(url, { method: 'OPTIONS', headers }).catch(() => undefined);
+    this.#diagnosis.signal.throwIfAborted();
+    const allowed = answer?.headers.get('access-control-allow-origin') ?? undefined;
+    const seen = { level: 'ok', subject: 'browsers' } as const;
+    const advice = 'Only web pages of your own that fetch artifacts need a CORS rule.';
+    this.findings.push(
+      allowed === undefined
+        ? { ...seen, what: 'Pages of other sites may not fetch artifacts (CORS)', advice }
+        : { ...seen, what: `Pages of ${allowed} may fetch artifacts (CORS)` },
+    );
+  }
+
   async delete(): Promise<void> {
-    await this.#examine('Deleting it', () => this.#objects.deleteMany([this.#key], this.#call));
+    await this.#examine('delete', () => this.#objects.deleteMany([this.#key], this.#call));
   }
 
   async #fetch(url: string, request: RequestInit): Promise<Response> {
@@ -106,40 +125,41 @@ class Examination {
     return await fetch(url, { ...request, signal: limit.signal });
   }
 
-  async #examine(what: string, examine: () => Promise<void>): Promise<boolean> {
+  async #examine(subject: string, examine: () => Promise<void>): Promise<boolean> {
     const { clock, signal } = this.#diagnosis;
     const began = clock.monotonic();
     try {
       await examine();
     } catch (error) {
       signal.throwIfAborted();
-      this.findings.push(problem(what, error));
+      this.findings.push(problem(subject, error));
       return false;
     }
     const ms = Math.round(clock.monotonic() - began);
     this.findings.push(
       ms < SLOW_MS
-        ? { level: 'ok', what: `${what} works: ${ms} ms` }
-        : { level: 'warning', what: `${what} works, but slowly: ${ms} ms`, advice: 'Logs and artifacts will be late.' },
+        ? { level: 'ok', subject, what: `${ms} ms` }
+        : { level: 'warning', subject, what: `Slow: ${ms} ms`, advice: 'Logs and artifacts will be late.' },
     );
     return true;
   }
 
   #compareClocks(modified: number): void {
     const ahead = this.#diagnosis.clock.now() - modified;
-    if (Math.abs(ahead) < CLOCK_WARNING_MS) return;
-    const seconds = Math.round(Math.abs(ahead) / 1000);
-    this.findings.push({
-      level: 'warning',
-      what: `This machine's clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} the object store's`,
-      advice: 'Set the clock by NTP: signed addresses end too early or too late, and S3 refuses more than 15 minutes.',
-    });
+    const seconds = Math.max(1, Math.round(Math.abs(ahead) / 1000));
+    const what = `This machine's is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} the store's`;
+    const advice = 'Set it by NTP: signed addresses end too early or too late, and S3 refuses more than 15 minutes.';
+    this.findings.push(
+      Math.abs(ahead) < CLOCK_WARNING_MS
+        ? { level: 'ok', subject: 'clock', what: `Within ${seconds} s of this machine's` }
+        : { level: 'warning', subject: 'clock', what, advice },
+    );
   }
 }
 
-function problem(what: string, error: unknown): Finding {
+function problem(subject: string, error: unknown): Finding {
   const advice = isCiError(error) ? ADVICE[error.code] : undefined;
-  return { level: 'problem', what: `${what} fails: ${describeError(error)}`, ...(advice !== undefined && { advice }) };
+  return { level: 'problem', subject, what: describeError(error), ...(advice !== undefined && { advice }) };
 }
 
 const ADVICE: Partial<Record<CiError['code'], string>> = {
@@ -151,10 +171,10 @@ const ADVICE: Partial<Record<CiError['code'], string>> = {
 };
 
 function expectSame(actual: Uint8Array | undefined, expected: Uint8Array): void {
-  if (actual === undefined) throw new Error('it is not there');
-  if (!Buffer.from(actual).equals(expected)) throw new Error('it gave other bytes');
+  if (actual === undefined) throw new Error('The object is not there');
+  if (!Buffer.from(actual).equals(expected)) throw new Error('Other bytes came back');
 }
 
 function expectOk(answer: Response): void {
-  if (!answer.ok) throw new Error(`it was answered with status ${answer.status}`);
+  if (!answer.ok) throw new Error(`It was answered with status ${answer.status}`);
 }

@@ -23,8 +23,11 @@ export interface ClaimLoopOptions {
   readonly session: () => Session | undefined;
   /** Which tasks this node may take, beside labels and slots. */
   readonly accepts: (id: TaskId) => boolean;
-  /** Runs a claimed task to its end; its slots are free again when it resolves. Never rejects. */
-  readonly run: (claim: Claim, session: Session) => Promise<void>;
+  /**
+   * Runs a claimed task and records its end. It frees the slots when nothing of the task runs any more, so that the next
+   * claim need not wait for the record of the last one; they are free at the latest when it resolves. Never rejects.
+   */
+  readonly run: (claim: Claim, session: Session, freeSlots: () => void) => Promise<void>;
   readonly observe: ClaimObserver;
 }
 
@@ -127,15 +130,18 @@ class Competition {
     session: Session,
     slots: Disposable,
   ): Promise<void> {
+    const freeSlots = () => {
+      slots[Symbol.dispose]();
+      this.#view?.changed.notify();
+    };
     try {
       const claim = await deciding;
       this.#decided(id);
-      if (claim) await this.#options.run(claim, session);
+      if (claim) await this.#options.run(claim, session, freeSlots);
     } catch (error) {
       this.#failure ??= { error };
     } finally {
-      slots[Symbol.dispose]();
-      this.#view?.changed.notify();
+      freeSlots();
     }
   }
 

@@ -1,4 +1,5 @@
 import { isCiError } from '../../shared/errors.ts';
+import { taskIdTime } from '../../shared/ids.ts';
 import { TaskResult } from '../../shared/result.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { readTogether } from '../store/read-together.ts';
@@ -6,11 +7,12 @@ import type { StoreRecord } from '../store/store.ts';
 import type { FinishedTask, History } from './history.ts';
 import { type CompletedKey, listCompleted } from './list-tasks.ts';
 import { parseRecord } from './records.ts';
+import { FRESH_ID_MS } from './submit.ts';
 
 export interface RetentionOptions {
   /** Finished tasks stay in the store this long, in milliseconds. Default: 7 days. */
   readonly keepMs?: number;
-  /** And at most this many of them, the newest. Default: 10,000. */
+  /** And at most this many of them, the newest, and those that must stay. Default: 10,000. */
   readonly keepCount?: number;
 }
 
@@ -18,6 +20,11 @@ const EVERY_MS = 600_000;
 const BATCH = 80;
 const KEEP_MS = 7 * 86_400_000;
 const KEEP_COUNT = 10_000;
+/**
+ * However many there are, a finished task stays until this long after its end and after the time in its id: a submission that
+ * is repeated under a fresh id must find it in the store. 10 minutes more than an id is fresh, as much as clocks may differ.
+ */
+const KEEP_AT_LEAST_MS = FRESH_ID_MS + 600_000;
 
 /**
  * Moves old finished tasks from the store to the history, now and then, until the signal fires. Every node does it; what two
@@ -53,12 +60,15 @@ export async function retainOnce(
   let moved = 0;
   for (let at = 0; at < oldestFirst.length; at += BATCH) {
     const batch = await readBatch(cluster, oldestFirst.slice(at, at + BATCH), signal);
-    const before = cluster.clock.now() - keepMs;
-    const old = batch.filter(({ result }, index) => at + index < tooMany || result.times.finished < before);
-    if (old.length === 0) break;
+    const now = cluster.clock.now();
+    const old = batch
+      .filter(({ result }, index) => at + index < tooMany || result.times.finished < now - keepMs)
+      .filter(({ id, result }) => Math.max(result.times.finished, taskIdTime(id)) < now - KEEP_AT_LEAST_MS);
+    const newest = batch.at(-1)?.result.times.finished ?? 0;
+    // Those behind are younger. One that stays for the time in its id does not keep them.
+    if (old.length === 0 && (at + BATCH >= tooMany || newest >= now - KEEP_AT_LEAST_MS)) break;
     await history.archive(old, signal);
     moved += await removeAll(cluster, old, signal);
-    if (old.length < batch.length) break;
   }
   return moved;
 }

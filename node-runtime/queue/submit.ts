@@ -4,22 +4,29 @@ import { type TaskId, quote, taskIdTime } from '../../shared/ids.ts';
 import { FORMAT_VERSION, MAX_TASK_BYTES, type TaskRecord, TaskSpec } from '../../shared/task.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { readTaskState, type TaskState, taskStateOf } from './records.ts';
+import type { TaskHistory } from './tasks-service.ts';
 
-/** How long after its id was made a task may still be submitted: completed records are kept at least this long. */
+/** How far from now its id may have been made. */
 const SUBMIT_WINDOW_MS = 24 * 3_600_000;
+/** Up to this far from now, a task that was submitted before is certainly in the store: retention keeps it for longer. */
+export const FRESH_ID_MS = 300_000;
 
 /**
  * SUBMIT: puts a task into the queue. The id is the idempotency key: the same task submitted again under its id, also after
- * it has finished, changes nothing and succeeds; another task under that id is refused.
+ * it has finished, changes nothing and succeeds; another task under that id is refused. Only for an id that is not fresh
+ * the history is asked too.
  */
 export async function submitTask(
   cluster: Cluster,
+  history: Pick<TaskHistory, 'get'>,
   id: TaskId,
   spec: unknown,
   submitter: string,
   signal: AbortSignal,
 ): Promise<void> {
   const record = makeRecord(cluster, id, spec, submitter);
+  const earlier = isFresh(cluster, id) ? undefined : await findEarlier(cluster, history, id, signal);
+  if (earlier) return requireSame(id, earlier, record);
   const { keys, store } = cluster;
   const result = await store.commit(
     {
@@ -37,9 +44,24 @@ export async function submitTask(
     result.kind === 'refused'
       ? taskStateOf(cluster, id, result.revision, result.records)
       : await readTaskState(cluster, id, signal);
-  if (isSubmitted(state, record)) return;
-  if (result.kind === 'ambiguous') throw result.cause;
-  throw new CiError('conflict', `Cannot submit task as its id belongs to another task: ${id}`);
+  const there = submittedOf(state);
+  if (!there && result.kind === 'ambiguous') throw result.cause;
+  requireSame(id, there, record);
+}
+
+function isFresh({ clock }: Cluster, id: TaskId): boolean {
+  return Math.abs(clock.now() - taskIdTime(id)) <= FRESH_ID_MS;
+}
+
+/** The task that has this id already. What leaves the store is in the history before: so that is looked at second. */
+async function findEarlier(
+  cluster: Cluster,
+  history: Pick<TaskHistory, 'get'>,
+  id: TaskId,
+  signal: AbortSignal,
+): Promise<TaskRecord | undefined> {
+  const there = submittedOf(await readTaskState(cluster, id, signal));
+  return there ?? (await history.get(id, signal))?.task;
 }
 
 function makeRecord(cluster: Cluster, id: TaskId, spec: unknown, submitter: string): TaskRecord {
@@ -76,9 +98,13 @@ function makeRecord(cluster: Cluster, id: TaskId, spec: unknown, submitter: stri
   return record;
 }
 
-function isSubmitted(state: TaskState, record: TaskRecord): boolean {
-  const there = state.task?.value ?? state.completed?.value.task;
-  return there !== undefined && sameTask(there, record);
+function submittedOf({ task, completed }: TaskState): TaskRecord | undefined {
+  return task?.value ?? completed?.value.task;
+}
+
+function requireSame(id: TaskId, there: TaskRecord | undefined, record: TaskRecord): void {
+  if (!there || !sameTask(there, record))
+    throw new CiError('conflict', `Cannot submit task as its id belongs to another task: ${id}`);
 }
 
 /** Whether two records come from one submission: equal but for what the cluster adds. */

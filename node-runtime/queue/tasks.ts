@@ -23,7 +23,7 @@ export class Tasks implements TasksService {
   }
 
   async submit(id: TaskId, task: TaskSpec, submitter: string, signal: AbortSignal): Promise<TaskView> {
-    await submitTask(this.#cluster, id, task, submitter, signal);
+    await submitTask(this.#cluster, this.#history, id, task, submitter, signal);
     const view = await this.get(id, signal);
     if (!view) throw new Error(`Task ${id} was submitted and is not there`);
     return view;

@@ -121,7 +121,11 @@ async function storeFile(
   signal: AbortSignal,
 ): Promise<Artifact> {
   await using file = await byTask(path, openInside(workspace, path));
-  const { size, mode } = await file.stat();
+  const { size, mode, uid, nlink } = await file.stat();
+  const owner = (await lstat(workspace)).uid;
+  // Some systems let anybody link to files of others (fs.protected_hardlinks=0): we may read what the task may not.
+  if (nlink > 1 && uid !== owner && owner !== process.getuid?.())
+    throw new CiError('invalid', `Cannot keep artifact as it is a link to a file of another user: ${quote(path)}`);
   const hash = createHash('sha256');
   for await (const chunk of chunks(file)) hash.update(chunk);
   const sha256 = hash.digest('hex');

@@ -51,3 +51,14 @@ export function stopReason(stop: AbortSignal): AttemptStop {
   if (stop.reason instanceof AttemptStop) return stop.reason;
   throw new Error('An attempt was stopped without an AttemptStop', { cause: stop.reason });
 }
+
+export function isLost(stop: AbortSignal): boolean {
+  return stop.aborted && stopReason(stop).why === 'lost';
+}
+
+/** The part of a verdict on a task that did nothing. */
+export const NOTHING_DONE: Pick<Verdict, 'steps' | 'log' | 'artifacts'> = {
+  steps: [],
+  log: { bytes: 0, lines: 0 },
+  artifacts: { count: 0, bytes: 0 },
+};

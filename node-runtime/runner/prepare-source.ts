@@ -1,14 +1,23 @@
 import { SnapshotManifest } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { SnapshotSource } from '../../shared/task.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { LogWriter } from '../logs/logs.ts';
 import { getBytes } from '../objects/collect.ts';
+import type { Claim } from '../queue/records.ts';
 import type { Clock } from '../system/clock.ts';
 import { checkOut, prepareCheckout } from '../workspace/check-out-snapshot.ts';
 import { checkOutGit } from '../workspace/check-out-git.ts';
 import { PackCache } from '../workspace/pack-cache.ts';
+import type { Sandbox } from './sandbox.ts';
 import { runInSandbox } from './run-in-sandbox.ts';
-import type { PrepareSource } from './task-executor.ts';
 import { SANDBOX_PATH } from './task-environment.ts';
+
+/** Puts the task's files into the sandbox's workspace, and tells the commit if there is one. */
+export type PrepareSource = (
+  context: { readonly cluster: Cluster; readonly claim: Claim; readonly sandbox: Sandbox; readonly log: LogWriter },
+  signal: AbortSignal,
+) => Promise<string | undefined>;
 
 export interface SourceOptions {
   /** Where packs of snapshots are kept between tasks. Nothing in it matters. */
@@ -46,11 +55,7 @@ export function createPrepareSource({ cacheDir, clock }: SourceOptions): Prepare
   };
 }
 
-async function readManifest(
-  cluster: Parameters<PrepareSource>[0]['cluster'],
-  source: SnapshotSource,
-  signal: AbortSignal,
-): Promise<SnapshotManifest> {
+async function readManifest(cluster: Cluster, source: SnapshotSource, signal: AbortSignal): Promise<SnapshotManifest> {
   const bytes = await getBytes(cluster.objects, cluster.objectKeys.snapshot(source.commit), { signal });
   if (!bytes)
     throw new CiError(

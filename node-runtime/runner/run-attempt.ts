@@ -16,6 +16,8 @@ export interface AttemptContext {
   readonly executor: Executor;
   /** Fires when the node drains and waits no longer: the attempt is handed back. */
   readonly handBack: AbortSignal;
+  /** Called when the task has its verdict and nothing of it runs any more: what remains is to record that. */
+  readonly onExecuted: () => void;
 }
 
 /** How an attempt ended, for metrics and the node's own log. */
@@ -39,7 +41,10 @@ export async function runAttempt(context: AttemptContext, claim: Claim): Promise
   try {
     const outcome = await executor.execute(claim, stop.signal);
     if (outcome.kind === 'lost') return { kind: 'fenced' };
-    if (outcome.kind === 'finished') return await complete(cluster, session, claim, outcome.verdict);
+    if (outcome.kind === 'finished') {
+      context.onExecuted();
+      return await complete(cluster, session, claim, outcome.verdict);
+    }
     const { end, message } = outcome;
     await untilDone(cluster, session, () => releaseTask(cluster, claim, end, message, session.lost));
     return { kind: 'released', end, message };

@@ -6,25 +6,22 @@ import type { LogWriter } from '../logs/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import { AttemptStop } from './executor.ts';
 import type { Command, CommandEnd, Sandbox } from './sandbox.ts';
+import { ranFor } from './time-limit.ts';
 
 /** How long a command has between being asked to end and being killed, in milliseconds. */
 const STOP_GRACE_MS = 10_000;
 /** A command that was started by the step and still holds its output does not hold up the next step. */
 const OUTPUT_QUIET_MS = 50;
 const OUTPUT_DRAIN_LIMIT_MS = 2000;
-/** A freeze is longer than this. */
-const LOOK_AT_SILENCE_MS = 1000;
 
 export interface StepLimits {
   readonly step: Step;
-  /** Fires at the task's own end of time. */
-  readonly taskTimeout: AbortSignal;
-  /** After how long that fires: for people. */
+  /** Fires when the task's own time is over. */
+  readonly taskOver: AbortSignal;
+  /** After how long that is: for people. */
   readonly taskTimeoutMs: number;
   /** Milliseconds of silence after which the step is stopped; 0: never. */
   readonly idleMs: number;
-  /** Whether the task may stand still just now, frozen: its silence is not its own then. */
-  readonly mayBeFrozen: () => boolean;
   /** Cancelled, lost, drained; or its log or its supervisor is gone. */
   readonly stop: AbortSignal;
 }
@@ -47,7 +44,7 @@ export async function runStep(
   const output = new OutputPump(clock, running.output, log);
   pumps.push(output.done);
   const over = new AbortController();
-  const limit = watchLimits(clock, limits, output, over.signal).then(hit => {
+  const limit = watchLimits(clock, sandbox, limits, output, over.signal).then(hit => {
     if (hit) running.stop(graceAfter(limits.stop));
     return hit;
   });
@@ -80,14 +77,9 @@ class OutputPump {
     this.done.catch(() => undefined);
   }
 
-  /** Milliseconds since the last output, or since the start. */
-  get silence(): number {
-    return this.#clock.monotonic() - this.#lastHeard;
-  }
-
-  /** The silence is counted from now on. */
-  restartSilence(): void {
-    this.#lastHeard = this.#clock.monotonic();
+  /** When (`Clock.monotonic`) the last output came, or it began. */
+  get lastHeard(): number {
+    return this.#lastHeard;
   }
 
   /** Resolves when what the command has printed before it ended is in the log; rejects if it could not be put there. */
@@ -95,9 +87,9 @@ class OutputPump {
     const limit = this.#clock.monotonic() + OUTPUT_DRAIN_LIMIT_MS;
     while (!this.#isDone && this.#clock.monotonic() < limit) {
       const over = new AbortController();
-      await Promise.race([this.done, slept(this.#clock, OUTPUT_QUIET_MS, over.signal)]);
+      await Promise.race([this.done, this.#clock.sleep(OUTPUT_QUIET_MS, over.signal).catch(() => undefined)]);
       over.abort();
-      if (this.silence >= OUTPUT_QUIET_MS) return;
+      if (this.#clock.monotonic() - this.#lastHeard >= OUTPUT_QUIET_MS) return;
     }
     if (this.#failure) throw this.#failure.error;
   }
@@ -121,35 +113,32 @@ type Limit = { readonly outcome: 'timed-out' | 'idle-timed-out' | 'cancelled'; r
 /** The first limit to be passed, or undefined when the command ends within all of them. */
 async function watchLimits(
   clock: Clock,
-  limits: StepLimits,
+  sandbox: Sandbox,
+  { step, idleMs, stop, taskOver, taskTimeoutMs }: StepLimits,
   output: OutputPump,
   over: AbortSignal,
 ): Promise<Limit | undefined> {
   const first = new AbortController();
   const both = AbortSignal.any([over, first.signal]);
-  const { step, idleMs, stop, taskTimeout, taskTimeoutMs, mayBeFrozen } = limits;
+  const began = clock.monotonic();
   const stepMs = step.timeout === undefined ? 0 : parseDuration(step.timeout);
-  const cancelled = (): Limit => ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') });
-  const timedOut = (message: string) => (): Limit => ({ outcome: 'timed-out', message });
-  const idle = (): Limit => ({
-    outcome: 'idle-timed-out',
-    message: `It printed nothing for ${formatDuration(idleMs)}`,
-  });
+  const within = (ms: number, since: () => number, limit: Limit) =>
+    ms > 0 ? [when(ranFor(clock, sandbox, ms, since, both), () => limit)] : [];
+  const silent: Limit = { outcome: 'idle-timed-out', message: `It printed nothing for ${formatDuration(idleMs)}` };
   const watches = [
-    when(fired(stop, both), cancelled),
-    when(
-      fired(taskTimeout, both),
-      timedOut(`The task ran longer than its timeout of ${formatDuration(taskTimeoutMs)}`),
-    ),
-    ...(stepMs > 0
-      ? [when(slept(clock, stepMs, both), timedOut(`It ran longer than its timeout of ${formatDuration(stepMs)}`))]
-      : []),
-    ...(idleMs > 0 ? [when(silent(clock, idleMs, output, mayBeFrozen, both), idle)] : []),
+    when(fired(stop, both), () => ({ outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') })),
+    when(fired(taskOver, both), () => timedOut('The task', taskTimeoutMs)),
+    ...within(stepMs, () => began, timedOut('It', stepMs)),
+    ...within(idleMs, () => output.lastHeard, silent),
   ];
   const hit = await Promise.race(watches);
   first.abort();
   await Promise.all(watches);
   return hit;
+}
+
+function timedOut(what: string, timeoutMs: number): Limit {
+  return { outcome: 'timed-out', message: `${what} ran longer than its timeout of ${formatDuration(timeoutMs)}` };
 }
 
 async function when(isHit: Promise<boolean>, limit: () => Limit): Promise<Limit | undefined> {
@@ -168,30 +157,6 @@ async function fired(signal: AbortSignal, end: AbortSignal): Promise<boolean> {
     signal.addEventListener('abort', done, { once: true });
     end.addEventListener('abort', done, { once: true });
   });
-}
-
-function slept(clock: Clock, ms: number, end: AbortSignal): Promise<boolean> {
-  return clock.sleep(ms, end).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Resolves true after `ms` in which no output came though some could have. */
-async function silent(
-  clock: Clock,
-  ms: number,
-  output: OutputPump,
-  mayBeFrozen: () => boolean,
-  end: AbortSignal,
-): Promise<boolean> {
-  while (!end.aborted) {
-    if (mayBeFrozen()) output.restartSilence();
-    const rest = ms - output.silence;
-    if (rest <= 0) return true;
-    await slept(clock, Math.min(rest, LOOK_AT_SILENCE_MS), end);
-  }
-  return false;
 }
 
 function exitOf(end: CommandEnd): Pick<StepResult, 'exitCode' | 'signal'> {

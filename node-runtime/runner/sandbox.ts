@@ -48,6 +48,11 @@ export interface Sandbox extends AsyncDisposable {
   /** Stops everything in the sandbox where it stands; a command that is run then starts at `thaw`. Safe to repeat. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
+  /**
+   * How many of the milliseconds since then (`Clock.monotonic`) everything in it has stood still, be it by `freeze` or by the
+   * supervisor's own rule. Only the supervisor knows.
+   */
+  stoodStill(since: number): Promise<number>;
   /** Kills every process that was ever started in it, also those that left their parent's session. Resolves when none is left. Others may be run then. */
   kill(): Promise<void>;
 }
@@ -72,6 +77,7 @@ export interface RunningCommand {
    * when nobody can write any more: what the command has left running may keep it open until the sandbox is killed.
    */
   readonly output: AsyncIterable<Uint8Array>;
+  /** Rejects with `unavailable` when no sandbox could be made for the command: that says nothing about it. */
   readonly ended: Promise<CommandEnd>;
   /** Asks all processes of the sandbox with SIGTERM, and kills them if the command has not ended after `graceMs`. */
   stop(graceMs: number): void;
@@ -80,8 +86,8 @@ export interface RunningCommand {
 export type CommandEnd =
   | { readonly kind: 'exited'; readonly code: number }
   /**
-   * Killed by a signal; `byUs` when `stop`, `kill` or the supervisor's own rules sent it. In bubblewrap, a command that exits
-   * with 128 + n, for n a signal that ends programs, cannot be told from one that was killed by it, and is taken for that.
+   * Killed by a signal; `byUs` when `stop`, `kill` or the supervisor's own rules sent it. A command that exits with 128 + n, for n
+   * a signal that ends programs, is taken for killed by it: so shells and bubblewrap tell of the death of what they ran.
    */
   | { readonly kind: 'killed'; readonly signal: string; readonly byUs: boolean }
   /** It could not be started: no such program or folder. */

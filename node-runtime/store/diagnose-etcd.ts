@@ -1,12 +1,15 @@
-import type { IStatusResponse } from 'etcd3';
 import { describeError, isCiError } from '../../shared/errors.ts';
 import type { Chance } from '../system/chance.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Finding } from '../system/finding.ts';
 import { EtcdConnection } from './etcd/etcd-connection.ts';
 import { EtcdFailure } from './etcd/etcd-failure.ts';
+import { EtcdMetrics } from './etcd/etcd-metrics.ts';
+import { judgeEtcd } from './etcd/judge-etcd.ts';
+import type { MemberReport, Writing } from './etcd/member-report.ts';
 import { type EndpointCredentials, probeEndpoint } from './etcd/probe-endpoint.ts';
 import { readCredentials } from './etcd/read-credentials.ts';
+import { readPage } from './etcd/read-page.ts';
 import type { EtcdOptions } from './etcd-options.ts';
 import type { Call } from './store.ts';
 
@@ -16,108 +19,96 @@ export interface EtcdDiagnosis {
   readonly signal: AbortSignal;
 }
 
-interface Examined {
-  readonly findings: readonly Finding[];
-  readonly status?: IStatusResponse;
-}
-
 const TIMEOUT_MS = 3000;
 const WRITES = 5;
-const SLOW_WRITE_MS = 100;
-/** etcd's default quota is 2 GiB; what another one may be, etcd does not tell. */
-const LARGE_DATABASE_BYTES = 1_400_000_000;
-const OLDEST = [3, 4] as const;
 const NO_MEMBER = '0';
 
 /**
- * Examines each member on its own, as a node that happens to use it would find it. Writes nothing but a lease that it takes
- * back. Says nothing of what etcd does not tell, such as whether it compacts by itself.
+ * Examines each member on its own, as a node that happens to use it would find it, and judges them together. Writes nothing
+ * but leases that it takes back.
  */
 export async function diagnoseEtcd(options: EtcdOptions, diagnosis: EtcdDiagnosis): Promise<readonly Finding[]> {
   let credentials: EndpointCredentials;
   try {
     credentials = await readCredentials(options.tls);
   } catch (error) {
-    return [{ level: 'problem', what: describeError(error) }];
+    return [{ level: 'problem', subject: 'certificates', what: describeError(error) }];
   }
   const examined = await Promise.all(
     options.endpoints.map(address => examineMember(address, options, credentials, diagnosis)),
   );
-  const together = examineTogether(examined, options.endpoints.length);
-  return [...examined.flatMap(member => member.findings), ...together];
+  const failures = examined.flatMap(one => ('level' in one ? [one] : []));
+  return [
+    ...failures,
+    ...judgeEtcd(
+      examined.flatMap(one => ('level' in one ? [] : [one])),
+      options,
+    ),
+  ];
 }
 
+/** What was seen of it, or why nothing was. */
 async function examineMember(
   address: string,
   options: EtcdOptions,
   credentials: EndpointCredentials,
   diagnosis: EtcdDiagnosis,
-): Promise<Examined> {
+): Promise<MemberReport | Finding> {
+  const { clock, signal } = diagnosis;
   const reason = await probeEndpoint(address, credentials, TIMEOUT_MS);
-  diagnosis.signal.throwIfAborted();
-  if (reason !== undefined) return { findings: [unreachable(address, reason)] };
-  const call = { signal: diagnosis.signal, timeoutMs: TIMEOUT_MS };
+  signal.throwIfAborted();
+  if (reason !== undefined) return unreachable(address, reason);
+  const call = { signal, timeoutMs: TIMEOUT_MS };
   try {
     const connection = await EtcdConnection.open({ ...options, endpoints: [address] }, diagnosis, call);
     try {
-      return await examineConnected(address, connection, diagnosis.clock, call);
+      const told = await readPages(address, credentials, clock, call);
+      return { address, ...(await examineConnected(connection, clock, call)), ...told };
     } finally {
       connection.close();
     }
   } catch (error) {
-    diagnosis.signal.throwIfAborted();
-    return { findings: [refused(address, error)] };
+    signal.throwIfAborted();
+    return refused(address, error);
   }
 }
 
 async function examineConnected(
-  address: string,
   connection: EtcdConnection,
   clock: Clock,
   call: Call,
-): Promise<Examined> {
+): Promise<Pick<MemberReport, 'status' | 'alarms' | 'writing' | 'members'>> {
   const status = await connection.call('ask for its status', call, (client, options) =>
     client.maintenance.status(options),
   );
-  const findings: Finding[] = [{ level: 'ok', what: `etcd ${status.version} answers at ${address}` }];
-  if (isTooOld(status.version)) {
-    const advice = 'Update it: version 3.4 is the oldest that Simple CI is tested with';
-    findings.push({ level: 'warning', what: `etcd at ${address} is of version ${status.version}`, advice });
-  }
-  if (status.leader === NO_MEMBER) {
-    const advice = 'Start more members: most of them must reach each other';
-    findings.push({ level: 'problem', what: `etcd at ${address} has no leader: nothing can be written`, advice });
-    return { findings, status };
-  }
-  findings.push(sizeFinding(address, Number(status.dbSize)));
-  findings.push(...(await alarmFindings(address, connection, call)));
-  findings.push(await writeFinding(address, connection, clock, call));
-  return { findings, status };
+  if (status.leader === NO_MEMBER) return { status, alarms: [], writing: { kind: 'not tried' } };
+  const members = await readMembers(connection, call);
+  const alarms = await readAlarms(connection, status.header.member_id, call);
+  return { status, alarms, writing: await tryWriting(connection, clock, call), ...(members && { members }) };
+}
+
+async function readMembers(connection: EtcdConnection, call: Call): Promise<readonly string[] | undefined> {
+  const response = await connection
+    .call('ask for the members', call, (client, options) => client.cluster.memberList({}, options))
+    .catch(() => undefined);
+  return response?.members.map(({ ID }) => ID);
 }
 
 /** Only root may ask for alarms where passwords are on; whoever may not learns of a full database when writing. */
-async function alarmFindings(address: string, connection: EtcdConnection, call: Call): Promise<readonly Finding[]> {
+async function readAlarms(connection: EtcdConnection, member: string, call: Call): Promise<readonly string[]> {
   const response = await connection
     .call('ask for alarms', call, (client, options) => client.maintenance.alarm({ action: 'Get' }, options))
     .catch(() => undefined);
-  return (response?.alarms ?? []).map(({ alarm }) => ({
-    level: 'problem',
-    what: `etcd at ${address} has raised the alarm ${alarm.toUpperCase()}`,
-    advice:
-      alarm.toLowerCase() === 'nospace'
-        ? 'Compact and defragment it or raise --quota-backend-bytes, then: etcdctl alarm disarm'
-        : 'Restore the member from the others or a backup',
-  }));
+  const own = (response?.alarms ?? []).filter(({ memberID }) => memberID === member);
+  return own.map(({ alarm }) => alarm.toUpperCase());
 }
 
-async function writeFinding(address: string, connection: EtcdConnection, clock: Clock, call: Call): Promise<Finding> {
+async function tryWriting(connection: EtcdConnection, clock: Clock, call: Call): Promise<Writing> {
   try {
-    return speedFinding(address, await timeWrites(connection, clock, call));
+    return { kind: 'took', times: await timeWrites(connection, clock, call) };
   } catch (error) {
     if (!(error instanceof EtcdFailure)) throw error;
-    const { message } = error.toCiError('write');
-    if (!error.isUnclear) return { level: 'problem', what: message };
-    return { level: 'problem', what: message, advice: 'See whether most of its members run and reach each other' };
+    return { kind: 'failed', message: error.toCiError('write').message, isUnclear: error.isUnclear };
   }
 }
 
@@ -135,41 +126,40 @@ async function timeWrites(connection: EtcdConnection, clock: Clock, call: Call):
   return times.sort((a, b) => a - b);
 }
 
-function speedFinding(address: string, times: readonly number[]): Finding {
-  const median = times[times.length >> 1]!;
-  const what = `Writing through ${address} takes ${median.toFixed(1)} ms`;
-  if (median <= SLOW_WRITE_MS) return { level: 'ok', what };
+/** What etcd does not tell by its API. */
+async function readPages(
+  address: string,
+  credentials: EndpointCredentials,
+  clock: Clock,
+  call: Call,
+): Promise<Pick<MemberReport, 'metrics' | 'commandLine' | 'upForMs' | 'ahead'>> {
+  const page = await readPage(`${address}/metrics`, credentials, clock, call);
+  const metrics = page && new EtcdMetrics(page.text);
+  const started = metrics?.value('process_start_time_seconds');
+  const variables = await readPage(`${address}/debug/vars`, credentials, clock, call);
+  const commandLine = variables && readCommandLine(variables.text);
   return {
-    level: 'warning',
-    what,
-    advice: 'Give etcd a faster disk or a shorter way: every task waits for it three times',
+    ...(metrics && { metrics }),
+    ...(page?.date !== undefined && started !== undefined && { upForMs: page.date - started * 1000 }),
+    ...(page?.ahead !== undefined && { ahead: page.ahead }),
+    ...(commandLine && { commandLine }),
   };
 }
 
-function sizeFinding(address: string, bytes: number): Finding {
-  const what = `The database at ${address} has ${Math.ceil(bytes / 1_048_576)} MiB`;
-  if (bytes < LARGE_DATABASE_BYTES) return { level: 'ok', what };
-  const advice =
-    'Compact and defragment it before it reaches its quota, 2 GiB unless --quota-backend-bytes says otherwise';
-  return { level: 'warning', what, advice };
-}
-
-function examineTogether(examined: readonly Examined[], count: number): readonly Finding[] {
-  const answering = examined.flatMap(({ status }) => status ?? []);
-  const clusters = new Set(answering.map(status => status.header.cluster_id));
-  if (clusters.size > 1) {
-    const advice = 'Name members of one cluster only';
-    return [{ level: 'problem', what: 'The addresses belong to different etcd clusters', advice }];
+function readCommandLine(text: string): readonly string[] | undefined {
+  try {
+    const { cmdline } = JSON.parse(text) as { cmdline?: unknown };
+    return Array.isArray(cmdline) ? cmdline.map(String) : undefined;
+  } catch {
+    return undefined;
   }
-  if (answering.length === 0 || answering.length === count) return [];
-  return [{ level: 'ok', what: `${answering.length} of ${count} addresses answer: a node uses any of them` }];
 }
 
 function unreachable(address: string, reason: string): Finding {
   const advice = /authority|client certificate|host name/.test(reason)
-    ? 'Check the certificate files given for etcd'
-    : 'Check the address, and that etcd runs and listens there';
-  return { level: 'problem', what: `Cannot reach etcd at ${address}: ${reason}`, advice };
+    ? 'Check the certificate files given for etcd.'
+    : 'Check the address, and that etcd runs and listens there.';
+  return { level: 'problem', subject: 'address', what: `Cannot reach ${address}: ${reason}`, advice };
 }
 
 function refused(address: string, error: unknown): Finding {
@@ -177,12 +167,8 @@ function refused(address: string, error: unknown): Finding {
   const what = isCiError(known)
     ? known.message
     : `etcd at ${address} does not answer as it should: ${describeError(error)}`;
+  const finding = { level: 'problem', subject: 'access', what } as const;
   return isCiError(known, 'unauthenticated')
-    ? { level: 'problem', what, advice: 'Check the user and password given for etcd' }
-    : { level: 'problem', what };
-}
-
-function isTooOld(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
+    ? { ...finding, advice: 'Check the user and password given for etcd.' }
+    : finding;
 }

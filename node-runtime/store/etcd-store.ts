@@ -1,13 +1,21 @@
 import type { CallOptions } from '@grpc/grpc-js';
-import type { ILeaseKeepAliveResponse } from 'etcd3';
+import type { ILeaseKeepAliveResponse, ITxnRequest, ITxnResponse } from 'etcd3';
 import { type CiError, isCiError } from '../../shared/errors.ts';
 import type { Chance } from '../system/chance.ts';
 import type { Clock } from '../system/clock.ts';
 import { checkRange, checkTransaction, checkTtl, checkWatch } from './check-request.ts';
+import { CommitGroups } from './etcd/commit-groups.ts';
 import { EtcdConnection } from './etcd/etcd-connection.ts';
 import { type EtcdClient, firstReply } from './etcd/etcd-endpoint.ts';
 import { EtcdFailure } from './etcd/etcd-failure.ts';
-import { toCommitResult, toRangeRequest, toRecord, toTxnRequest } from './etcd/etcd-messages.ts';
+import {
+  toCommitResult,
+  toGroupRequest,
+  toGroupResults,
+  toRangeRequest,
+  toRecord,
+  toTxnRequest,
+} from './etcd/etcd-messages.ts';
 import { watchEtcd } from './etcd/etcd-watch.ts';
 import type { EtcdOptions } from './etcd-options.ts';
 import type {
@@ -38,6 +46,10 @@ const OPEN_TIMEOUT_MS = 5000;
 export class EtcdStore implements Store {
   readonly #connection: EtcdConnection;
   readonly #parts: EtcdStoreParts;
+  readonly #groups = new CommitGroups({
+    alone: (transaction, call) => this.#commitAlone(transaction, call),
+    together: (transactions, call) => this.#commitTogether(transactions, call),
+  });
 
   private constructor(connection: EtcdConnection, parts: EtcdStoreParts) {
     this.#connection = connection;
@@ -60,18 +72,7 @@ export class EtcdStore implements Store {
 
   async commit(transaction: Transaction, call: Call): Promise<CommitResult> {
     checkTransaction(transaction);
-    const message = toTxnRequest(transaction);
-    try {
-      return toCommitResult(
-        await this.#connection.call('commit', call, (client, options) => client.kv.txn(message, options)),
-      );
-    } catch (error) {
-      call.signal.throwIfAborted();
-      const known = translate(error, 'commit');
-      const isAmbiguous = error instanceof EtcdFailure && error.isUnclear && transaction.then.length > 0;
-      if (isAmbiguous) return { kind: 'ambiguous', cause: known as CiError };
-      throw known;
-    }
+    return this.#groups.commit(transaction, call);
   }
 
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
@@ -112,6 +113,37 @@ export class EtcdStore implements Store {
     this.#connection.close();
   }
 
+  async #commitAlone(transaction: Transaction, call: Call): Promise<CommitResult> {
+    const message = toTxnRequest(transaction);
+    try {
+      return toCommitResult(await this.#send(message, call));
+    } catch (error) {
+      call.signal.throwIfAborted();
+      const known = translate(error, 'commit');
+      if (isUnclear(error) && transaction.then.length > 0) return { kind: 'ambiguous', cause: known as CiError };
+      throw known;
+    }
+  }
+
+  async #commitTogether(
+    transactions: readonly Transaction[],
+    call: Call,
+  ): Promise<readonly CommitResult[] | undefined> {
+    const message = toGroupRequest(transactions);
+    try {
+      return toGroupResults(await this.#send(message, call));
+    } catch (error) {
+      const known = translate(error, 'commit');
+      if (isUnclear(error)) return transactions.map(() => ({ kind: 'ambiguous', cause: known as CiError }));
+      if (error instanceof EtcdFailure) return undefined;
+      throw known;
+    }
+  }
+
+  #send(message: ITxnRequest, call: Call): Promise<ITxnResponse> {
+    return this.#connection.call('commit', call, (client, options) => client.kv.txn(message, options));
+  }
+
   async #ask<T>(what: string, call: Call, send: (client: EtcdClient, options: CallOptions) => Promise<T>): Promise<T> {
     try {
       return await this.#connection.call(what, call, send);
@@ -120,6 +152,10 @@ export class EtcdStore implements Store {
       throw translate(error, what);
     }
   }
+}
+
+function isUnclear(error: unknown): boolean {
+  return error instanceof EtcdFailure && error.isUnclear;
 }
 
 function translate(error: unknown, what: string): unknown {

@@ -19,6 +19,8 @@ export interface GitCall extends GitPlace {
   readonly input?: string | Uint8Array;
   /** An open file to read instead of `input`. */
   readonly stdin?: number;
+  /** For ignore files: the user's own and the machine's settings count, where `gitDir` and `config` say nothing else. */
+  readonly withUserSettings?: boolean;
   readonly timeoutMs?: number;
 }
 
@@ -62,9 +64,10 @@ export class Git {
     return streamProcess(this.#options(call, args));
   }
 
-  /** Settings of a config file, the last value of each. Included files are not read. */
-  async settings(file: string): Promise<Map<string, string>> {
-    const { code, stdout } = await runGit(this.#outside(['config', '--file', file, '--null', '--list']));
+  /** Settings of a config file's text, the last value of each. Included files are not read. */
+  async settings(input: Uint8Array): Promise<Map<string, string>> {
+    const options = this.#outside(['config', '--file', '-', '--null', '--list']);
+    const { code, stdout } = await runGit({ ...options, input });
     const settings = new Map<string, string>();
     if (code !== 0) return settings;
     for (const entry of stdout.toString().split('\0')) {
@@ -72,14 +75,6 @@ export class Git {
       if (name) settings.set(name.toLowerCase(), value.length === 0 ? 'true' : value.join('\n'));
     }
     return settings;
-  }
-
-  /** The user's own setting of this name, a path, with ~ resolved. */
-  async userPath(name: string): Promise<string | undefined> {
-    const options = this.#outside(['config', '--includes', '--type=path', '--get', name]);
-    const { GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM, ...env } = options.env;
-    const { code, stdout } = await runGit({ ...options, env: { ...env, GIT_DIR: devNull } });
-    return code === 0 ? stdout.toString().replace(/\n$/, '') : undefined;
   }
 
   async checkVersion(): Promise<void> {
@@ -94,14 +89,15 @@ export class Git {
   }
 
   #options(call: GitCall, args: readonly string[]) {
-    const { gitDir, workTree, indexFile, config, input, stdin, timeoutMs } = call;
+    const { gitDir, workTree, indexFile, config, input, stdin, timeoutMs, withUserSettings } = call;
     const settings = Object.entries(config ?? {}).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const options = this.#outside([...settings, ...args]);
+    const { GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM, ...withTheirs } = options.env;
     return {
       ...options,
       cwd: workTree ?? gitCwd,
       env: {
-        ...options.env,
+        ...(withUserSettings ? withTheirs : options.env),
         GIT_DIR: gitDir,
         ...(workTree !== undefined && { GIT_WORK_TREE: workTree }),
         ...(indexFile !== undefined && { GIT_INDEX_FILE: indexFile }),

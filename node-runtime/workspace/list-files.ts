@@ -1,12 +1,18 @@
-import { createHash } from 'node:crypto';
 import { type Dirent, readdirSync } from 'node:fs';
-import { copyFile, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
+import { allDone } from './all-done.ts';
 import { type FilePath, pathBytes, showPath, splitPaths } from './file-path.ts';
-import { type Git, GitError } from './git.ts';
+import type { Git } from './git.ts';
 import { type GitRepository, repositoryAt } from './git-repository.ts';
+import {
+  type ListingPlace,
+  type ListsDigest,
+  unreadableFolder,
+  type WorkTree,
+  WorkTreeLists,
+} from './work-tree-lists.ts';
 
 /** What belongs into a snapshot of a work tree, submodules' and nested repositories' files included. */
 export interface FileList {
@@ -19,21 +25,10 @@ export interface FileList {
   readonly nested: GitRepository[];
 }
 
-export interface WorkTree {
-  readonly path: string;
-  readonly repository: GitRepository | undefined;
-  /** Only what lies under this folder: empty, or ending with /. */
-  readonly only: string;
-}
-
-/** git's own words: paths, each ended by a NUL. */
-interface RawListing {
-  readonly cached: Buffer;
-  readonly others: Buffer;
-}
-
 /** Tells whether a tracked path is known to have been a file when the last snapshot was taken: no need to look. */
 export type IsKnown = (path: FilePath) => boolean;
+
+export type TreeDigests = Readonly<Record<string, ListsDigest>>;
 
 const MAX_DEPTH = 20;
 
@@ -43,30 +38,28 @@ const MAX_DEPTH = 20;
  */
 export class FileLister {
   readonly #git: Git;
-  readonly #gitDir: string;
-  readonly #excludesFile: string;
-  readonly #listings = new Map<string, Promise<RawListing>>();
+  readonly #place: ListingPlace;
+  readonly #trees = new Map<string, WorkTreeLists>();
 
-  /** @param gitDir our own: the user's repositories are read through it, so that their settings count for nothing */
-  constructor(git: Git, gitDir: string, excludesFile: string) {
+  constructor(git: Git, place: ListingPlace) {
     this.#git = git;
-    this.#gitDir = gitDir;
-    this.#excludesFile = excludesFile;
+    this.#place = place;
   }
 
   async list(tree: WorkTree, isKnown: IsKnown, depth = 0): Promise<FileList> {
     if (depth > MAX_DEPTH)
       throw new CiError('invalid', `Cannot take snapshot as repositories are nested too deep: ${quote(tree.path)}`);
-    const { cached, others } = await this.ask(tree);
+    const lists = this.#listsOf(tree);
+    const [tracked, untracked] = await allDone([lists.tracked(), lists.untracked()]);
     const list: FileList = { tracked: [], untracked: [], absent: [], nested: [] };
     const folders: FilePath[] = [];
-    for (const path of splitPaths(others)) {
+    for (const path of splitPaths(untracked)) {
       if (path.endsWith('/')) folders.push(path.slice(0, -1));
       else list.untracked.push(path);
     }
     const folderReader = new FolderReader(tree.path);
     let last: FilePath | undefined;
-    for (const path of splitPaths(cached)) {
+    for (const path of splitPaths(tracked)) {
       // A file in conflict is there up to three times.
       if (path === last) continue;
       last = path;
@@ -79,68 +72,36 @@ export class FileLister {
     return list;
   }
 
-  /** Asks git for what there is in a work tree, unless it has been asked. */
-  ask(tree: WorkTree): Promise<RawListing> {
-    const known = this.#listings.get(tree.path);
-    if (known !== undefined) return known;
-    const listing = this.#ask(tree);
-    listing.catch(() => undefined);
-    this.#listings.set(tree.path, listing);
-    return listing;
+  /** Whether git lists the same paths in a work tree as it did. */
+  isSame(tree: WorkTree, known: ListsDigest | undefined): Promise<boolean> {
+    return known ? this.#listsOf(tree).isSame(known) : Promise.resolve(false);
   }
 
-  /** The same as long as git gives the same paths for all work trees that it was asked for. */
-  async digest(): Promise<string> {
-    const hash = createHash('sha256');
-    for (const path of [...this.#listings.keys()].sort()) {
-      const { cached, others } = await this.#listings.get(path)!;
-      hash.update(`${path}\0${cached.length} ${others.length}\0`).update(cached).update(others);
-    }
-    return hash.digest('hex');
+  /** Of all work trees that were looked at, by their paths. */
+  async digests(known: TreeDigests = {}): Promise<TreeDigests> {
+    const trees = [...this.#trees].map(async ([path, lists]) => [path, await lists.digest(known[path])] as const);
+    return Object.fromEntries(await Promise.all(trees));
   }
 
   /** Those of the paths, relative to the top, that no repository tracks. */
   async untrackedAmong(top: string, paths: readonly FilePath[]): Promise<FilePath[]> {
     const candidates = new Set(paths);
     const found: FilePath[] = [];
-    for (const [path, listing] of this.#listings) {
+    for (const [path, lists] of this.#trees) {
       const prefix = path === top ? '' : Buffer.from(`${relative(top, path)}/`).toString('latin1');
-      for (const other of splitPaths((await listing).others))
+      for (const other of splitPaths(await lists.untracked()))
         if (candidates.has(prefix + other)) found.push(prefix + other);
     }
     return found;
   }
 
-  async #ask(tree: WorkTree): Promise<RawListing> {
-    if (tree.repository) await this.#bringSharedIndex(tree.repository);
-    const cached = tree.repository ? this.#run(tree, ['--cached']) : Buffer.alloc(0);
-    const [others] = await Promise.all([this.#askOthers(tree), cached]);
-    return { cached: await cached, others };
-  }
-
-  async #askOthers(tree: WorkTree): Promise<Buffer> {
-    const args = ['--others', '--exclude-per-directory=.gitignore'];
-    const info = tree.repository ? [join(tree.repository.commonDir, 'info/exclude')] : [];
-    for (const file of [this.#excludesFile, ...info]) if (await isFile(file)) args.push(`--exclude-from=${file}`);
-    return this.#run(tree, args);
-  }
-
-  async #run({ path, repository, only }: WorkTree, args: string[]): Promise<Buffer> {
-    const indexFile = repository ? join(repository.gitDir, 'index') : join(this.#gitDir, 'no-index');
-    const call = { gitDir: this.#gitDir, workTree: path, indexFile };
-    const paths = only ? ['--', only] : [];
-    const { code, stdout, stderr } = await this.#git.run(call, 'ls-files', '-z', ...args, ...paths);
-    if (code !== 0) throw new GitError(['ls-files'], code, stderr);
-    // git passes over a folder that it may not read; then the snapshot would silently lack it.
-    const closed = /could not open directory '(.*)'/.exec(stderr)?.[1];
-    if (closed !== undefined) throw unreadable(closed);
-    return stdout;
-  }
-
-  /** The other half of a split index is looked for beside HEAD. */
-  async #bringSharedIndex({ gitDir }: GitRepository): Promise<void> {
-    for (const name of await readdir(gitDir))
-      if (name.startsWith('sharedindex.')) await copyFile(join(gitDir, name), join(this.#gitDir, name));
+  #listsOf(tree: WorkTree): WorkTreeLists {
+    let lists = this.#trees.get(tree.path);
+    if (!lists) {
+      lists = new WorkTreeLists(this.#git, this.#place, tree);
+      this.#trees.set(tree.path, lists);
+    }
+    return lists;
   }
 
   /** A repository inside the work tree, be it a submodule or a clone that lies there: its files, by its own rules. */
@@ -198,15 +159,7 @@ function entriesOf(folder: Buffer): Dirent<Buffer>[] {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return [];
-    if (code === 'EACCES') throw unreadable(folder.toString());
+    if (code === 'EACCES') throw unreadableFolder(folder.toString());
     throw error;
   }
-}
-
-function unreadable(folder: string): CiError {
-  return new CiError('invalid', `Cannot take snapshot as a folder may not be read: ${quote(folder)}`);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }

@@ -1,26 +1,36 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../system/clock.ts';
 import { lockFile } from './exclusive-lock.ts';
 import type { FilePath } from './file-path.ts';
+import { fileSignature } from './file-signature.ts';
 import type { Workspace } from './find-workspace.ts';
-import { type ObjectFormat, writeGitDir } from './git-dir.ts';
+import { writeGitDir } from './git-dir.ts';
 import type { GitRepository } from './git-repository.ts';
+import type { TreeDigests } from './list-files.ts';
+import type { Head, RepositorySettings } from './user-repository.ts';
 
 /** What is remembered of a workspace between snapshots. Losing it costs time, nothing else. */
 export interface ScratchState {
-  readonly v: 1;
-  readonly format: ObjectFormat;
+  readonly v: 2;
+  readonly settings: RepositorySettings;
   /** The newest snapshots that were sent, newest first: the cluster may have them. */
-  readonly sent: readonly string[];
+  readonly sent: readonly Sent[];
   readonly last?: Content | undefined;
   readonly committed?: Committed | undefined;
+  /** What git lists in all work trees, those of nested repositories included. */
+  readonly trees?: TreeDigests;
   readonly listing?: Listing | undefined;
-  /** What the user's own indexes were like. */
-  readonly userIndexes?: string;
   /** Untracked files that look as if they held secrets, and why. */
   readonly secrets: Readonly<Record<FilePath, string>>;
+}
+
+/** A snapshot that was sent, and the user's commit that it was put on. */
+export interface Sent {
+  readonly commit: string;
+  readonly head?: string | undefined;
 }
 
 /** What was in the workspace. */
@@ -34,14 +44,12 @@ export interface Content {
 
 export interface Committed {
   readonly tree: string;
-  readonly head?: string | undefined;
+  readonly head?: Head | undefined;
   readonly commit: string;
 }
 
 /** By what one can tell that no file came or went, without looking at each. */
 export interface Listing {
-  /** Of git's lists of all work trees. */
-  readonly digest: string;
   readonly nested: readonly GitRepository[];
   /** Paths where one must look whether something is there again. */
   readonly absent: readonly FilePath[];
@@ -76,16 +84,18 @@ export class Scratch {
     return lockFile(join(this.folder, 'lock'), clock, signal, LOCK_LIMIT_MS);
   }
 
-  /** Call with the lock held. */
-  async open(format: ObjectFormat): Promise<ScratchState> {
-    const state = await this.#read();
-    if (state?.format === format && (await this.#isWhole())) {
-      await rm(`${this.indexFile}.lock`, { force: true });
-      return state;
+  /** Call with the lock held. What is remembered of other settings tells nothing, but which objects were sent. */
+  async open(settings: RepositorySettings): Promise<ScratchState> {
+    const state = await this.remembered();
+    if (state?.settings.format !== settings.format || !(await this.#isWhole())) {
+      await this.reset();
+      await writeGitDir(this.gitDir, { format: settings.format, config: SCRATCH_CONFIG });
+      return { v: 2, settings, sent: [], secrets: {} };
     }
-    await this.reset();
-    await writeGitDir(this.gitDir, { format, config: SCRATCH_CONFIG });
-    return { v: 1, format, sent: [], secrets: {} };
+    await rm(`${this.indexFile}.lock`, { force: true });
+    if (isDeepStrictEqual(state.settings.config, settings.config)) return { ...state, settings };
+    await rm(this.indexFile, { force: true });
+    return { v: 2, settings, sent: state.sent, secrets: {} };
   }
 
   async save(state: ScratchState): Promise<void> {
@@ -94,13 +104,18 @@ export class Scratch {
     await rename(`${path}.new`, path);
   }
 
-  async remembered(): Promise<Pick<ScratchState, 'sent'>> {
-    return (await this.#read()) ?? { sent: [] };
+  async remembered(): Promise<ScratchState | undefined> {
+    try {
+      const state = JSON.parse(await readFile(join(this.folder, 'state.json'), 'utf8'));
+      return state?.v === 2 ? state : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Call with the lock held. */
-  async rememberSent(sent: readonly string[]): Promise<void> {
-    const state = await this.#read();
+  async rememberSent(sent: readonly Sent[]): Promise<void> {
+    const state = await this.remembered();
     if (state) await this.save({ ...state, sent });
   }
 
@@ -115,24 +130,9 @@ export class Scratch {
     return fileSignature(this.indexFile);
   }
 
-  async #read(): Promise<ScratchState | undefined> {
-    try {
-      const state = JSON.parse(await readFile(join(this.folder, 'state.json'), 'utf8'));
-      return state?.v === 1 ? state : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
   async #isWhole(): Promise<boolean> {
     return (await stat(join(this.gitDir, 'HEAD')).catch(() => undefined)) !== undefined;
   }
-}
-
-/** Changes whenever the file is replaced or written to. */
-export async function fileSignature(path: string): Promise<string> {
-  const info = await stat(path, { bigint: true }).catch(() => undefined);
-  return info ? `${info.ino} ${info.size} ${info.mtimeNs}` : 'none';
 }
 
 /** A cache needs no fsync; what a power failure damages is found out and made anew. */

@@ -4,17 +4,20 @@ import { isDeepStrictEqual } from 'node:util';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { allDone } from './all-done.ts';
 import { type FilePath, lookAt, showPath } from './file-path.ts';
 import type { Workspace } from './find-workspace.ts';
 import { Git, GitError, type GitPlace, type UserEnvironment } from './git.ts';
 import { type ObjectFormat, writeAlternates } from './git-dir.ts';
 import { type GitRepository, repositoryAt } from './git-repository.ts';
-import { type FileList, FileLister, type WorkTree } from './list-files.ts';
-import { type Index, readIndex } from './read-index.ts';
-import { type Content, fileSignature, type Listing, Scratch, type ScratchState } from './scratch.ts';
+import { type FileList, FileLister, type TreeDigests } from './list-files.ts';
+import { type Counts, countsOf, type Index, type IndexSummary, readIndex, summarizeIndex } from './read-index.ts';
+import { type Content, type Listing, Scratch, type ScratchState } from './scratch.ts';
 import { findSecrets, type SecretFile } from './secret-scan.ts';
-import { findChanges, type IndexChanges, restoreModes, updateChanged, updateIndex } from './update-index.ts';
-import { type Head, readFormat, readHead, readUserSettings, type UserSettings } from './user-repository.ts';
+import { findChanges, restoreModes, updateChanged, updateIndex } from './update-index.ts';
+import { type Head, readFormat, readHead, readSettings, type RepositorySettings } from './user-repository.ts';
+import type { WorkTree } from './work-tree-lists.ts';
+import { writeCommit } from './write-commit.ts';
 
 export interface SnapshotOptions {
   /** Where what is remembered between snapshots lies; any number of workspaces share it. */
@@ -55,7 +58,7 @@ export async function takeSnapshot(workspace: Workspace, options: SnapshotOption
   const git = new Git(env, signal);
   const scratch = Scratch.of(cacheDir, workspace);
   using _lock = await scratch.lock(clock, signal);
-  const taking = new Taking(workspace, scratch, git, env);
+  const taking = new Taking(workspace, scratch, git);
   const retake = () => takeSnapshot(workspace, options);
   try {
     return { ...(await taking.take()), retake };
@@ -76,8 +79,18 @@ function cannotTake(workspace: Workspace, cause: GitError): CiError {
 }
 
 type Taken = Omit<Snapshot, 'retake'>;
-type Place = Required<GitPlace> & Pick<UserSettings, 'config'>;
+type Place = Required<GitPlace> & Pick<RepositorySettings, 'config'>;
 type CurrentState = ScratchState & { readonly last: Content };
+
+/** The files that the index knows, as they lie now. */
+interface KnownFiles {
+  readonly isChanged: boolean;
+  readonly touched: readonly FilePath[];
+  /** Those that are no files any more. */
+  readonly absent: readonly FilePath[];
+  /** What the index is now. Absent: it was not worth a look before files that have come are in it as well. */
+  readonly now?: { readonly index: IndexSummary; readonly content: Content };
+}
 
 /** With more of them it is quicker to list all files anew than to look whether one of these has come back. */
 const MAX_ABSENT = 2000;
@@ -89,34 +102,34 @@ class Taking {
   readonly #repository: GitRepository | undefined;
   readonly #scratch: Scratch;
   readonly #git: Git;
-  readonly #env: UserEnvironment;
   readonly #tree: WorkTree;
 
-  constructor({ git: repository, root }: Workspace, scratch: Scratch, git: Git, env: UserEnvironment) {
+  constructor({ git: repository, root }: Workspace, scratch: Scratch, git: Git) {
     this.#repository = repository;
     this.#scratch = scratch;
     this.#git = git;
-    this.#env = env;
     const path = repository?.toplevel ?? root;
     const inside = relative(path, root).replaceAll(sep, '/');
     this.#tree = { path, repository, only: inside === '' ? '' : `${inside}/` };
   }
 
   async take(): Promise<Taken> {
-    const settings = await readUserSettings(this.#git, this.#env, this.#repository);
-    const state = await this.#open(settings.format);
+    const settings = await readSettings(this.#git, this.#repository, (await this.#scratch.remembered())?.settings);
+    const state = await this.#open(settings);
     const place = { ...this.#place, config: settings.config };
     await this.#readFrom(state.listing?.nested ?? [], settings.format);
-    const lister = new FileLister(this.#git, this.#scratch.gitDir, settings.excludesFile);
-    const [isSame, changes, head] = await Promise.all([
+    const { excludesFile } = settings;
+    const lister = new FileLister(this.#git, { gitDir: this.#scratch.gitDir, excludesFile });
+    // All at once: git compares on all cores, but lists and writes its index on one.
+    const [known, isSame, head] = await allDone([
+      this.#updateKnown(state, place),
       this.#hasSameFiles(lister, state),
-      findChanges(this.#git, place),
-      settings.isPartial ? undefined : this.#head(),
+      settings.isPartial ? undefined : this.#head(state),
     ]);
     const now =
       isSame && state.last
-        ? await this.#takeChanged({ ...state, last: state.last }, place, lister, changes)
-        : await this.#takeAll(state, place, lister, changes);
+        ? await this.#takeKnown({ ...state, last: state.last }, lister, known)
+        : await this.#takeAll(state, place, lister, known);
     return this.#finish(now, head);
   }
 
@@ -125,11 +138,11 @@ class Taking {
   }
 
   /** What is remembered counts only for the very index that it was written down for. */
-  async #open(format: ObjectFormat): Promise<ScratchState> {
-    const state = await this.#scratch.open(format);
+  async #open(settings: RepositorySettings): Promise<ScratchState> {
+    const state = await this.#scratch.open(settings);
     if (!state.last) await this.#git.checkVersion();
     if (state.last?.index === (await this.#scratch.indexSignature())) return state;
-    return { v: 1, format, sent: state.sent, secrets: {} };
+    return { v: 2, settings, sent: state.sent, secrets: {} };
   }
 
   /** Lets our git directory read the objects of the user's repositories: HEAD's, and every file that did not change. */
@@ -142,9 +155,9 @@ class Taking {
   }
 
   /** Undefined if the workspace is not all of a repository: its HEAD has other files. */
-  async #head(): Promise<Head | undefined> {
+  async #head({ committed }: ScratchState): Promise<Head | undefined> {
     if (!this.#repository || this.#tree.only !== '') return undefined;
-    const head = await readHead(this.#git, this.#place, this.#repository);
+    const head = await readHead(this.#git, this.#place, this.#repository, committed?.head);
     if (head?.hasParents) await this.#leaveParentsBehind(head.commit);
     return head;
   }
@@ -155,16 +168,36 @@ class Taking {
     if (!known.includes(commit)) await writeFile(path, `${known}${commit}\n`);
   }
 
+  /** Most edits bring no file, so the tree is written before that is known. */
+  async #updateKnown({ listing, settings }: ScratchState, place: Place): Promise<KnownFiles> {
+    const { changed, gone } = await findChanges(this.#git, place);
+    const { isChanged, dropped } = await updateChanged(this.#git, place, { changed, gone });
+    const known = { isChanged, touched: [...changed, ...gone], absent: [...gone, ...dropped] };
+    if (!isChanged || !listing) return known;
+    const summary = summarizeIndex(place.indexFile, settings.format, changed);
+    const [index, content] = await allDone([summary, this.#readContent(summary)]);
+    return { ...known, now: { index, content } };
+  }
+
   /** Whether no file came or went since the last time, but those that the index knows: then only changes need a look. */
-  async #hasSameFiles(lister: FileLister, { listing }: ScratchState): Promise<boolean> {
-    const asked = lister.ask(this.#tree);
-    for (const repository of listing?.nested ?? []) {
-      if (!isDeepStrictEqual(await repositoryAt(repository.toplevel), repository)) return false;
-      await lister.ask({ path: repository.toplevel, repository, only: '' });
-    }
-    await asked;
-    if (!listing || (await lister.digest()) !== listing.digest) return false;
+  async #hasSameFiles(lister: FileLister, { listing, trees = {} }: ScratchState): Promise<boolean> {
+    if (!listing) return false;
+    const isSame = await allDone([
+      lister.isSame(this.#tree, trees[this.#tree.path]),
+      this.#haveSameFiles(lister, listing.nested, trees),
+    ]);
+    if (isSame.includes(false)) return false;
     for (const path of listing.absent) if (await this.#isThere(path)) return false;
+    return true;
+  }
+
+  /** One after another: there may be many. */
+  async #haveSameFiles(lister: FileLister, nested: readonly GitRepository[], trees: TreeDigests): Promise<boolean> {
+    for (const repository of nested) {
+      const path = repository.toplevel;
+      if (!isDeepStrictEqual(await repositoryAt(path), repository)) return false;
+      if (!(await lister.isSame({ path, repository, only: '' }, trees[path]))) return false;
+    }
     return true;
   }
 
@@ -174,47 +207,37 @@ class Taking {
     return info?.isFile() === true || info?.isSymbolicLink() === true;
   }
 
-  async #takeChanged(
-    state: CurrentState,
-    place: Place,
-    lister: FileLister,
-    changes: IndexChanges,
-  ): Promise<CurrentState> {
-    const { isChanged, dropped } = await updateChanged(this.#git, place, changes);
-    if (!isChanged) return state;
-    const [[index, last], untracked] = await Promise.all([
-      this.#readContent(state.format),
-      lister.untrackedAmong(this.#tree.path, changes.changed),
-    ]);
-    const touched = new Set([...changes.changed, ...changes.gone]);
+  async #takeKnown(state: CurrentState, lister: FileLister, known: KnownFiles): Promise<CurrentState> {
+    const trees = await lister.digests(state.trees);
+    if (!known.now) return { ...state, trees };
+    const { index, content } = known.now;
+    const touched = new Set(known.touched);
     const kept = Object.entries(state.secrets).filter(([path]) => !touched.has(path));
-    const secrets = { ...Object.fromEntries(kept), ...findSecrets(this.#tree.path, untracked, index) };
-    const { digest, nested, absent } = state.listing!;
-    return {
-      ...state,
-      last,
-      secrets,
-      listing: worthwhile({ digest, nested, absent: [...absent, ...changes.gone, ...dropped] }),
-    };
+    const untracked = await lister.untrackedAmong(this.#tree.path, known.touched);
+    const secrets = { ...Object.fromEntries(kept), ...findSecrets(this.#tree.path, untracked, index.entries) };
+    const { nested, absent } = state.listing!;
+    const listing = worthwhile({ nested, absent: [...absent, ...known.absent] });
+    return { ...state, last: content, trees, secrets, listing };
   }
 
-  async #takeAll(state: ScratchState, place: Place, lister: FileLister, changes: IndexChanges): Promise<CurrentState> {
-    const before = await readIndex(this.#scratch.indexFile, state.format);
+  async #takeAll(state: ScratchState, place: Place, lister: FileLister, known: KnownFiles): Promise<CurrentState> {
+    const { format } = state.settings;
+    const before = await readIndex(place.indexFile, format);
     const files = await lister.list(this.#tree, path => before.has(path));
-    await this.#readFrom(files.nested, state.format);
-    const { isChanged, dropped } = await updateIndex(this.#git, place, before, files, changes);
-    if (isChanged && this.#repository)
+    await this.#readFrom(files.nested, format);
+    const { isChanged, dropped } = await updateIndex(this.#git, place, before, files);
+    const isSame = !isChanged && !known.isChanged;
+    if (!isSame && this.#repository)
       await restoreModes(this.#git, place, join(this.#repository.gitDir, 'index'), files);
-    const userIndexes = await this.#userIndexes(files.nested);
-    const [index, last] = state.last && !isChanged ? [before, state.last] : await this.#readContent(state.format);
-    const scanned = state.last && state.userIndexes === userIndexes ? before : new Map();
-    const listing = {
-      digest: await lister.digest(),
-      nested: files.nested,
-      absent: [...files.absent, ...changes.gone, ...dropped],
-    };
+    const reading = isSame ? Promise.resolve(before) : readIndex(place.indexFile, format);
+    const content = isSame && state.last ? state.last : this.#readContent(reading.then(countsOf));
+    const [index, last] = await allDone([reading, content]);
+    const trees = await lister.digests();
+    const scanned = new Map(hasSameTracked(trees, state.trees) ? before : []);
+    for (const path of known.touched) scanned.delete(path);
+    const listing = { nested: files.nested, absent: [...files.absent, ...known.absent, ...dropped] };
     const secrets = this.#secretsOf(files, scanned, index, state.secrets);
-    return { ...state, last, userIndexes, secrets, listing: worthwhile(listing) };
+    return { ...state, last, trees, secrets, listing: worthwhile(listing) };
   }
 
   /** @param scanned the files that `known` was found among: they are read again only if they changed */
@@ -228,35 +251,25 @@ class Taking {
     };
   }
 
-  /** Changes when a file may have become untracked that was not before. */
-  async #userIndexes(nested: readonly GitRepository[]): Promise<string> {
-    const repositories = [...(this.#repository ? [this.#repository] : []), ...nested];
-    const signatures = repositories.map(({ gitDir }) => fileSignature(join(gitDir, 'index')));
-    return (await Promise.all(signatures)).join(', ');
-  }
-
-  /** The index as it is now and the tree it makes, at once: git replaces the file, so what we read is whole. */
-  async #readContent(format: ObjectFormat): Promise<[Index, Content]> {
-    const reading = readIndex(this.#scratch.indexFile, format);
-    const [index, tree] = await Promise.all([reading, this.#writeTree(reading)]);
-    let bytes = 0;
-    for (const { size } of index.values()) bytes += size;
+  /** What the index makes. It is counted at the same time: git replaces the file, so what is read of it is whole. */
+  async #readContent(counting: Promise<Counts>): Promise<Content> {
+    const [{ files, bytes }, tree] = await allDone([counting, this.#writeTree(counting)]);
     // After the tree: git writes down in the index which trees it made.
-    return [index, { index: await this.#scratch.indexSignature(), tree, files: index.size, bytes }];
+    return { index: await this.#scratch.indexSignature(), tree, files, bytes };
   }
 
-  async #writeTree(index: Promise<Index>): Promise<string> {
+  async #writeTree(counting: Promise<Counts>): Promise<string> {
     if (this.#tree.only === '') return this.#git.text(this.#place, 'write-tree');
-    if ((await index).size === 0) return this.#git.text(this.#place, 'hash-object', '-t', 'tree', '-w', '--stdin');
+    if ((await counting).files === 0) return this.#git.text(this.#place, 'hash-object', '-t', 'tree', '-w', '--stdin');
     return this.#git.text(this.#place, 'write-tree', `--prefix=${this.#tree.only}`);
   }
 
   async #finish(state: CurrentState, head: Head | undefined): Promise<Taken> {
     const { tree, files, bytes } = state.last;
     const known = state.committed;
-    const isKnown = known?.tree === tree && known.head === head?.commit;
-    const commit = isKnown ? known.commit : await this.#commit(tree, head);
-    await this.#scratch.save({ ...state, committed: { tree, head: head?.commit, commit } });
+    const isKnown = known?.tree === tree && known.head?.commit === head?.commit;
+    const commit = isKnown ? known.commit : await this.#commit(tree, head, state.settings.format);
+    await this.#scratch.save({ ...state, committed: { tree, head, commit } });
     return {
       commit,
       tree,
@@ -269,12 +282,21 @@ class Taking {
     };
   }
 
-  #commit(tree: string, head: Head | undefined): Promise<string> {
+  #commit(tree: string, head: Head | undefined, format: ObjectFormat): Promise<string> {
     const who = `Simple CI <simple-ci@localhost> ${head?.date ?? FIXED_DATE}`;
     const parent = head ? `parent ${head.commit}\n` : '';
-    const input = `tree ${tree}\n${parent}author ${who}\ncommitter ${who}\n\nSnapshot of the workspace\n`;
-    return this.#git.text({ ...this.#place, input }, 'hash-object', '-t', 'commit', '-w', '--stdin');
+    const text = `tree ${tree}\n${parent}author ${who}\ncommitter ${who}\n\nSnapshot of the workspace\n`;
+    return writeCommit(this.#scratch.gitDir, format, text);
   }
+}
+
+/** Else files may be untracked now that were not before. */
+function hasSameTracked(now: TreeDigests, before: TreeDigests | undefined): boolean {
+  const tracked = (trees: TreeDigests) =>
+    Object.entries(trees)
+      .map(([path, lists]) => [path, lists.tracked])
+      .sort();
+  return before !== undefined && isDeepStrictEqual(tracked(now), tracked(before));
 }
 
 function worthwhile(listing: Listing): Listing | undefined {

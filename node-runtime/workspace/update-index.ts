@@ -38,24 +38,16 @@ export interface IndexUpdate {
 }
 
 /**
- * Makes the index hold exactly the listed files, as they lie in the work tree now. Only what changed is read.
+ * Makes the index hold exactly the listed files. Those it has already are believed to be as it has them: see `updateChanged`.
  * @param before what the index holds
  */
-export function updateIndex(
-  git: Git,
-  place: IndexPlace,
-  before: Index,
-  files: ListedFiles,
-  { changed, gone }: IndexChanges,
-): Promise<IndexUpdate> {
-  const unwanted = unwantedOf(before, files);
-  for (const path of gone) unwanted.add(path);
-  const isToAdd = (path: FilePath) => !before.has(path) || unwanted.has(path);
-  const tracked = [...files.tracked.filter(isToAdd), ...changed.filter(path => !unwanted.has(path))];
-  return change(git, place, unwanted, new Set(tracked), new Set(files.untracked.filter(isToAdd)));
+export function updateIndex(git: Git, place: IndexPlace, before: Index, files: ListedFiles): Promise<IndexUpdate> {
+  const isNew = (path: FilePath) => !before.has(path);
+  const [tracked, untracked] = [new Set(files.tracked.filter(isNew)), new Set(files.untracked.filter(isNew))];
+  return change(git, place, unwantedOf(before, files), tracked, untracked);
 }
 
-/** The same when it is known that no file came or went unseen: only these have changed. */
+/** Makes the index hold the files that it knows as they lie in the work tree now. Only what changed is read. */
 export function updateChanged(git: Git, place: IndexPlace, { changed, gone }: IndexChanges): Promise<IndexUpdate> {
   return change(git, place, new Set(gone), new Set(changed), new Set());
 }

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
 import type { UserEnvironment } from './git.ts';
 import { packSnapshot, type SnapshotPack } from './pack-snapshot.ts';
+import type { Sent } from './scratch.ts';
 import type { Snapshot } from './take-snapshot.ts';
 
 /** What the cluster is asked and told about snapshots: the client's calls of the same names. */
@@ -49,11 +50,9 @@ export async function uploadSnapshot(
   options: UploadOptions,
 ): Promise<UploadResult> {
   const { signal, clock = systemClock } = options;
-  const { sent } = await snapshot.scratch.remembered();
-  const present = await transport.check(
-    [snapshot.commit, ...sent.filter(commit => commit !== snapshot.commit)],
-    signal,
-  );
+  const sent = (await snapshot.scratch.remembered())?.sent ?? [];
+  const earlier = sent.map(({ commit }) => commit).filter(commit => commit !== snapshot.commit);
+  const present = await transport.check([snapshot.commit, ...earlier], signal);
   if (present.includes(snapshot.commit)) {
     await remember(snapshot, clock, signal);
     return { sentBytes: 0, packs: (await transport.get(snapshot.commit, signal)).packs.length };
@@ -68,17 +67,20 @@ export async function uploadSnapshot(
   }
 }
 
+/** An earlier snapshot that the cluster has whole. */
+type Base = Sent & Pick<SnapshotManifest, 'packs'>;
+
 async function findBase(
   transport: SnapshotTransport,
-  sent: readonly string[],
+  sent: readonly Sent[],
   present: readonly string[],
   signal: AbortSignal,
-): Promise<SnapshotManifest | undefined> {
-  const newest = sent.find(commit => present.includes(commit));
+): Promise<Base | undefined> {
+  const newest = sent.find(({ commit }) => present.includes(commit));
   if (newest === undefined) return undefined;
   try {
-    const manifest = await transport.get(newest, signal);
-    return manifest.packs.length < MAX_CHAIN ? manifest : undefined;
+    const { packs } = await transport.get(newest.commit, signal);
+    return packs.length < MAX_CHAIN ? { ...newest, packs } : undefined;
   } catch (error) {
     if (isCiError(error, 'not-found') || isCiError(error, 'gone')) return undefined;
     throw error;
@@ -89,10 +91,10 @@ async function send(
   snapshot: Snapshot,
   transport: SnapshotTransport,
   options: UploadOptions,
-  base: SnapshotManifest | undefined,
+  base: Base | undefined,
 ): Promise<UploadResult> {
   const { signal, clock = systemClock } = options;
-  await using pack = await packSnapshot(snapshot, { ...options, have: base ? [base.commit] : [] });
+  await using pack = await packSnapshot(snapshot, { ...options, base });
   await options.beforeSending?.(pack);
   await sendPack(pack, transport, options);
   const { id, bytes } = pack;
@@ -131,8 +133,9 @@ async function putFile(url: string, file: string, signal: AbortSignal): Promise<
   throw refused(isTransient ? 'unavailable' : 'forbidden', `answered ${answer.status}: ${text.slice(0, 200)}`);
 }
 
-async function remember({ scratch, commit }: Snapshot, clock: Clock, signal: AbortSignal): Promise<void> {
+async function remember({ scratch, commit, head }: Snapshot, clock: Clock, signal: AbortSignal): Promise<void> {
   using _lock = await scratch.lock(clock, signal);
-  const { sent } = await scratch.remembered();
-  await scratch.rememberSent([commit, ...sent.filter(other => other !== commit)].slice(0, MAX_REMEMBERED));
+  const sent = (await scratch.remembered())?.sent ?? [];
+  const others = sent.filter(other => other.commit !== commit);
+  await scratch.rememberSent([{ commit, head }, ...others].slice(0, MAX_REMEMBERED));
 }

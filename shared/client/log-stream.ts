@@ -1,5 +1,6 @@
 import { CiError, describeError } from '../errors.ts';
 import type { LogEvent, LogPosition } from '../log.ts';
+import { INITIAL_LOG_CREDIT } from '../socket-protocol.ts';
 import type { HttpCaller } from './http.ts';
 import { LogProgress } from './log-progress.ts';
 import { keepSubscribed } from './reconnect.ts';
@@ -18,8 +19,10 @@ export interface LogRequest {
   readonly local?: boolean;
 }
 
-/** Credit is given back in portions of this, in bytes. */
-const CREDIT_PORTION = 262_144;
+/** What may be on its way to a reader at once, in bytes: 100 MB/s when there and back takes 20 ms. A slow reader keeps that much waiting. */
+const WINDOW = 2_097_152;
+/** Credit is given back in portions of this, in bytes: few messages for a node, and the window does not run dry between them. */
+const CREDIT_PORTION = 524_288;
 /** A gap is a fault of the node that was asked: asking again may help, but what keeps coming back must be seen. */
 const MOST_GAPS = 3;
 
@@ -56,6 +59,7 @@ async function* read(
   let owed = 0;
   for await (const delivery of keepSubscribed(http, () => wanted(task, request, progress.position), signal)) {
     if (delivery.kind === 'connected') {
+      delivery.from.giveCredit(WINDOW - INITIAL_LOG_CREDIT);
       owed = 0;
       progress.resume();
       continue;

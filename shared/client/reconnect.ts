@@ -10,7 +10,7 @@ const LIVED_MS = 5000;
 
 /** `connected` comes before the first message of each connection. */
 export type Delivery =
-  | { readonly kind: 'connected' }
+  | { readonly kind: 'connected'; readonly from: Subscription }
   | { readonly kind: 'message'; readonly message: Incoming; readonly from: Subscription };
 
 /**
@@ -27,7 +27,7 @@ export async function* keepSubscribed(
     try {
       using subscription = await subscribe(http, http.urls[at] as string, wanted(), signal);
       row.noteConnected();
-      yield { kind: 'connected' };
+      yield { kind: 'connected', from: subscription };
       for await (const message of subscription) {
         if (message.type !== 'attempt' && message.type !== 'snapshot') row.noteProgress();
         yield { kind: 'message', message, from: subscription };

@@ -189,18 +189,130 @@ describe('bad requests', () => {
   });
 });
 
+/** The head of a submission whose body is announced to be of this length. */
+const submission = (token: string, length: number, ...more: string[]) =>
+  `${[
+    ...['POST /v1/tasks HTTP/1.1', 'host: localhost', `authorization: Bearer ${token}`],
+    ...['content-type: application/json', `content-length: ${length}`, ...more],
+  ].join('\r\n')}\r\n\r\n`;
+
+/** A client that closes its side when it wants to, and what it has read. */
+function halfOpen(url: string) {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), allowHalfOpen: true });
+  let text = '';
+  let error: Error | undefined;
+  socket.setEncoding('utf8').on('data', data => {
+    text += data;
+  });
+  socket.on('error', failure => {
+    error = failure;
+  });
+  const ended = new Promise<void>(resolve => socket.once('end', () => resolve()).once('close', () => resolve()));
+  const closed = new Promise<void>(resolve => socket.once('close', () => resolve()));
+  /** Resolves when all of it is on its way, or the connection gone. */
+  const send = async (bytes: Uint8Array) => {
+    if (!socket.write(bytes)) await Promise.race([closed, new Promise(resolve => socket.once('drain', resolve))]);
+  };
+  return { socket, ended, closed, send, text: () => text, error: () => error };
+}
+
+const chunk = Buffer.alloc(65_536, 'x');
+
 test('a body that trickles in is waited for twenty seconds, not for ever', async () => {
   const clock = new FakeClock();
   await using api = await testApi({ clock });
-  const token = await api.token('runner');
-  const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
-  const closed = new Promise(resolve => socket.once('close', resolve));
-  const lines = ['POST /v1/tasks HTTP/1.1', 'host: localhost', `authorization: Bearer ${token}`];
-  socket.on('error', () => undefined);
-  socket.write(`${[...lines, 'content-type: application/json', 'content-length: 100'].join('\r\n')}\r\n\r\n{`);
+  const { socket, ended, text } = halfOpen(api.url);
+  socket.write(`${submission(await api.token('runner'), 100)}{`);
   await eventually('the node to wait for the rest', () => clock.sleeping > 1 || undefined);
   await clock.advance(20_000);
+  await ended;
+  socket.destroy();
+  assert.equal(text(), '');
+});
+
+for (const [who, tokenOf, status] of [
+  ['whose body is too large', (api: TestApi) => api.token('runner'), 413],
+  ['whom nobody knows', async () => 'sci_nobody', 401],
+] as const) {
+  test(`a client ${who} and that reads nothing before it has sent all of it reads the whole answer`, async () => {
+    await using api = await testApi();
+    const { socket, ended, closed, send, text, error } = halfOpen(api.url);
+    const chunks = 320;
+    socket.pause().write(submission(await tokenOf(api), chunks * chunk.length));
+    await eventually('it was answered', () => api.lines.some(line => line.status === status) || undefined);
+    for (let n = 0; n < chunks; n++) await send(chunk);
+    socket.resume();
+    await ended;
+    socket.end();
+    await closed;
+    assert.equal(error(), undefined);
+    const [head, body] = text().split('\r\n\r\n');
+    assert.match(head!, new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\nconnection: close`));
+    ErrorBody.parse(JSON.parse(body!));
+  });
+}
+
+for (const [what, path] of [
+  ['a body that is too large', '/v1/tasks'],
+  ['an address that cannot be read', '/v1/%ff'],
+] as const) {
+  test(`who goes on sending after the answer to ${what} is cut after 64 MiB`, async () => {
+    await using api = await testApi();
+    const head = submission(await api.token('runner'), 9_999_999_999).replace('/v1/tasks', path);
+    const { socket, ended, closed, send, text } = halfOpen(api.url);
+    socket.write(head);
+    await ended;
+    assert.match(text(), /^HTTP\/1\.1 4/);
+    let sent = 0;
+    for (; !socket.destroyed; sent += chunk.length) await send(chunk);
+    await closed;
+    assert.ok(sent > 64 * 1_048_576 && sent < 128 * 1_048_576, `${sent} bytes`);
+  });
+}
+
+test('who sends slowly after the answer is cut after twenty seconds', async () => {
+  const clock = new FakeClock();
+  await using api = await testApi({ clock });
+  const { socket, ended, closed, text } = halfOpen(api.url);
+  socket.write(submission(await api.token('runner'), 9_999_999_999));
+  await ended;
+  assert.match(text(), /^HTTP\/1\.1 413 /);
+  for (let second = 0; second < 19; second++) {
+    socket.write('x');
+    await clock.advance(1000);
+  }
+  assert.equal(socket.destroyed, false);
+  await clock.advance(1000);
+  // What is sent to a connection that is gone is how a client learns of it.
+  await eventually('it is cut', () => socket.destroyed || !socket.write('x') || undefined);
   await closed;
+});
+
+test('a client that asks before it sends is told to go on, or the answer without having sent anything', async () => {
+  await using api = await testApi();
+  const token = await api.token('runner');
+  const asking = async (given: string, length: number) => {
+    const client = halfOpen(api.url);
+    client.socket.write(submission(given, length, 'expect: 100-continue', 'connection: close'));
+    await eventually('an answer', () => client.text().includes('\r\n\r\n') || undefined);
+    return client;
+  };
+  for (const [given, length, status] of [
+    [token, 40_000_000, 413],
+    ['sci_nobody', 100, 401],
+  ] as const) {
+    const { socket, ended, text } = await asking(given, length);
+    await ended;
+    socket.destroy();
+    assert.match(text(), new RegExp(`^HTTP/1\\.1 ${status} `));
+  }
+  const body = JSON.stringify({ task: { name: 'x', steps: [{ run: 'true' }] } });
+  const { socket, ended, text } = await asking(token, body.length);
+  assert.match(text(), /^HTTP\/1\.1 100 Continue\r\n\r\n$/);
+  socket.write(body);
+  await ended;
+  socket.end();
+  assert.match(text(), /\r\n\r\nHTTP\/1\.1 20\d /);
 });
 
 test('ten thousand requests without a good token cost the store next to nothing', async () => {

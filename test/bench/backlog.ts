@@ -1,5 +1,6 @@
 import { newTaskId } from '../../shared/ids.ts';
 import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
+import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { giveBackMemory } from '../../node-runtime/system/give-back-memory.ts';
@@ -62,7 +63,14 @@ class Queue {
     const cluster = await this.#cluster;
     const workers = Array.from({ length: 64 }, async (_, at) => {
       for (let i = at; i < count; i += 64) {
-        await submitTask(cluster, newTaskId(5, Date.now(), Math.random), taskSpec(), 'bench', neverAborted);
+        await submitTask(
+          cluster,
+          new History(cluster),
+          newTaskId(5, Date.now(), Math.random),
+          taskSpec(),
+          'bench',
+          neverAborted,
+        );
       }
     });
     await Promise.all(workers);

@@ -1,4 +1,5 @@
 import { readTaskState } from '../../node-runtime/queue/records.ts';
+import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { newTaskId, type TaskId } from '../../shared/ids.ts';
@@ -53,7 +54,14 @@ async function openDispatch(etcd: BenchCluster): Promise<{ time(): Promise<numbe
   const time = async () => {
     const id = newTaskId(5, Date.now(), Math.random);
     const begun = wallMs();
-    await submitTask(submitter, id, taskSpec({ steps: [{ run: TELL_START, shell: 'bash' }] }), 'bench', neverAborted);
+    await submitTask(
+      submitter,
+      new History(submitter),
+      id,
+      taskSpec({ steps: [{ run: TELL_START, shell: 'bash' }] }),
+      'bench',
+      neverAborted,
+    );
     const start = await eventually('the process told its start', () => started.get(id));
     await eventually('the task completed', async () => (await readTaskState(cluster, id, neverAborted)).completed);
     return start - begun;

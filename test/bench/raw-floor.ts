@@ -1,23 +1,24 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Etcd3 } from 'etcd3';
 import type { Store, WatchBatch } from '../../node-runtime/store/store.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 
 const call = { signal: neverAborted, timeoutMs: 10_000 };
 
 /**
- * Transactions a second that etcd takes from `stores` clients together, with `inFlight` under way: create a key, delete it.
- * Each of `watchers` is told of each of them, and does nothing with it.
+ * Transactions a second that etcd takes from these clients together, with `inFlight` under way: create a key, delete it. Each
+ * of `watchers` is told of each of them, and does nothing with it.
  */
 export async function rawTransactionsPerSecond(
-  stores: readonly Store[],
+  clients: readonly Etcd3[],
   inFlight: number,
   seconds: number,
   watchers: readonly Store[] = [],
 ): Promise<number> {
   const stop = new AbortController();
   const watching = watchers.map(store => watchAll(store, stop.signal));
-  const rate = await transactionsPerSecond(stores, inFlight, seconds);
+  const rate = await transactionsPerSecond(clients, inFlight, seconds);
   stop.abort();
   await Promise.all(watching);
   return rate;
@@ -28,15 +29,17 @@ async function watchAll(store: Store, signal: AbortSignal): Promise<void> {
   for await (const _ of store.watch({ prefix: 'floor/', from: revision + 1 }, signal));
 }
 
-async function transactionsPerSecond(stores: readonly Store[], inFlight: number, seconds: number): Promise<number> {
+async function transactionsPerSecond(clients: readonly Etcd3[], inFlight: number, seconds: number): Promise<number> {
   const end = performance.now() + seconds * 1000;
   let count = 0;
   const worker = async (at: number) => {
-    const store = stores[at % stores.length]!;
+    const { kv } = clients[at % clients.length]!;
     for (let i = 0; performance.now() < end; i++) {
-      const key = `floor/${at}/${i}`;
-      await store.commit({ when: [{ key, exists: false }], then: [{ put: key, value: 'x'.repeat(200) }] }, call);
-      await store.commit({ when: [{ key, exists: true }], then: [{ delete: key }] }, call);
+      const key = Buffer.from(`floor/${at}/${i}`);
+      const compare = { key, target: 'Create', create_revision: 0 } as const;
+      const put = { request_put: { key, value: Buffer.from('x'.repeat(200)) } };
+      await kv.txn({ compare: [{ ...compare, result: 'Equal' }], success: [put] });
+      await kv.txn({ compare: [{ ...compare, result: 'Greater' }], success: [{ request_delete_range: { key } }] });
       count += 2;
     }
   };

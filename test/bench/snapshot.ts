@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { findWorkspace } from '../../node-runtime/workspace/find-workspace.ts';
 import { packSnapshot } from '../../node-runtime/workspace/pack-snapshot.ts';
-import { takeSnapshot } from '../../node-runtime/workspace/take-snapshot.ts';
+import { type Snapshot, takeSnapshot } from '../../node-runtime/workspace/take-snapshot.ts';
 import { type Bench, figure, median } from './figures.ts';
 
 const FILES = 50_000;
@@ -70,7 +70,7 @@ class Snapshots {
   readonly #root: string;
   readonly #cacheDir: string;
   readonly #env: Env;
-  #last: string | undefined;
+  #last: Snapshot | undefined;
 
   constructor(root: string, cacheDir: string, env: Env) {
     this.#root = root;
@@ -83,10 +83,10 @@ class Snapshots {
     const workspace = await findWorkspace(this.#root);
     const snapshot = await takeSnapshot(workspace, { ...options, cacheDir: this.#cacheDir });
     // What the cluster has already is not packed again.
-    if (snapshot.commit === this.#last) return;
-    await using pack = await packSnapshot(snapshot, { ...options, have: this.#last === undefined ? [] : [this.#last] });
+    if (snapshot.commit === this.#last?.commit) return;
+    await using pack = await packSnapshot(snapshot, { ...options, base: this.#last });
     this.sent = pack.bytes;
-    this.#last = snapshot.commit;
+    this.#last = snapshot;
   }
 }
 

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -39,11 +40,11 @@ async function measure(nodes: number, executor: () => Executor): Promise<Figure[
   const toldFloors: number[] = [];
   for (let run = 0; run < RUNS; run++) {
     await using etcd = await benchCluster();
-    const stores = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
-    const writers = stores.slice(0, 8);
-    floors.push((await rawTransactionsPerSecond(writers, 64, SECONDS / 2)) / 3);
-    toldFloors.push((await rawTransactionsPerSecond(writers, 64, SECONDS / 2, stores)) / 3);
-    await Promise.all(stores.map(store => store[Symbol.asyncDispose]()));
+    const clients = Array.from({ length: Math.min(nodes, 8) }, () => etcd.connectRaw());
+    floors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2)) / 3);
+    const watchers = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
+    toldFloors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2, watchers)) / 3);
+    await Promise.all(watchers.map(store => store[Symbol.asyncDispose]()));
     const { rate, price } = await drain(etcd, nodes, executor);
     rates.push(rate);
     prices.push(price);
@@ -87,7 +88,14 @@ async function drain(
       if (submitted - completed > 300) await new Promise(resolve => setTimeout(resolve, 2));
       else {
         submitted++;
-        await submitTask(submitter, newTaskId(5, Date.now(), Math.random), taskSpec(), 'bench', neverAborted);
+        await submitTask(
+          submitter,
+          new History(submitter),
+          newTaskId(5, Date.now(), Math.random),
+          taskSpec(),
+          'bench',
+          neverAborted,
+        );
       }
     }
   });
@@ -121,7 +129,7 @@ async function measureSpawning(): Promise<Figure[]> {
   for (let run = 0; run < RUNS; run++) {
     await using etcd = await benchCluster();
     const spawns = await rawSpawnsPerSecond(availableParallelism() * 2, SECONDS / 2);
-    const transactions = await rawTransactionsPerSecond([await etcd.connect()], 64, SECONDS / 2);
+    const transactions = await rawTransactionsPerSecond([etcd.connectRaw()], 64, SECONDS / 2);
     floors.push(Math.min(spawns, transactions / 3));
     const { realExecutor } = await import('./bench-executor.ts');
     await using real = await realExecutor(await etcd.join());

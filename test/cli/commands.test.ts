@@ -355,12 +355,13 @@ test('Ctrl-C ends a command that runs no task with 130', async t => {
 
 test('the doctor ends with 1 when it finds a problem', async t => {
   const { setting } = await bench(t, {
-    isolation: [{ level: 'problem', what: 'Nothing keeps tasks away', advice: 'Do' }],
+    isolation: [{ level: 'problem', subject: 'none', what: 'Nothing keeps tasks away', advice: 'Do' }],
   });
   const { code, out } = await cli(['doctor'], setting);
   assert.equal(code, 1);
-  assert.match(out, / {2}✗ problem: Nothing keeps tasks away\n {4}Do\n/);
-  assert.match(out, / {2}✓ git version /);
+  assert.match(out, / {2}✗ none {10}Nothing keeps tasks away\n {18}Do\n/);
+  assert.match(out, / {2}✓ git {11}\d+\.\d+/);
+  assert.match(out, /\n1 problem, 2 warnings\n$/);
 });
 
 test('the doctor of a healthy place ends with 0', async t => {

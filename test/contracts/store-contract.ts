@@ -324,6 +324,73 @@ function describeStore(isPossible: (t: TestContext) => boolean, createFixture: (
     assert.equal((await store.range({ key, limit: 1 }, call)).records[0]!.value, '160');
   });
 
+  check('transactions that come together are each done or refused by themselves', async (store, prefix) => {
+    await put(store, `${prefix}taken`, 'by another');
+    const claim = (name: string) =>
+      store.commit(
+        {
+          when: [{ key: prefix + name, exists: false }],
+          then: [{ put: prefix + name, value: name }],
+          otherwise: [prefix + name],
+        },
+        call,
+      );
+    const lease = (name: string) =>
+      store.commit({ when: [], then: [{ put: prefix + name, value: '', lease: '123456' as LeaseId }] }, call);
+    const [a, taken, b, refused] = await Promise.allSettled([claim('a'), claim('taken'), claim('b'), lease('c')]);
+    assert.deepEqual(
+      [a, taken, b].map(result => result.status === 'fulfilled' && result.value.kind),
+      ['committed', 'refused', 'committed'],
+    );
+    assert.ok(taken.status === 'fulfilled' && taken.value.kind === 'refused');
+    assert.equal(taken.value.records.get(`${prefix}taken`)?.value, 'by another');
+    assert.ok(refused.status === 'rejected' && isCiError(refused.reason, 'conflict'));
+    const { records } = await store.range({ prefix, limit: 9 }, call);
+    assert.deepEqual(
+      records.map(({ key, value }) => [key.slice(prefix.length), value]),
+      [
+        ['a', 'a'],
+        ['b', 'b'],
+        ['taken', 'by another'],
+      ],
+    );
+    for (const [at, result] of [a, b].entries()) {
+      assert.ok(result.status === 'fulfilled' && result.value.kind === 'committed');
+      assert.equal(records[at]!.createRevision, result.value.revision);
+    }
+  });
+
+  check('transactions that come together see each other’s changes one after the other', async (store, prefix) => {
+    const key = `${prefix}count`;
+    const made = await put(store, key, '0');
+    const swap = (to: string, revision: number) =>
+      store.commit({ when: [{ key, modRevision: revision }], then: [{ put: key, value: to }], otherwise: [key] }, call);
+    const results = await Promise.all([swap('1', made), swap('2', made), swap('3', made)]);
+    const winners = results.filter(({ kind }) => kind === 'committed');
+    assert.equal(winners.length, 1);
+    const [present] = (await store.range({ key, limit: 1 }, call)).records;
+    for (const result of results)
+      if (result.kind === 'refused') assert.equal(result.records.get(key)!.value, present!.value);
+  });
+
+  check('a signal ends the waiting of its own transaction only', async (store, prefix) => {
+    const stop = new AbortController();
+    const reason = new Error('enough');
+    const given = store.commit(
+      { when: [], then: [{ put: `${prefix}given up`, value: '' }] },
+      { signal: stop.signal, timeoutMs: 30_000 },
+    );
+    const others = ['a', 'b'].map(name => put(store, prefix + name, ''));
+    stop.abort(reason);
+    const outcome = await given.then(
+      ({ kind }) => kind,
+      (error: unknown) => error,
+    );
+    assert.ok(outcome === reason || outcome === 'committed', String(outcome));
+    await Promise.all(others);
+    assert.equal((await store.range({ prefix: `${prefix}a`, limit: 1 }, call)).records.length, 1);
+  });
+
   check('a value that is too large is refused', async (store, prefix) => {
     const value = 'x'.repeat(1_000_001);
     await fails(store.commit({ when: [], then: [{ put: `${prefix}a`, value }] }, call), 'too-large');
@@ -527,15 +594,25 @@ function describeStore(isPossible: (t: TestContext) => boolean, createFixture: (
     async (store, prefix, faults) => {
       await store.range({ prefix, limit: 1 }, call);
       const { undo } = faults.dropAnswers();
-      const transaction = {
-        when: [{ key: `${prefix}a`, exists: false }],
-        then: [{ put: `${prefix}a`, value: 'nonce-1' }],
+      const attempt = (name: string) => {
+        const key = prefix + name;
+        return store.commit(
+          { when: [{ key, exists: false }], then: [{ put: key, value: 'nonce-1' }] },
+          { ...call, timeoutMs: 1500 },
+        );
       };
-      const result = await store.commit(transaction, { ...call, timeoutMs: 1500 });
+      const alone = await attempt('a');
+      const together = await Promise.all([attempt('b'), attempt('c')]);
       undo();
-      assert.equal(result.kind, 'ambiguous');
-      const { records } = await store.range({ prefix, limit: 1 }, call);
-      assert.equal(records[0]?.value, 'nonce-1');
+      assert.deepEqual(
+        [alone, ...together].map(({ kind }) => kind),
+        ['ambiguous', 'ambiguous', 'ambiguous'],
+      );
+      const { records } = await store.range({ prefix, limit: 9 }, call);
+      assert.deepEqual(
+        records.map(({ value }) => value),
+        ['nonce-1', 'nonce-1', 'nonce-1'],
+      );
     },
   );
 
@@ -617,9 +694,13 @@ async function renewEvery(ms: number, store: Store, lease: LeaseId, signal: Abor
 async function writeMany(store: Store, prefix: string, count: number): Promise<number> {
   const first = await put(store, `${prefix}000000`, '');
   let next = 1;
-  // Several at a time, as a revision each takes a while; the order among those is then that of their revisions.
+  // Several at a time, as a revision each takes a while; the order among those is then that of their revisions. The deletion of
+  // nothing, which all have in common, keeps a store from giving several one revision.
   const writers = Array.from({ length: 24 }, async () => {
-    while (next < count) await put(store, `${prefix}${String(next++).padStart(6, '0')}`, 'x'.repeat(100));
+    while (next < count) {
+      const key = `${prefix}${String(next++).padStart(6, '0')}`;
+      await commit(store, [{ put: key, value: 'x'.repeat(100) }, { delete: `${prefix}nothing` }]);
+    }
   });
   await Promise.all(writers);
   return first;

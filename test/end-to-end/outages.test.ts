@@ -3,8 +3,10 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { newTaskId } from '../../shared/ids.ts';
 import { type OwnCephS3, startOwnCeph, whyNoCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
+import { etcdctl } from '../support/etcdctl.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { realCluster } from '../support/real-cluster.ts';
 import { temporaryFolder } from '../support/simple-ci.ts';
@@ -126,6 +128,27 @@ suite('when what a cluster stands on is away', { skip: whyNoCeph(), concurrency:
     const result = await cluster.finished(id);
     assert.deepEqual([result.outcome, result.attempt], ['failed', 1]);
     assert.match(result.message, /code 7/);
+  });
+
+  test('etcd hangs while a node claims: told to stop it stops all the same, and another node takes the task', async () => {
+    await using proxy = await FaultProxy.start(etcd.endpoints[0]);
+    await using cluster = await realCluster({ etcd, s3, endpoints: [proxy.endpoint] });
+    const leaving = await cluster.add('leaving', '--drain-timeout', '1s');
+    // It has a watch, so that it still hears of tasks when it is not heard any more.
+    await cluster.finished(await cluster.submit({}));
+    proxy.set({ blackhole: 'up' });
+    const id = newTaskId(5, Date.now(), Math.random);
+    const task = { v: 1, name: 'x', steps: [{ run: 'true' }], submitted: Date.now(), submitter: 'someone' };
+    await etcdctl(etcd, 'put', `${cluster.id}/tasks/${id}`, JSON.stringify(task));
+    await eventually('it claims', () => Buffer.concat(proxy.swallowed).includes(`${id}.lock`));
+    leaving.process.kill('SIGTERM');
+    const code = await Promise.race([leaving.ended, pause(120_000, 'never', { ref: false })]);
+    assert.equal(code, 0, leaving.output());
+    proxy.set({});
+    proxy.cut();
+    await cluster.add('staying');
+    const result = await cluster.finished(id);
+    assert.deepEqual([result.outcome, result.node, result.attempt], ['passed', 'staying', 1]);
   });
 
   test('kill -9 of a node costs the last second of the log at most, and one attempt', async () => {

@@ -110,6 +110,15 @@ suite('how a task ends, and what the command ends with', { skip }, () => {
     assert.equal((await cluster.finished(it.id)).past.length, 2);
   });
 
+  test('what its script runs is killed from outside: crashed, 1, as when it were the step itself', async () => {
+    const it = await follow({
+      attempts: { crashed: 1 },
+      steps: [{ run: "sh -c 'kill -9 $$' || exit $?; echo never" }],
+    });
+    assert.deepEqual([it.outcome, it.code], ['crashed', 1]);
+    assert.doesNotMatch(it.stdout, /^never$/m);
+  });
+
   test('another command cancels it: cancelled, 130, and its grandchildren are gone', async () => {
     const input = JSON.stringify({
       name: 'test',

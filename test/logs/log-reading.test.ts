@@ -9,9 +9,12 @@ import { DirectoryObjectStore } from '../../node-runtime/objects/directory-objec
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { isCiError } from '../../shared/errors.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { LOG_BLOCK_BYTES } from '../../shared/log-piece.ts';
+import { logPieceName } from '../../shared/log-piece-name.ts';
+import { FakeClock, settle } from '../support/fake-clock.ts';
 import { MemoryObjectStore } from '../support/memory-object-store.ts';
-import { newAttempt, numberedLines, readAll, readNow, type Seen, testLogs } from '../support/test-logs.ts';
+import { newAttempt, numberedLines, readAll, readNow, type Seen, testKeys, testLogs } from '../support/test-logs.ts';
+import { eventually } from '../support/test-tasks.ts';
 
 /** What happens to a log, one thing after another. */
 type Move =
@@ -263,6 +266,38 @@ test('opening the tail of a long log asks for two objects, however long it is', 
   const others = testLogs(objects, systemClock);
   await readAll(others.read({ ...attempt, from: 0, follow: false, tail: 10_000 }, neverAborted));
   assert.ok(objects.operations.length <= 3, JSON.stringify(objects.operations));
+});
+
+test('while a reader who is far behind looks at one piece the next two are fetched, and no more', async () => {
+  const objects = new MemoryObjectStore();
+  const here = testLogs(objects, systemClock);
+  const attempt = newAttempt();
+  const bytes = numberedLines(20 * LOG_BLOCK_BYTES);
+  await using log = here.open(attempt, []);
+  await log.write(bytes);
+  const blocks = Array.from({ length: 20 }, (_, at) => ({
+    start: at * LOG_BLOCK_BYTES,
+    end: (at + 1) * LOG_BLOCK_BYTES,
+  }));
+  const keys = blocks.map(block => testKeys.log(attempt.task, attempt.fence) + logPieceName(block));
+  await eventually('all blocks to be stored', () => keys.every(key => objects.objects.has(key)) || undefined);
+  for (const logs of [here, testLogs(objects, systemClock)]) {
+    let asked = 0;
+    objects.fault = (operation, key) => {
+      if (operation === 'get' && keys.includes(key)) asked++;
+    };
+    const most: number[] = [];
+    for await (const event of logs.read({ ...attempt, from: 0, follow: false }, neverAborted)) {
+      if (event.kind !== 'bytes') continue;
+      await settle();
+      most[Math.floor(event.offset / LOG_BLOCK_BYTES)] = asked;
+    }
+    assert.deepEqual(
+      most,
+      blocks.map((_, at) => Math.min(at + 3, asked)),
+    );
+    assert.ok(asked >= 12, `${asked} pieces came from the store`);
+  }
 });
 
 test('who follows an attempt of this node before it begins gets its output at once when it does', async () => {

@@ -71,6 +71,29 @@ test('a secret is hidden in base64 of any text that it is a part of', () => {
   }
 });
 
+test('of a secret in base64, among whatever bytes, at most its first 2 bits are to be seen, and its neighbours stay', () => {
+  const secrets = fc.oneof(
+    fc.string({ unit: fc.constantFrom(...'aZ09+/ '), minLength: 6, maxLength: 20 }),
+    fc.string({ unit: 'grapheme', minLength: 6, maxLength: 40 }),
+  );
+  // Bytes that continue no secret.
+  const neighbours = fc.array(fc.integer({ min: 0xf8, max: 0xff }), { maxLength: 9 });
+  const encodings = fc.constantFrom('base64' as const, 'base64url' as const);
+  fc.assert(
+    fc.property(secrets, neighbours, neighbours, encodings, (secret, before, after, encoding) => {
+      const bytes = Buffer.from(secret);
+      const encoded = Buffer.concat([Buffer.from(before), bytes, Buffer.from(after)]).toString(encoding);
+      const firstBit = before.length * 8;
+      const visible = before.length % 3 === 2 ? 2 : 0;
+      const from = Math.floor((firstBit + visible) / 6);
+      const to = Math.ceil((firstBit + bytes.length * 8) / 6);
+      const out = masked([secret], [Buffer.from(encoded)]).toString();
+      assert.equal(out, `${encoded.slice(0, from)}***${encoded.slice(to)}`);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 test('exactly the secrets are hidden, and no other byte is changed, however the stream is cut', () => {
   // Secrets that overlap, contain and begin like each other, among bytes that look like them.
   const letters = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 6, maxLength: 12 });

@@ -6,10 +6,13 @@ import { completeTask } from '../../node-runtime/queue/complete.ts';
 import { deadLetterTask } from '../../node-runtime/queue/dead-letter.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
 import { releaseTask } from '../../node-runtime/queue/release.ts';
+import { History } from '../../node-runtime/queue/history.ts';
+import { retainOnce } from '../../node-runtime/queue/retention.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { isCiError } from '../../shared/errors.ts';
 import { newTaskId, type TaskId } from '../../shared/ids.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { testCluster } from '../support/test-cluster.ts';
 import { claim, claimant, passed, submit, taskSpec } from '../support/test-tasks.ts';
 
@@ -27,11 +30,11 @@ test('a submitted task lies in tasks/ as it was submitted, unknown fields includ
 test('submitting the same task again under its id changes nothing, also after it has finished', async () => {
   await using cluster = await testCluster();
   const id = newTaskId(5, Date.now(), Math.random);
-  await submitTask(cluster, id, taskSpec(), 'tester', signal);
-  await submitTask(cluster, id, taskSpec(), 'tester', signal);
+  await submitTask(cluster, new History(cluster), id, taskSpec(), 'tester', signal);
+  await submitTask(cluster, new History(cluster), id, taskSpec(), 'tester', signal);
   const held = await claim(cluster, id, await claimant(cluster));
   await completeTask(cluster, held, passed(held), signal);
-  await submitTask(cluster, id, taskSpec(), 'tester', signal);
+  await submitTask(cluster, new History(cluster), id, taskSpec(), 'tester', signal);
   const { task, completed } = await readTaskState(cluster, id, signal);
   assert.equal(task, undefined);
   assert.equal(completed?.value.outcome, 'passed');
@@ -40,8 +43,9 @@ test('submitting the same task again under its id changes nothing, also after it
 test('another task under the id of one that exists is refused', async () => {
   await using cluster = await testCluster();
   const id = await submit(cluster);
-  await assert.rejects(submitTask(cluster, id, taskSpec({ name: 'other' }), 'tester', signal), error =>
-    isCiError(error, 'conflict'),
+  await assert.rejects(
+    submitTask(cluster, new History(cluster), id, taskSpec({ name: 'other' }), 'tester', signal),
+    error => isCiError(error, 'conflict'),
   );
 });
 
@@ -79,7 +83,7 @@ for (const [what, spec, code, message] of [
   test(`${what} is refused with what is wrong, and nothing is stored`, async () => {
     await using cluster = await testCluster();
     const id = newTaskId(5, Date.now(), Math.random);
-    await assert.rejects(submitTask(cluster, id, spec, 'tester', signal), error => {
+    await assert.rejects(submitTask(cluster, new History(cluster), id, spec, 'tester', signal), error => {
       assert.ok(isCiError(error, code), String(error));
       assert.match(error.message, message);
       return true;
@@ -88,10 +92,59 @@ for (const [what, spec, code, message] of [
   });
 }
 
+test('the same task submitted again when it has left the store is known from the history, and not run again', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const history = new History(cluster);
+  const id = await submit(cluster);
+  const held = await claim(cluster, id, await claimant(cluster));
+  await completeTask(cluster, held, passed(held), signal);
+  await clock.advance(3_600_000);
+  // It leaves just when the submission has looked at the first of the two places where it can be.
+  let moved: number | undefined;
+  const looked = async <T>(found: Promise<T>) => {
+    const value = await found;
+    if (moved === undefined) {
+      moved = 0;
+      moved = await retainOnce(cluster, history, { keepCount: 0 }, signal);
+    }
+    return value;
+  };
+  const commit = cluster.store.commit.bind(cluster.store);
+  cluster.store.commit = (...args) => looked(commit(...args));
+  const watched = { get: (...args: Parameters<History['get']>) => looked(history.get(...args)) };
+  await submitTask(cluster, watched, id, taskSpec(), 'tester', signal);
+  assert.equal(moved, 1);
+  await submitTask(cluster, history, id, taskSpec(), 'tester', signal);
+  await assert.rejects(submitTask(cluster, history, id, taskSpec({ name: 'other' }), 'tester', signal), error =>
+    isCiError(error, 'conflict'),
+  );
+  const { task, completed } = await readTaskState(cluster, id, signal);
+  assert.deepEqual([task, completed], [undefined, undefined]);
+});
+
+test('a submission under an id that is fresh asks the store alone', async () => {
+  await using cluster = await testCluster();
+  const asked: string[] = [];
+  const history = { get: async (id: string) => void asked.push(id) };
+  const submitAt = async (ms: number) => {
+    const id = newTaskId(5, Date.now() + ms, Math.random);
+    await submitTask(cluster, history, id, taskSpec(), 'tester', signal);
+    return id;
+  };
+  for (const ms of [0, -240_000, 240_000]) await submitAt(ms);
+  assert.deepEqual(asked, []);
+  const others = [await submitAt(-360_000), await submitAt(360_000)];
+  assert.deepEqual(asked, others);
+});
+
 test('an id made more than a day ago is refused: its completion may have been forgotten', async () => {
   await using cluster = await testCluster();
   const old = newTaskId(5, Date.now() - 25 * 3_600_000, Math.random);
-  await assert.rejects(submitTask(cluster, old, taskSpec(), 'tester', signal), /more than 24 h before/);
+  await assert.rejects(
+    submitTask(cluster, new History(cluster), old, taskSpec(), 'tester', signal),
+    /more than 24 h before/,
+  );
 });
 
 test('of many claimants of one task exactly one wins, and its fence is the revision of its lock', async () => {

@@ -5,15 +5,20 @@ import { completeTask } from '../../node-runtime/queue/complete.ts';
 import { History } from '../../node-runtime/queue/history.ts';
 import { listCompleted } from '../../node-runtime/queue/list-tasks.ts';
 import { retainOnce } from '../../node-runtime/queue/retention.ts';
+import { submitTask } from '../../node-runtime/queue/submit.ts';
 import { Tasks } from '../../node-runtime/queue/tasks.ts';
 import type { TasksEvent } from '../../node-runtime/queue/tasks-service.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { TaskSummary } from '../../shared/api.ts';
 import { newTaskId, type TaskId } from '../../shared/ids.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { testCluster } from '../support/test-cluster.ts';
-import { claim, claimant, eventually, passed, submit } from '../support/test-tasks.ts';
+import { claim, claimant, eventually, passed, submit, taskSpec } from '../support/test-tasks.ts';
 
 const signal = neverAborted;
+const HOUR_MS = 3_600_000;
+/** And a little more: so long a finished task stays at least. */
+const QUARTER_MS = 900_001;
 
 async function finish(cluster: Cluster, count: number): Promise<TaskId[]> {
   const who = await claimant(cluster);
@@ -73,8 +78,10 @@ test('a place to go on from that no list has given is refused', async () => {
 });
 
 test('finished tasks beyond the newest kept leave the store, and are found and listed as before', async () => {
-  await using cluster = await testCluster();
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
   const ids = await finish(cluster, 7);
+  await clock.advance(QUARTER_MS);
   const history = new History(cluster);
   const tasks = new Tasks(cluster, history);
   const before = await listAll(tasks, 10);
@@ -85,13 +92,35 @@ test('finished tasks beyond the newest kept leave the store, and are found and l
 });
 
 test('two nodes that archive the same tasks at once lose and repeat none', async () => {
-  await using cluster = await testCluster();
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
   const ids = await finish(cluster, 6);
+  await clock.advance(QUARTER_MS);
   const history = new History(cluster);
   await Promise.all([1, 2, 3].map(() => retainOnce(cluster, history, { keepMs: -1 }, signal)));
   assert.deepEqual(await listCompleted(cluster, signal), []);
   const listed = await listAll(new Tasks(cluster, history), 100);
   assert.deepEqual(listed.map(task => task.id).sort(), [...ids].sort());
+});
+
+test('finished tasks stay for a quarter of an hour, however many there are, and keep none behind them', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const history = new History(cluster);
+  const retain = () => retainOnce(cluster, history, { keepCount: 10 }, signal);
+  // A client's clock that is an hour ahead.
+  const ahead = newTaskId(5, clock.now() + HOUR_MS, Math.random);
+  await submitTask(cluster, history, ahead, taskSpec(), 'tester', signal);
+  const held = await claim(cluster, ahead, await claimant(cluster));
+  await completeTask(cluster, held, passed(held), signal);
+  await finish(cluster, 200);
+  await clock.advance(QUARTER_MS - 60_000);
+  assert.equal(await retain(), 0);
+  await clock.advance(60_000);
+  assert.equal(await retain(), 190);
+  assert.ok((await listCompleted(cluster, signal)).some(({ id }) => id === ahead));
+  await clock.advance(HOUR_MS);
+  assert.equal(await retain(), 1);
 });
 
 test('a task that is not there is told as not there', async () => {

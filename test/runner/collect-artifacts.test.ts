@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
+import { chown, link, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
+import { collectArtifacts } from '../../node-runtime/runner/collect-artifacts.ts';
 import type { Supervisor } from '../../node-runtime/runner/sandbox.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { CiError } from '../../shared/errors.ts';
 import type { TaskSpec } from '../../shared/task.ts';
 import { plainSupervisor, type TaskRunner, taskRunner } from '../support/task-runner.ts';
-import { eventually } from '../support/test-tasks.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { testCluster } from '../support/test-cluster.ts';
+import { claim, claimant, eventually, submit } from '../support/test-tasks.ts';
 
 let supervisor: Supervisor;
 before(async () => {
@@ -101,6 +106,27 @@ for (const [what, run] of [
   });
 }
 
+test('a hard link to a file of another user is not kept, a link of the task’s own is', {
+  skip: notRoot(),
+}, async () => {
+  await using folder = await temporaryFolder();
+  const workspace = join(folder.path, 'workspace');
+  await mkdir(workspace);
+  for (const name of ['own', 'ours']) await writeFile(join(folder.path, name), name, { mode: 0o600 });
+  for (const path of [workspace, join(folder.path, 'own')]) await chown(path, 65534, 65534);
+  for (const name of ['own', 'ours']) await link(join(folder.path, name), join(workspace, name));
+  await using cluster = await testCluster();
+  const collect = async (pattern: string) => {
+    const claimed = await claim(cluster, await submit(cluster, { artifacts: [pattern] }), await claimant(cluster));
+    return collectArtifacts(cluster, claimed, workspace, neverAborted);
+  };
+  assert.equal((await collect('own')).count, 1);
+  await assert.rejects(
+    collect('ours'),
+    /^CiError: Cannot keep artifact as it is a link to a file of another user: "ours"$/,
+  );
+});
+
 test('folders that no pattern speaks of are not looked into', async () => {
   await using it = await taskRunner(supervisor);
   const run =
@@ -141,3 +167,7 @@ test('artifacts that are being stored when the claim is lost hold up nobody, and
   const { attempts } = await readTaskState(it.cluster, id, neverAborted);
   assert.equal(await it.artifacts(id, attempts!.revision), undefined);
 });
+
+function notRoot(): string | false {
+  return process.getuid?.() === 0 ? false : 'only root can have files of two users';
+}

@@ -16,6 +16,7 @@ import { testCluster } from '../support/test-cluster.ts';
 import { claim, claimant, eventually, submit } from '../support/test-tasks.ts';
 
 const signal = neverAborted;
+const onExecuted = () => undefined;
 
 async function holdOne(cluster: Cluster, id: TaskId) {
   const session = await Session.open(cluster, () => undefined, signal);
@@ -40,11 +41,26 @@ test('a verdict waits for a store that is away, and is recorded when it is back'
   const { session, held } = await holdOne(cluster, id);
   let isAway = true;
   const { away, tries } = whileAway(cluster, id, () => isAway);
-  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal }, held);
+  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal, onExecuted }, held);
   await eventually('it tries again', () => tries() >= 3);
   isAway = false;
   assert.equal((await attempt).kind, 'completed');
   assert.equal((await readTaskState(cluster, id, signal)).completed?.value.fence, held.fence);
+});
+
+test('the next task runs while the end of the last one is being recorded', async () => {
+  await using cluster = await testCluster();
+  const first = await submit(cluster);
+  let isAway = true;
+  const { away, tries } = whileAway(cluster, first, () => isAway);
+  await using _node = await compete(away, 'n1', { slots: 1 });
+  await eventually('it tries to record the first', () => tries() >= 1);
+  const second = await submit(cluster);
+  const completed = async (id: TaskId) => (await readTaskState(cluster, id, signal)).completed;
+  await eventually('the second is completed', () => completed(second));
+  assert.equal(await completed(first), undefined);
+  isAway = false;
+  await eventually('the first is completed', () => completed(first));
 });
 
 test('a verdict whose session ends while the store is away is dropped, and the task is run again by others', async () => {
@@ -52,7 +68,7 @@ test('a verdict whose session ends while the store is away is dropped, and the t
   const id = await submit(cluster);
   const { session, held } = await holdOne(cluster, id);
   const { away, tries } = whileAway(cluster, id, () => true);
-  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal }, held);
+  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal, onExecuted }, held);
   await eventually('it tries', () => tries() >= 1);
   await session.close(signal);
   assert.deepEqual(await attempt, { kind: 'fenced' });
@@ -72,7 +88,10 @@ test('attempts of a session that was lost touch nothing of the same task claimed
       return NOTHING_DONE;
     },
   };
-  const zombie = runAttempt({ cluster, session: old.session, executor: stubborn, handBack: signal }, old.held);
+  const zombie = runAttempt(
+    { cluster, session: old.session, executor: stubborn, handBack: signal, onExecuted },
+    old.held,
+  );
   await old.session.close(signal);
   const next = await holdOne(cluster, id);
   go.resolve();
@@ -88,7 +107,7 @@ test('a cancellation that comes while the verdict is being recorded changes it n
   const { session, held } = await holdOne(cluster, id);
   let isAway = true;
   const { away, tries } = whileAway(cluster, id, () => isAway);
-  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal }, held);
+  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal, onExecuted }, held);
   await eventually('it tries', () => tries() >= 1);
   assert.equal(await cancelTask(cluster, id, 'ann', signal), true);
   isAway = false;
@@ -102,7 +121,7 @@ test('an attempt leaves no listeners on the signals of its node', async () => {
   const session = await Session.open(cluster, () => undefined, signal);
   for (let i = 0; i < 20; i++) {
     const held = await claim(cluster, await submit(cluster), { ...(await claimant(cluster)), lease: session.lease });
-    await runAttempt({ cluster, session, executor: idleExecutor, handBack: handBack.signal }, held);
+    await runAttempt({ cluster, session, executor: idleExecutor, handBack: handBack.signal, onExecuted }, held);
   }
   assert.equal(getEventListeners(handBack.signal, 'abort').length, 0);
   assert.equal(getEventListeners(session.lost, 'abort').length, 0);

@@ -4,6 +4,7 @@ import type { LogWriter } from '../../node-runtime/logs/logs.ts';
 import { AttemptStop } from '../../node-runtime/runner/executor.ts';
 import { type Pump, runStep, type StepLimits } from '../../node-runtime/runner/run-step.ts';
 import type { CommandEnd, Sandbox } from '../../node-runtime/runner/sandbox.ts';
+import { Standstill } from '../../node-runtime/runner/supervisor/standstill.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { CiError } from '../../shared/errors.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
@@ -14,6 +15,7 @@ function step(limits: Partial<StepLimits>, write: () => Promise<void> = async ()
   const ended = Promise.withResolvers<CommandEnd>();
   const closed = Promise.withResolvers<void>();
   const stops: number[] = [];
+  const standstill = new Standstill();
   const print: ((bytes: Uint8Array) => void)[] = [];
   async function* output() {
     for (;;) {
@@ -26,6 +28,7 @@ function step(limits: Partial<StepLimits>, write: () => Promise<void> = async ()
   }
   const sandbox = {
     run: () => ({ output: output(), ended: ended.promise, stop: (graceMs: number) => stops.push(graceMs) }),
+    stoodStill: async (since: number) => standstill.between(since, clock.monotonic()),
   } as unknown as Sandbox;
   const pumps: Pump[] = [];
   const ending = runStep(
@@ -35,10 +38,9 @@ function step(limits: Partial<StepLimits>, write: () => Promise<void> = async ()
     { argv: ['true'], cwd: '/', env: {} },
     {
       step: { run: 'true' },
-      taskTimeout: neverAborted,
+      taskOver: neverAborted,
       taskTimeoutMs: 3_600_000,
       idleMs: 0,
-      mayBeFrozen: () => false,
       stop: neverAborted,
       ...limits,
     },
@@ -48,7 +50,13 @@ function step(limits: Partial<StepLimits>, write: () => Promise<void> = async ()
     clock,
     stops,
     ending,
+    freeze: () => standstill.begin(clock.monotonic()),
+    thaw: () => standstill.end(clock.monotonic()),
     print: () => print.at(-1)?.(Buffer.from('x')),
+    fail(error: Error) {
+      closed.resolve();
+      ended.reject(error);
+    },
     end(end: CommandEnd) {
       closed.resolve();
       ended.resolve(end);
@@ -58,19 +66,37 @@ function step(limits: Partial<StepLimits>, write: () => Promise<void> = async ()
 
 const KILLED = { kind: 'killed', signal: 'SIGKILL', byUs: true } as const;
 
-test('silence is not counted while the task may be frozen: it could print nothing', async () => {
-  let frozen = false;
-  const it = step({ idleMs: 60_000, mayBeFrozen: () => frozen });
-  await it.clock.advance(50_000);
-  frozen = true;
-  await it.clock.advance(600_000);
-  frozen = false;
-  await it.clock.advance(50_000);
+for (const [what, limits, outcome] of [
+  ['its silence', { idleMs: 60_000 }, 'idle-timed-out'],
+  ['its own timeout', { step: { run: 'true', timeout: '60s' } }, 'timed-out'],
+] as const)
+  test(`the time in which a step stood still, frozen, does not count for ${what}`, async () => {
+    const it = step(limits);
+    await it.clock.advance(50_000);
+    it.freeze();
+    await it.clock.advance(500_000);
+    it.thaw();
+    await it.clock.advance(9000);
+    assert.deepEqual(it.stops, []);
+    await it.clock.advance(2000);
+    assert.deepEqual(it.stops, [10_000]);
+    it.end(KILLED);
+    assert.equal((await it.ending).outcome, outcome);
+  });
+
+test('silence is counted from the last output on, also when it was frozen before that', async () => {
+  const it = step({ idleMs: 60_000 });
+  it.freeze();
+  await it.clock.advance(500_000);
+  it.thaw();
+  await it.clock.advance(1000);
+  it.print();
+  await it.clock.advance(59_000);
   assert.deepEqual(it.stops, []);
-  await it.clock.advance(15_000);
+  await it.clock.advance(2000);
   assert.deepEqual(it.stops, [10_000]);
   it.end(KILLED);
-  assert.equal((await it.ending).outcome, 'idle-timed-out');
+  await it.ending;
 });
 
 test('a step that is cancelled may clean up for 10 s; one whose claim is lost is killed at once', async () => {
@@ -112,6 +138,14 @@ test('when a step has ended, nothing of its limits is left waiting', async () =>
   await settle();
   it.end({ kind: 'exited', code: 0 });
   assert.equal((await it.ending).outcome, 'passed');
+  await settle();
+  assert.equal(it.clock.sleeping, 0);
+});
+
+test('a sandbox that could not be made for a step ends the attempt, not the step', async () => {
+  const it = step({ idleMs: 60_000, step: { run: 'true', timeout: '1h' } });
+  it.fail(new CiError('unavailable', 'Cannot make a sandbox'));
+  await assert.rejects(it.ending, /Cannot make a sandbox/);
   await settle();
   assert.equal(it.clock.sleeping, 0);
 });

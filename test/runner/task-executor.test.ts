@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { cancelTask } from '../../node-runtime/queue/cancel.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
@@ -11,7 +13,7 @@ import { CiError } from '../../shared/errors.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { plainSupervisor, taskRunner } from '../support/task-runner.ts';
 import { eventually } from '../support/test-tasks.ts';
-import { isDead, oddSeconds, processesWith } from './supervisor/supervised.ts';
+import { ISOLATIONS, isDead, oddSeconds, processesWith, supervised } from './supervisor/supervised.ts';
 
 let supervisor: Supervisor;
 before(async () => {
@@ -20,6 +22,7 @@ before(async () => {
 after(() => supervisor[Symbol.asyncDispose]());
 
 const signal = neverAborted;
+const noBubblewrap = !ISOLATIONS.includes('bubblewrap') && 'bubblewrap does not work here';
 
 test('a task whose steps all exit with 0 has passed, with its output in the log and a result for each step', async () => {
   await using it = await taskRunner(supervisor);
@@ -103,6 +106,44 @@ test('output keeps a task from timing out idle', async () => {
   assert.equal(result.outcome, 'passed', result.message);
 });
 
+for (const [what, source] of [
+  ['git server', (port: number) => ({ type: 'git', url: `https://127.0.0.1:${port}/a.git`, ref: 'main' }) as const],
+  ['object store', () => ({ type: 'snapshot', commit: 'a'.repeat(40), tree: 'b'.repeat(40) }) as const],
+] as const) {
+  test(`a task whose ${what} does not answer has timed out before its first step, and says that it was the source`, async () => {
+    await using server = await silentServer();
+    await using folder = await temporaryFolder();
+    const prepareSource = createPrepareSource({ cacheDir: folder.path, clock: systemClock });
+    await using it = await taskRunner(supervisor, { prepareSource });
+    it.objects.fault = (operation, _key, stopped) => (operation === 'get' ? aborted(stopped) : undefined);
+    const id = await it.submit({
+      timeout: '1s',
+      source: source(server.port),
+      artifacts: ['**'],
+      steps: [{ run: 'true' }],
+    });
+    const result = await it.result(id);
+    assert.equal(result.outcome, 'timed-out', result.message);
+    assert.match(result.message, /^Cannot prepare the source as that took longer than the task's timeout of 1\.0 s$/);
+    assert.deepEqual([result.steps, result.artifacts.count, result.attempt], [[], 0, 1]);
+  });
+}
+
+test('the source and the steps share the task’s timeout', async () => {
+  await using it = await taskRunner(supervisor, {
+    prepareSource: async (_context, stopped) => {
+      await systemClock.sleep(1500, stopped);
+      return undefined;
+    },
+  });
+  const result = await it.run({ timeout: '2s', steps: [{ run: 'sleep 1.5' }] });
+  assert.equal(result.outcome, 'timed-out', result.message);
+  assert.deepEqual(
+    result.steps.map(({ outcome }) => outcome),
+    ['timed-out'],
+  );
+});
+
 test('a time limit longer than timers can count does not fire at once', async () => {
   await using it = await taskRunner(supervisor);
   const result = await it.run({ timeout: '90d', idleTimeout: '80d', steps: [{ run: 'sleep 0.2', timeout: '60d' }] });
@@ -179,6 +220,25 @@ test('a node whose object store refuses it gives the task up: that is no verdict
   const source = { type: 'snapshot', commit: 'a'.repeat(40), tree: 'b'.repeat(40) } as const;
   const result = await it.result(await it.submit({ attempts: { lost: 2 }, source }));
   assert.equal(result.outcome, 'infrastructure-lost', result.message);
+});
+
+test('a task for which no sandbox can be made is given up by the node, and has not failed', {
+  skip: noBubblewrap,
+}, async () => {
+  await using node = await supervised('bubblewrap');
+  await using it = await taskRunner(node.supervisor, {
+    prepareSource: async ({ sandbox }) => {
+      await rm(sandbox.folders.tmp, { recursive: true });
+      return undefined;
+    },
+  });
+  const result = await it.result(await it.submit({ attempts: { lost: 2 }, steps: [{ run: 'true' }] }));
+  assert.equal(result.outcome, 'infrastructure-lost', result.message);
+  assert.deepEqual(
+    result.past.map(({ end }) => end),
+    ['infrastructure', 'infrastructure'],
+  );
+  assert.match(result.past[0]?.message ?? '', /Cannot make a sandbox for a command as bubblewrap failed: .*tmp/);
 });
 
 test('a log that cannot be stored for good ends the attempt as lost by infrastructure, not the node', async () => {
@@ -325,16 +385,40 @@ test('a task frozen while the store was silent goes on in the same attempt when 
   const state = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.[0];
   await eventually('it stands still', () => state() === 'T' || undefined);
   renew = true;
-  await systemClock.sleep(100, signal);
-  it.node.session.recovered.notify();
-  await eventually('it goes on', () => state() === 'S' || undefined);
+  await eventually('it goes on', () => {
+    it.node.session.recovered.notify();
+    return state() === 'S' || undefined;
+  });
   const workspace = readFileSync(`/proc/${pid}/environ`, 'utf8').match(/SIMPLE_CI_WORKSPACE=([^\0]*)/)?.[1];
-  const { writeFile } = await import('node:fs/promises');
   await writeFile(`${workspace}/go`, '');
   const result = await it.result(id);
   clearInterval(timer);
   assert.equal(result.outcome, 'passed', result.message);
   assert.equal(result.attempt, 1);
+});
+
+test('the time in which a task stood still counts for none of its limits', async () => {
+  await using own = await plainSupervisor({ freezeAfterMs: 400 });
+  let renew = true;
+  const timer = setInterval(() => renew && own.renewed(systemClock.monotonic()), 20);
+  await using it = await taskRunner(own);
+  const seconds = oddSeconds();
+  const run = `sleep ${seconds} & until [ -e go ]; do sleep 0.05; done; kill %1; echo went on`;
+  const began = systemClock.monotonic();
+  const id = await it.submit({ timeout: '6s', idleTimeout: '6s', steps: [{ run, timeout: '6s' }] });
+  const pid = await eventually('it runs', () => processesWith(seconds)[0]);
+  const workspace = readFileSync(`/proc/${pid}/environ`, 'utf8').match(/SIMPLE_CI_WORKSPACE=([^\0]*)/)?.[1];
+  renew = false;
+  await eventually('all its limits are over', () => systemClock.monotonic() - began > 7000 || undefined);
+  assert.equal((await readTaskState(it.cluster, id, signal)).completed, undefined);
+  await writeFile(`${workspace}/go`, '');
+  renew = true;
+  const result = await eventually('it is finished', async () => {
+    it.node.session.recovered.notify();
+    return (await readTaskState(it.cluster, id, signal)).completed?.value;
+  });
+  clearInterval(timer);
+  assert.equal(result.outcome, 'passed', result.message);
 });
 
 test('a task that was frozen for too long and killed is given up, not blamed', async () => {
@@ -360,6 +444,28 @@ test('steps leave no listeners behind on signals that live for ever', async () =
   await it.run({ steps: Array.from({ length: 20 }, () => ({ run: 'echo x; sleep 0.02 &' })) });
   assert.ok(listeners() <= before, `${listeners() - before} more`);
 });
+
+/** Accepts connections and says nothing. */
+async function silentServer(): Promise<{ readonly port: number } & AsyncDisposable> {
+  const sockets = new Set<Socket>();
+  const server = createServer(socket => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as { port: number }).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function aborted(stopped: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => stopped.addEventListener('abort', () => reject(stopped.reason), { once: true }));
+}
 
 function parentOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);

@@ -184,8 +184,8 @@ describe('logs', () => {
       const { value } = await reader.next();
       if (value?.kind === 'bytes') got++;
     }
-    await eventually('the node to have sent what it may', () => api.logs.taken > 1_048_576 || undefined);
-    assert.ok(api.logs.taken <= 1_048_576 + 3 * 262_144, `${api.logs.taken} bytes taken`);
+    await eventually('the node to have sent what it may', () => api.logs.taken > 2_097_152 || undefined);
+    assert.ok(api.logs.taken <= 2_097_152 + 3 * 262_144, `${api.logs.taken} bytes taken`);
     await reader.return?.();
   });
 

@@ -3,32 +3,107 @@ import { describe, test } from 'node:test';
 import { diagnoseEtcd } from '../../node-runtime/store/diagnose-etcd.ts';
 import type { EtcdOptions } from '../../node-runtime/store/etcd-options.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
-import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
-import { requireEtcd, startEtcd } from '../support/etcd-server.ts';
+import { type Clock, neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
+import type { Finding } from '../../node-runtime/system/finding.ts';
+import { ETCD_USER, requireEtcd, startEtcd } from '../support/etcd-server.ts';
 import { freePorts } from '../support/free-ports.ts';
 
-const diagnose = (options: EtcdOptions) =>
-  diagnoseEtcd(options, { clock: systemClock, chance: systemChance, signal: neverAborted });
+const diagnose = (options: EtcdOptions, clock: Clock = systemClock) =>
+  diagnoseEtcd(options, { clock, chance: systemChance, signal: neverAborted });
 
 async function problems(options: EtcdOptions): Promise<string> {
-  const findings = await diagnose(options);
+  return told(await diagnose(options), 'problem');
+}
+
+/** What is said on a level, each with its advice. */
+function told(findings: readonly Finding[], level: Finding['level']): string {
   return findings
-    .filter(finding => finding.level === 'problem')
-    .map(finding => `${finding.what} -> ${finding.advice ?? ''}`)
+    .filter(finding => finding.level === level)
+    .map(({ subject, what, advice }) => `${subject}: ${what} -> ${advice ?? ''}`)
     .join('\n');
 }
 
+/** What is said of each subject. */
+function bySubject(findings: readonly Finding[]): Record<string, string> {
+  return Object.fromEntries(findings.map(({ level, subject, what }) => [subject, `${level}: ${what}`]));
+}
+
 describe('the diagnosis of etcd', { concurrency: 3 }, () => {
-  test('a healthy etcd is told with its version, size and speed', async t => {
+  test('a healthy etcd is told with all that was measured', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd({ members: 3, auth: true, compactEvery: '5m' });
+    const findings = await diagnose({ ...etcd.options, auth: ETCD_USER });
+    assert.deepEqual(
+      findings.map(({ subject }) => subject),
+      ['members', 'version', 'leader', 'write', 'fsync', 'commit', 'space', 'compaction', 'clock', 'access'],
+    );
+    const said = bySubject(findings);
+    assert.equal(said.members, 'ok: 3 in the cluster; 3 of 3 addresses answer');
+    assert.match(said.leader!, /^ok: http:\/\/127\.0\.0\.1:\d+$/);
+    assert.match(said.write!, /: [\d.]+ ms through the slowest member$/);
+    assert.match(said.fsync!, /: 99% within [\d.]+ ms$/);
+    assert.match(said.commit!, /: 99% within [\d.]+ ms$/);
+    assert.equal(said.space, 'ok: Under 0.1 MB of 2.1 GB, 0%');
+    assert.match(said.compaction!, /^ok: periodic, 5m; \d+ revisions? kept$/);
+    assert.equal(said.clock, "ok: Within 1 s of this machine's");
+    assert.equal(said.access, 'ok: As user ci');
+    assert.equal(told(findings, 'problem'), '');
+  });
+
+  test('three members of which one is down are a problem, and the others are measured', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd({ members: 3 });
+    const [, , third] = etcd.members;
+    await third!.kill();
+    const findings = await diagnose(etcd.options);
+    const said = bySubject(findings);
+    assert.equal(said.address, `problem: Cannot reach ${third!.endpoint}: connection refused: nothing listens there`);
+    assert.equal(said.members, 'ok: 3 in the cluster; 2 of 3 addresses answer');
+    assert.match(said.write!, /ms through the slowest member$/);
+  });
+
+  test('members that no node would know of are told', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd({ members: 3 });
+    const { members } = bySubject(await diagnose({ endpoints: [etcd.endpoints[0]] }));
+    assert.equal(members, 'warning: 3 in the cluster; 1 of 1 addresses answer; 2 are not named');
+  });
+
+  test('an etcd that is alone, lets everybody in and compacts nothing is told what to do', async t => {
     if (!requireEtcd(t)) return;
     await using etcd = await startEtcd();
-    const findings = await diagnose(etcd.options);
-    const said = findings.map(finding => finding.what).join('\n');
+    await etcd.request('/v3/kv/put', { key: 'YQ==', value: 'YQ==' });
+    const warnings = told(await diagnose(etcd.options), 'warning');
+    assert.match(warnings, /^members: 1 in the cluster.* -> Run three/m);
     assert.match(
-      said,
-      /^etcd 3\.\d+\.\d+ answers at http:\/\/127\.0\.0\.1:\d+\nThe database .* MiB\nWriting .* takes [\d.]+ ms$/,
+      warnings,
+      /^compaction: No sign of it: 2 revisions kept, all there ever were -> Start etcd with --auto-compaction-mode=periodic --auto-compaction-retention=5m/m,
     );
-    assert.equal(await problems(etcd.options), '');
+    assert.match(warnings, /^access: Anybody who reaches it is let in: tasks too.* -> Switch on users/m);
+  });
+
+  test('an etcd that has compacted is known to do it, however it was told', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd();
+    await etcd.request('/v3/kv/put', { key: 'YQ==', value: 'YQ==' });
+    await etcd.request('/v3/kv/compaction', { revision: '2', physical: true });
+    assert.equal(bySubject(await diagnose(etcd.options)).compaction, 'ok: 0 revisions kept');
+  });
+
+  test('a clock that is far from etcd’s is told', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd();
+    const fast: Clock = { ...systemClock, now: () => Date.now() + 600_000 };
+    assert.match(
+      told(await diagnose(etcd.options, fast), 'warning'),
+      /^clock: This machine's is (599|600|601) s ahead of that of http:.* -> Set both by NTP/m,
+    );
+  });
+
+  test('root is too mighty a user for a node', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd({ auth: true });
+    assert.match(told(await diagnose(etcd.options), 'warning'), /^access: As root, .* -> Make a user/m);
   });
 
   test('an address where nothing listens is a problem, and others go on', async t => {
@@ -37,8 +112,7 @@ describe('the diagnosis of etcd', { concurrency: 3 }, () => {
     const [port] = await freePorts(1);
     const options: EtcdOptions = { endpoints: [`http://127.0.0.1:${port}`, etcd.endpoints[0]] };
     assert.match(await problems(options), /nothing listens there -> Check the address/);
-    const findings = await diagnose(options);
-    assert.ok(findings.some(({ what }) => what === '1 of 2 addresses answer: a node uses any of them'));
+    assert.match(bySubject(await diagnose(options)).members!, /1 of 2 addresses answer/);
   });
 
   test('a wrong password is a problem', async t => {
@@ -73,7 +147,7 @@ describe('the diagnosis of etcd', { concurrency: 3 }, () => {
     // Which of the two depends on whether the member has noticed yet.
     assert.match(
       said,
-      /has no leader: nothing can be written -> Start more members|Cannot write as etcd did not answer in time: .* -> See whether most/,
+      /leader: .*has no leader: nothing can be written -> Start more members|write: Cannot write as etcd .* -> See whether most/,
     );
   });
 
@@ -89,7 +163,13 @@ describe('the diagnosis of etcd', { concurrency: 3 }, () => {
         () => true,
       );
     }
-    assert.match(await problems(etcd.options), /alarm NOSPACE -> Compact and defragment/);
+    const findings = await diagnose(etcd.options);
+    const said = told(findings, 'problem');
+    assert.match(said, /^alarm: http:.* is full \(NOSPACE\).* -> Compact and defragment it or raise .* alarm disarm$/m);
+    // The same said twice helps nobody.
+    assert.doesNotMatch(said, /^write/m);
+    // What did not fit any more is not counted.
+    assert.match(bySubject(findings).space!, /^warning: [\d.]+ MB of 2\.0 MB, \d+%/);
   });
 
   test('addresses of two clusters are a problem', async t => {

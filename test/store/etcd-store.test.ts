@@ -1,16 +1,26 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { describe, test } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import { isCiError } from '../../shared/errors.ts';
 import { EtcdStore } from '../../node-runtime/store/etcd-store.ts';
 import type { EtcdOptions } from '../../node-runtime/store/etcd-options.ts';
 import type { CommitResult, Store } from '../../node-runtime/store/store.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
+import { makeCertificates } from '../support/etcd-certificates.ts';
 import { ETCD_USER, requireEtcd, startEtcd } from '../support/etcd-server.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { freePorts } from '../support/free-ports.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/until.ts';
 import { Watched } from '../support/watched.ts';
+
+/** What Node.js has warned of, in any test of this file: it does so once. */
+const warnings: Error[] = [];
+process.on('warning', warning => warnings.push(warning));
 
 const call = { signal: neverAborted, timeoutMs: 3000 };
 const connect = (options: EtcdOptions) =>
@@ -121,6 +131,57 @@ describe('EtcdStore', { concurrency: 3 }, () => {
     );
     const plain = [endpoints[0].replace('https', 'http')] as const;
     await assert.rejects(connect({ endpoints: plain }), failsWith('unavailable', /is it https\?/));
+  });
+
+  test('the certificate must be for the address, which may be an IP address', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd({ tls: 'server' });
+    const { certificates } = etcd;
+    const { port } = new URL(etcd.endpoints[0]);
+    // Another address of this machine, which the certificate does not know.
+    const relay = createServer(client => {
+      const server = connectTcp(Number(port), '127.0.0.1');
+      client.on('error', () => server.destroy());
+      server.on('error', () => client.destroy());
+      client.pipe(server).pipe(client);
+    });
+    t.after(() => relay.close());
+    relay.listen(0, '127.0.0.2');
+    await once(relay, 'listening');
+    const tls = { ca: certificates!.ca };
+    const other = `https://127.0.0.2:${(relay.address() as AddressInfo).port}`;
+    await assert.rejects(connect({ endpoints: [other], tls }), failsWith('unavailable', /is for another host name/));
+    for (const host of ['127.0.0.1', 'localhost']) {
+      await using store = await connect({ endpoints: [`https://${host}:${port}`], tls });
+      assert.equal((await put(store, 'a')).kind, 'committed');
+    }
+  });
+
+  test('a host is named to the server, an IP address is not, and Node.js has nothing to warn of', async t => {
+    if (!requireEtcd(t)) return;
+    await using folder = await temporaryFolder();
+    const { ca, server } = makeCertificates(folder.path);
+    const files = { cert: readFileSync(server.cert), key: readFileSync(server.key) };
+    /** What a server that cuts every connection has been told to be. */
+    const namesHeard = async (host: string) => {
+      const named = new Set<unknown>();
+      const listener = createTlsServer({ ...files, ALPNProtocols: ['h2'] }, socket => {
+        named.add(socket.servername);
+        socket.on('error', () => undefined).destroy();
+      });
+      t.after(() => listener.close());
+      listener.listen(0, '127.0.0.1');
+      await once(listener, 'listening');
+      const endpoints = [`https://${host}:${(listener.address() as AddressInfo).port}`] as const;
+      await assert.rejects(connect({ endpoints, tls: { ca } }), failsWith('unavailable', new RegExp(host)));
+      return [...named];
+    };
+    assert.deepEqual(await namesHeard('127.0.0.1'), [false]);
+    assert.deepEqual(await namesHeard('localhost'), ['localhost']);
+    assert.deepEqual(
+      warnings.filter(({ name }) => name === 'DeprecationWarning').map(({ message }) => message),
+      [],
+    );
   });
 
   test('an etcd that wants client certificates takes the right one only', async t => {

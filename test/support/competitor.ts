@@ -46,10 +46,10 @@ export async function compete(
   const claims: Claim[] = [];
   const transactions = { won: 0, lost: 0 };
   const running = new Set<Promise<unknown>>();
-  const run = async (claim: Claim) => {
+  const run = async (claim: Claim, _: Session, onExecuted: () => void) => {
     claims.push(claim);
     const attempt = runAttempt(
-      { cluster, session, executor: options.executor ?? idleExecutor, handBack: claiming.signal },
+      { cluster, session, executor: options.executor ?? idleExecutor, handBack: claiming.signal, onExecuted },
       claim,
     );
     running.add(attempt);

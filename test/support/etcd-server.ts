@@ -19,6 +19,8 @@ export interface StartEtcdOptions {
   readonly auth?: boolean;
   readonly tokenTtlSeconds?: number;
   readonly quotaBytes?: number;
+  /** How often it compacts by itself, such as 5m. Default: never. */
+  readonly compactEvery?: string;
 }
 
 interface EtcdMember {
@@ -201,6 +203,7 @@ class Member implements EtcdMember {
       // A lone member may call its election soon; three on a busy machine must not call one for every hiccup.
       ...(count === 1 ? ['--heartbeat-interval=20', '--election-timeout=200'] : []),
       ...(count === 3 ? ['--heartbeat-interval=100', '--election-timeout=1000'] : []),
+      ...(options.compactEvery ? [`--auto-compaction-retention=${options.compactEvery}`] : []),
       ...(options.quotaBytes ? [`--quota-backend-bytes=${options.quotaBytes}`] : []),
       ...(options.tokenTtlSeconds ? [`--auth-token-ttl=${options.tokenTtlSeconds}`] : []),
       ...(certificates ? ['--cert-file', certificates.server.cert, '--key-file', certificates.server.key] : []),

@@ -34,6 +34,8 @@ export class FaultProxy implements AsyncDisposable {
   trap: Trap | undefined;
   /** Connections made so far. */
   accepted = 0;
+  /** What a black hole has kept from the server. */
+  readonly swallowed: Buffer[] = [];
 
   private constructor(target: URL) {
     this.#target = target;
@@ -105,7 +107,10 @@ export class FaultProxy implements AsyncDisposable {
   #pass(connection: Connection, direction: 'up' | 'down', bytes: Buffer): void {
     if (direction === 'up' ? this.#isHeld(connection, bytes) : connection.isMute) return;
     const { latencyMs, blackhole } = this.#faults;
-    if (blackhole === 'both' || blackhole === direction) return;
+    if (blackhole === 'both' || blackhole === direction) {
+      if (direction === 'up') this.swallowed.push(bytes);
+      return;
+    }
     const to = direction === 'up' ? connection.server : connection.client;
     const allowed = direction === 'up' ? bytes : this.#allowed(connection, bytes);
     const write = () => {

@@ -104,6 +104,7 @@ export class SnapshotReceiver implements AsyncDisposable {
   readonly objectKeys: ObjectKeys = objectKeys(parseClusterId('test'), 'epoch0001');
   readonly manifests = new Map<string, SnapshotManifest>();
   readonly env = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
+  readonly #heads = new Map<string, string | undefined>();
   #checkouts = 0;
 
   cache(options: { cacheDir?: string; maxBytes?: number } = {}): PackCache {
@@ -120,8 +121,9 @@ export class SnapshotReceiver implements AsyncDisposable {
 
   /** Stores a snapshot as an upload would, against an earlier one if given. */
   async receive(snapshot: Snapshot, env: Record<string, string>, base?: SnapshotManifest): Promise<SnapshotManifest> {
-    const have = base ? [base.commit] : [];
-    await using pack = await packSnapshot(snapshot, { have, env, signal: neverAborted });
+    const sent = base && { commit: base.commit, head: this.#heads.get(base.commit) };
+    this.#heads.set(snapshot.commit, snapshot.head);
+    await using pack = await packSnapshot(snapshot, { base: sent, env, signal: neverAborted });
     await this.objects.put(this.objectKeys.pack(pack.id), readFileSync(pack.file), { signal: neverAborted });
     const { commit, tree, shallow } = snapshot;
     const packs = [...(base && !pack.isFull ? base.packs : []), { id: pack.id, bytes: pack.bytes }];

@@ -1,6 +1,6 @@
 # A task that looks for secrets wherever a process can look. It prints what it finds, one word a line: secrets of the test look
-# like CANARY- and 16 hexadecimal digits. HINT_PID and HINT_FOLDERS tell it what it would otherwise have to guess: the pid of
-# the node, and where the node and other tasks keep their files.
+# like CANARY- and 16 hexadecimal digits. NODE, DATA and OTHER tell it what it would otherwise have to guess: the pid of the node,
+# and where the node and another task keep their files.
 WORD='CANARY-[0-9a-f]{16}'
 SMALL='-xdev -maxdepth 3 -type f -size -64k'
 
@@ -20,14 +20,14 @@ for file in /proc/[0-9]*/fd/*; do
 done
 for folder in /proc/[0-9]*/cwd /proc/[0-9]*/root; do
   [ "$(readlink "$folder")" = / ] || find "$folder/" $SMALL -exec grep -aohE "$WORD" {} + 2> /dev/null
-  for hint in $HINT_FOLDERS; do
+  for hint in $DATA $OTHER; do
     find "$folder/$hint/" $SMALL -exec grep -aohE "$WORD" {} + 2> /dev/null
   done
 done
 
 # Their memory.
 perl -e '
-  my @pids = grep { -d "/proc/$_" } split " ", "$ENV{HINT_PID} 1 2 3 " . getppid();
+  my @pids = grep { -d "/proc/$_" } split " ", "$ENV{NODE} 1 2 3 " . getppid();
   for my $pid (@pids) {
     open my $maps, "<", "/proc/$pid/maps" or next;
     open my $memory, "<:raw", "/proc/$pid/mem" or next;
@@ -43,7 +43,7 @@ perl -e '
 ' 2> /dev/null | sort -u
 
 # Files of the node, of other tasks and of people.
-for folder in $HINT_FOLDERS . .. ../.. ../../.. ../../../.. "$HOME/.." /root /home /tmp /var/tmp /run /var/lib /dev/shm /workspace; do
+for folder in $DATA $OTHER . .. ../.. ../../.. ../../../.. "$HOME/.." /root /home /tmp /var/tmp /run /var/lib /dev/shm /workspace; do
   find "$folder/" $SMALL -exec grep -aohE "$WORD" {} + 2> /dev/null
 done
 
@@ -53,9 +53,7 @@ sh -c 'kill -SEGV $$' 2> /dev/null
 look core core.* /tmp/core* "$(cat /proc/sys/kernel/core_pattern 2> /dev/null)"
 
 # A debugger on the node, and the files of the system that only its keepers may read.
-gdb -p "$HINT_PID" -batch -ex 'info proc' 2> /dev/null | look
+gdb -p "$NODE" -batch -ex 'info proc' 2> /dev/null | look
 cat /etc/shadow /etc/sudoers 2> /dev/null | grep -q . && echo system-file
 sudo -n true 2> /dev/null && echo became-root
-kill -CONT "$HINT_PID" 2> /dev/null && echo may-signal-the-node
-echo looked
-exit 0
+kill -CONT "$NODE" 2> /dev/null && echo may-signal-the-node

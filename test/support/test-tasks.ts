@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
 import { claimTask, type Claimant } from '../../node-runtime/queue/claim.ts';
 import { type Claim, readTaskState } from '../../node-runtime/queue/records.ts';
+import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { newTaskId, type TaskId } from '../../shared/ids.ts';
@@ -15,7 +16,7 @@ export function taskSpec(changes: Partial<TaskSpec> = {}): TaskSpec {
 /** Puts a task into the queue and tells its id. */
 export async function submit(cluster: Cluster, changes: Partial<TaskSpec> = {}): Promise<TaskId> {
   const id = newTaskId(changes.priority ?? 5, cluster.clock.now(), Math.random);
-  await submitTask(cluster, id, taskSpec(changes), 'tester', neverAborted);
+  await submitTask(cluster, new History(cluster), id, taskSpec(changes), 'tester', neverAborted);
   return id;
 }
 

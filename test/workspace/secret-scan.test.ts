@@ -79,6 +79,15 @@ describe('secret-looking untracked files', () => {
     assert.deepEqual(await secretsOf(user), []);
   });
 
+  test('are found in a file that changed while another came', async () => {
+    using user = new GitWorkspace();
+    user.write('a', 'nothing\n');
+    assert.deepEqual(await secretsOf(user), []);
+    user.write('a', PRIVATE_KEY);
+    user.write('b', 'nothing\n');
+    assert.deepEqual(await secretsOf(user), ['a']);
+  });
+
   test('are refused by name and reason', async () => {
     using user = new GitWorkspace();
     user.write('.env', 'A=b\n');

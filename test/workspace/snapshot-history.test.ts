@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { findWorkspace } from '../../node-runtime/workspace/find-workspace.ts';
 import { takeSnapshot } from '../../node-runtime/workspace/take-snapshot.ts';
-import { GitWorkspace } from '../support/git-workspace.ts';
+import { GitWorkspace, SnapshotReceiver } from '../support/git-workspace.ts';
 
 /** Things that happen to a folder between two snapshots. What does not fit at the moment fails, and that is fine. */
 const EVENTS: Readonly<Record<string, (user: GitWorkspace, path: string, n: number) => void>> = {
   write: (user, path, n) => user.write(path, `${n}\n`),
+  writeSecret: (user, path, n) => user.write(path, `-----BEGIN PRIVATE KEY-----\n${n}\n`),
+  move: (user, path, n) => renameSync(join(user.root, path), join(user.root, n % 2 === 0 ? 'b' : 'd/e/b')),
   remove: (user, path) => rmSync(join(user.root, path), { recursive: true, force: true }),
   link: (user, path, n) => symlinkSync(n % 2 === 0 ? 'a' : '/nowhere', join(user.root, path)),
   folder: (user, path) => mkdirSync(join(user.root, path), { recursive: true }),
@@ -19,6 +21,7 @@ const EVENTS: Readonly<Record<string, (user: GitWorkspace, path: string, n: numb
   add: (user, path) => user.git('add', '--force', '--', path),
   forget: (user, path) => user.git('rm', '-r', '--quiet', '--cached', '--', path),
   commit: user => user.commitAll(),
+  modes: (user, _path, n) => user.git('config', 'core.fileMode', n % 2 === 0 ? 'true' : 'false'),
   restore: (user, path) => user.git('checkout', '--quiet', 'HEAD', '--', path),
   reset: user => user.git('reset', '--quiet', '--hard'),
   stash: user => user.git('stash', '--quiet', '--include-untracked'),
@@ -35,23 +38,24 @@ function isLink(user: GitWorkspace, path: string): boolean {
   return lstatSync(join(user.root, path)).isSymbolicLink();
 }
 
-const paths = fc.constantFrom('a', 'b', 'd', 'd/a', 'd/b', 'd/e', 'd/e/a', 'd/e/b', 'c/a', 'c');
+const paths = fc.constantFrom('a', 'b', 'd', 'd/a', 'd/b', 'd/e', 'd/e/a', 'd/e/b', 'c/a', 'c', 'new\nline');
 const event = fc.tuple(fc.constantFrom(...Object.keys(EVENTS)), paths, fc.nat(9));
 
 /**
  * What is remembered must never show: whatever has happened to a folder, its snapshot is that of somebody who looks at it
- * for the first time.
+ * for the first time. And the packs that were sent one after another are all that a node needs of it.
  */
-test('a snapshot after any history is the one that is taken with nothing remembered', async () => {
+test('a snapshot after any history is the one that is taken with nothing remembered, and is whole on the node', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.array(event, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 5 }),
       async history => {
         using user = GitWorkspace.repository();
+        await using cluster = new SnapshotReceiver();
         user.write('a');
         user.write('d/e/a');
         user.commitAll();
-        await user.snapshot();
+        let sent = await cluster.receive(await user.snapshot(), user.env);
         for (const [at, events] of history.entries()) {
           for (const [name, path, n] of events) happen(user, name, path, n);
           const remembered = await user.snapshot();
@@ -60,7 +64,11 @@ test('a snapshot after any history is the one that is taken with nothing remembe
           assert.equal(remembered.commit, fresh.commit);
           assert.deepEqual([remembered.files, remembered.bytes], [fresh.files, fresh.bytes]);
           assert.deepEqual(remembered.secrets, fresh.secrets);
+          sent = await cluster.receive(remembered, user.env, sent);
         }
+        const checkout = await cluster.checkOut(sent);
+        assert.equal(user.gitIn(checkout, 'rev-parse', 'HEAD'), sent.commit);
+        user.gitIn(checkout, 'fsck', '--full', '--strict', '--no-dangling');
       },
     ),
     { numRuns: Number(process.env.SIMPLE_CI_TEST_RUNS ?? 12) },

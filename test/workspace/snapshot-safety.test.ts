@@ -70,6 +70,10 @@ describe('taking a snapshot', () => {
       user.git('config', name, evil);
     for (const name of ['filter.evil.clean', 'filter.evil.process', 'diff.evil.textconv', 'diff.external'])
       user.git('config', name, evil);
+    // Of the user's own settings only his ignore file counts.
+    for (const name of ['core.fsmonitor', 'core.pager', 'core.alternateRefsCommand', 'alias.ls-files'])
+      user.git('config', '--global', name, evil);
+    user.git('config', '--global', 'core.hooksPath', join(user.folder, 'hooks'));
     user.git('config', 'core.alternateRefsCommand', evil);
     user.git('config', 'core.hooksPath', join(user.folder, 'hooks'));
     user.git('config', 'alias.ls-files', `!${evil}`);

@@ -349,6 +349,23 @@ describe('what belongs to a snapshot', () => {
     assert.deepEqual(pathsOf(await user.snapshot()), ['b']);
   });
 
+  test('follows core.excludesFile of the repository rather than of the user, and each change of them', async () => {
+    using user = GitWorkspace.repository();
+    for (const name of ['a', 'b', 'c']) user.write(name);
+    const home = user.env.HOME!;
+    for (const name of ['a', 'b']) writeFileSync(join(home, `ignore-${name}`), `${name}\n`);
+    assert.deepEqual(pathsOf(await user.snapshot()), ['a', 'b', 'c']);
+    user.git('config', '--global', 'core.excludesFile', '~/ignore-a');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['b', 'c']);
+    user.git('config', 'core.excludesFile', '~/ignore-b');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['a', 'c']);
+    writeFileSync(join(home, 'ignore-b'), 'c\n');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['a', 'b']);
+    user.git('config', '--unset', 'core.excludesFile');
+    user.git('config', '--global', '--unset', 'core.excludesFile');
+    assert.deepEqual(pathsOf(await user.snapshot()), ['a', 'b', 'c']);
+  });
+
   test('has files that are tracked though ignored, and loses those that became ignored', async () => {
     using user = GitWorkspace.repository();
     user.write('.gitignore', 'forced\n');
@@ -414,6 +431,40 @@ describe('the commit of a snapshot', () => {
     assert.equal((await other.snapshot()).commit, first.commit);
     other.write('b', 'different\n');
     assert.notEqual((await other.snapshot()).commit, first.commit);
+  });
+
+  test('is on the HEAD of the moment, whether its branch has a file of its own, is packed, or is new', async () => {
+    using user = GitWorkspace.repository();
+    user.write('a');
+    const first = user.commitAll();
+    assert.equal((await user.snapshot()).head, first);
+    user.git('pack-refs', '--all');
+    assert.equal((await user.snapshot()).head, first);
+    const second = user.commitAll();
+    assert.equal((await user.snapshot()).head, second);
+    user.git('checkout', '--quiet', '-b', 'a/branch', first);
+    assert.equal((await user.snapshot()).head, first);
+    user.git('symbolic-ref', 'refs/heads/alias', 'refs/heads/main');
+    user.git('symbolic-ref', 'HEAD', 'refs/heads/alias');
+    assert.equal((await user.snapshot()).head, second);
+    user.git('checkout', '--quiet', '--orphan', 'unborn');
+    assert.equal((await user.snapshot()).head, undefined);
+  });
+
+  test('notices edits that keep the size and follow each other at once', async () => {
+    using user = GitWorkspace.repository();
+    for (const name of ['tracked', 'other']) user.write(name, '0\n');
+    user.commitAll();
+    const trees = new Set<string>();
+    for (let edit = 0; edit < 10; edit++) {
+      user.write('tracked', `${edit}\n`);
+      if (edit % 2 === 1) user.write('untracked', `${edit}\n`);
+      const { tree } = await user.snapshot();
+      user.git('add', '--all');
+      assert.equal(tree, user.git('write-tree'));
+      trees.add(tree);
+    }
+    assert.equal(trees.size, 10);
   });
 
   test('notices an edit that keeps size and time', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -45,6 +46,32 @@ describe('uploadSnapshot()', () => {
     assert.deepEqual(walk(await cluster.checkOut(edited.manifest)), walk(user.root));
   });
 
+  test('sends next to nothing when a folder is moved or a file is renamed', async () => {
+    using user = repositoryOf(300);
+    await using cluster = new SnapshotReceiver();
+    user.write('large', randomBytes(100_000));
+    await upload(user, cluster);
+    mkdirSync(join(user.root, 'moved'));
+    renameSync(join(user.root, 'src/3'), join(user.root, 'moved/3'));
+    renameSync(join(user.root, 'large'), join(user.root, 'moved/large'));
+    const moved = await upload(user, cluster);
+    assert.ok(moved.sentBytes < 1500, `${moved.sentBytes} bytes`);
+    assert.deepEqual(walk(await cluster.checkOut(moved.manifest)), walk(user.root));
+  });
+
+  test('sends next to nothing after edits of files with names of every kind', async () => {
+    using user = repositoryOf(20);
+    await using cluster = new SnapshotReceiver();
+    const names = ['new\nline', ' lead', 'ünïcode', '"quoted"', 'deep/er/\n'];
+    const noise = randomBytes(5000).toString('hex');
+    for (const name of names) user.write(name, `${name}${noise}`);
+    await upload(user, cluster);
+    for (const name of names) user.write(name, `${name}${noise} edited\n`);
+    const edited = await upload(user, cluster);
+    assert.equal(edited.packs, 2);
+    assert.deepEqual(walk(await cluster.checkOut(edited.manifest)), walk(user.root));
+  });
+
   test('goes on against an earlier snapshot after commits, and the node sees the new HEAD', async () => {
     using user = repositoryOf(50);
     await using cluster = new SnapshotReceiver();
@@ -57,6 +84,18 @@ describe('uploadSnapshot()', () => {
     assert.equal(user.gitIn(checkout, 'rev-parse', 'HEAD~1'), head);
     assert.equal(user.gitIn(checkout, 'diff', '--stat', 'HEAD~1'), '');
     user.gitIn(checkout, 'fsck', '--full', '--no-dangling');
+  });
+
+  test('goes on against an earlier snapshot after a repository inside the workspace has gone', async () => {
+    using user = repositoryOf(20);
+    await using cluster = new SnapshotReceiver();
+    user.write('inner/a');
+    user.gitIn(join(user.root, 'inner'), 'init', '--quiet');
+    await upload(user, cluster);
+    user.remove('inner');
+    const after = await upload(user, cluster);
+    assert.equal(after.packs, 2);
+    assert.deepEqual(walk(await cluster.checkOut(after.manifest)), walk(user.root));
   });
 
   test('starts over with a full pack when the chain of packs has become long', async () => {

@@ -5,8 +5,9 @@ import { isolationOption, storeOptions } from '../store-options.ts';
 export const doctor = defineCommand({
   name: 'doctor',
   summary: 'Look for what is wrong with this machine, a cluster, an etcd or an S3',
-  description:
-    'Looks at this machine and at the cluster that commands would go to; with --etcd and --s3 also at what a node would be told. It writes one object into the S3 and deletes it again. Ends with 1 if it found a problem.',
+  description: `Looks at this machine and at the cluster that commands would go to; with --etcd and --s3 also at what a node would be told. Each line says what was measured; ! is a warning, ✗ a problem, and below it stands what to do. Ends with 1 if it found a problem.
+
+It writes a few leases into the etcd and a few objects into the S3, and takes them back.`,
   options: {
     ...storeOptions,
     isolation: isolationOption,

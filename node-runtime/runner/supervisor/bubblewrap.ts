@@ -79,36 +79,24 @@ export function bubblewrapArguments(layout: readonly string[], { cwd, env }: Com
   return [...layout, '--clearenv', ...variables, '--chdir', cwd];
 }
 
-/** Signals whose 128 + n is taken for a death by them; 129 and 130 are codes that programs give by themselves. */
-const SIGNALS = new Map([
-  [131, 'SIGQUIT'],
-  [132, 'SIGILL'],
-  [134, 'SIGABRT'],
-  [135, 'SIGBUS'],
-  [136, 'SIGFPE'],
-  [137, 'SIGKILL'],
-  [139, 'SIGSEGV'],
-  [143, 'SIGTERM'],
-]);
-
-/**
- * How a command in bubblewrap ended, from how bubblewrap did: that gives 128 + n for signal n, as shells do. Undefined when
- * that cannot be told: it gives 1 when a command could not be started, and its status names the code of a command that was
- * started and gave 1, but not always of one that ended within a millisecond.
- */
-export function endInBubblewrap(end: CommandEnd, status: string, byUs: boolean): CommandEnd | undefined {
-  if (end.kind !== 'exited') return end;
-  const signal = SIGNALS.get(end.code);
-  if (signal) return { kind: 'killed', signal, byUs };
-  return end.code !== 1 || status.includes('"exit-code"') ? end : undefined;
+/** Whether bubblewrap has come as far as to start its command, by its status: that names the code of what was started only. */
+export function wasStarted(status: string): boolean {
+  return status.includes('"exit-code"');
 }
 
-const TRIAL = 'cd -- "$1" && case $2 in */*) [ -f "$2" ] && [ -x "$2" ];; *) command -v -- "$2";; esac';
+/** The code of a trial that has found out that the command cannot be started. None that bubblewrap or a shell gives by itself. */
+const CANNOT_START = 64;
+const TRIAL = `{ cd -- "$1" && case $2 in */*) [ -f "$2" ] && [ -x "$2" ];; *) command -v -- "$2";; esac; } || exit ${CANNOT_START}`;
 
-/** A command that exits with 0 if the other one can be started. */
+/** A command of our own that anybody can start, in the same sandbox: it looks whether the other one can be. */
 export function startTrial({ argv, cwd, env, pipe }: CommandPlan): CommandPlan {
   const { PATH = '' } = env;
   return { argv: ['/bin/sh', '-c', TRIAL, 'sh', cwd, argv[0]], cwd: '/', env: { PATH }, pipe };
+}
+
+/** Whether a trial that was started says so. */
+export function cannotStart(trial: CommandEnd): boolean {
+  return trial.kind === 'exited' && trial.code === CANNOT_START;
 }
 
 export function notStartedInBubblewrap({ argv, cwd }: CommandPlan): CommandEnd {

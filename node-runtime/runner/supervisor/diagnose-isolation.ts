@@ -16,7 +16,8 @@ export async function diagnoseIsolation(wanted: Isolation | 'auto'): Promise<rea
     const system = await readSystemFolders(folder);
     const { isolation, notice } = await detectIsolation(wanted, system, isRoot ? LOWEST_USER : undefined);
     const advice = 'Install bubblewrap, or use this machine only for tasks that you trust.';
-    return [isolation === 'none' ? { level: 'warning', what: notice, advice } : { level: 'ok', what: notice }];
+    const seen = { subject: isolation, what: notice };
+    return [isolation === 'none' ? { level: 'warning', ...seen, advice } : { level: 'ok', ...seen }];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

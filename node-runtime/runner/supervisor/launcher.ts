@@ -8,13 +8,14 @@ trap '' TERM INT HUP
 ulimit -c 0
 umask 022
 # As root, each task has a user of its own: a fork bomb ends at this many processes.
-[ "$(id -u)" = 0 ] && { ulimit -u 8192 || ulimit -p 8192; } 2>/dev/null
+[ "$(id -u)" = 0 ] && { ulimit -u "$2" || ulimit -p "$2"; } 2>/dev/null
 tag=$1
-shift
+shift 2
 setpriv --no-new-privs true 2>/dev/null && set -- setpriv --no-new-privs "$@"
 prlimit --rttime="$tag:$tag" true 2>/dev/null && set -- prlimit --rttime="$tag:$tag" "$@"
+# By a shell of its own, which becomes it: this one would say "Killed" where the redirection leads.
 exec 4>&2 2>/dev/null
-"$@" 2>&4 4>&- && exit 0
+(exec "$@" 2>&4 4>&-) && exit 0
 for round in 1 2 3 4 5; do
   found=$(grep -lsw "$tag" /proc/[0-9]*/limits)
   [ -n "$found" ] || break
@@ -27,6 +28,6 @@ exit 1
 `;
 
 /** The argument list that starts a supervisor by its own, with a tag that all its tasks inherit. */
-export function launch(command: readonly string[], tag: number): [string, ...string[]] {
-  return ['/bin/sh', '-c', SCRIPT, 'simple-ci-supervisor', String(tag), ...command];
+export function launch(command: readonly string[], tag: number, mostProcesses: number): [string, ...string[]] {
+  return ['/bin/sh', '-c', SCRIPT, 'simple-ci-supervisor', String(tag), String(mostProcesses), ...command];
 }

@@ -19,6 +19,8 @@ export type Request =
   | { readonly kind: 'run'; readonly id: number; readonly sandbox: number; readonly command: CommandPlan }
   | { readonly kind: 'stop'; readonly sandbox: number; readonly graceMs: number }
   | { readonly kind: 'freeze' | 'thaw' | 'kill'; readonly id: number; readonly sandbox: number }
+  /** Asks how long it has stood still since then. */
+  | { readonly kind: 'stood-still'; readonly id: number; readonly sandbox: number; readonly since: number }
   /** Kills it and forgets it. */
   | { readonly kind: 'close'; readonly id: number; readonly sandbox: number };
 
@@ -34,6 +36,7 @@ export type Reply =
     }
   | { readonly kind: 'done'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+  | { readonly kind: 'stood-still'; readonly id: number; readonly ms: number }
   /** The answer to `run`, when the command has ended. */
   | { readonly kind: 'ended'; readonly id: number; readonly end: CommandEnd };
 

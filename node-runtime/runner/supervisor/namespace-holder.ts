@@ -11,13 +11,13 @@ import { withOomScore } from './oom-score.ts';
  * and signal. It dies with the supervisor, whatever kills that, and its death is the death of everything in there.
  */
 export class NamespaceHolder {
-  /** Of bubblewrap's outer process. */
-  readonly pid: number;
   readonly users: number;
   readonly processes: number;
+  /** Bubblewrap's outer process. */
+  readonly #outer: ChildProcess;
 
-  private constructor(pid: number, users: number, processes: number) {
-    this.pid = pid;
+  private constructor(outer: ChildProcess, users: number, processes: number) {
+    this.#outer = outer;
     this.users = users;
     this.processes = processes;
   }
@@ -34,15 +34,21 @@ export class NamespaceHolder {
         stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       }),
     );
-    if (child.pid !== undefined) onPid(child.pid);
+    if (child.pid === undefined) throw new Error(`Cannot start bubblewrap: ${(await once(child, 'error'))[0].message}`);
+    onPid(child.pid);
     const inner = await readInnerPid(child);
     const users = openSync(`/proc/${inner}/ns/user`, 'r');
     try {
-      return new NamespaceHolder(child.pid!, users, openSync(`/proc/${inner}/ns/pid`, 'r'));
+      return new NamespaceHolder(child, users, openSync(`/proc/${inner}/ns/pid`, 'r'));
     } catch (error) {
       closeSync(users);
       throw error;
     }
+  }
+
+  /** Whether anything can still run in there. */
+  get isAlive(): boolean {
+    return this.#outer.exitCode === null && this.#outer.signalCode === null;
   }
 
   /** Lets go of the namespaces; they end when nothing runs in them. */

@@ -5,7 +5,7 @@ export interface ProcessInfo {
   readonly pid: number;
   readonly parent: number;
   readonly session: number;
-  /** One letter: Z is dead and not yet taken note of by its parent, T is stopped. */
+  /** One letter: Z is dead and not yet taken note of by its parent, T is stopped. That of a thread that lives, if one does. */
   readonly state: string;
   /** Clock ticks after the machine's start: with the pid, a name that is never used again. */
   readonly started: string;
@@ -14,17 +14,35 @@ export interface ProcessInfo {
 /** Undefined when there is no such process any more. */
 export function readProcess(pid: number | string): ProcessInfo | undefined {
   // Asking first is cheaper than the error of reading what is not there.
-  const text = existsSync(`/proc/${pid}`) ? readText(`/proc/${pid}/stat`) : undefined;
-  // The second field is the program's name in brackets, which may hold anything.
-  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  if (!fields || fields.length < 20) return undefined;
+  const fields = existsSync(`/proc/${pid}`) ? readFields(`/proc/${pid}/stat`) : undefined;
+  if (!fields) return undefined;
+  const [state, parent, , session] = fields as [string, ...string[]];
+  const goesOn = state === 'Z' && Number(fields[17]) > 1;
   return {
     pid: Number(pid),
-    parent: Number(fields[1]),
-    session: Number(fields[3]),
-    state: fields[0]!,
+    parent: Number(parent),
+    session: Number(session),
+    state: goesOn ? stateOfThreads(pid) : state,
     started: fields[19]!,
   };
+}
+
+/** A process whose first thread has ended looks dead, but lives on in the others. */
+function stateOfThreads(pid: number | string): string {
+  try {
+    const threads = listNumbers(`/proc/${pid}/task`);
+    const states = threads.flatMap(thread => readFields(`/proc/${pid}/task/${thread}/stat`)?.[0] ?? []);
+    return states.find(state => state !== 'Z' && state !== 'X') ?? 'Z';
+  } catch {
+    return 'X';
+  }
+}
+
+/** From the third on: the second is the program's name in brackets, which may hold anything. */
+function readFields(path: string): string[] | undefined {
+  const text = readText(path);
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields && fields.length >= 20 ? fields : undefined;
 }
 
 /** The real user id. */
@@ -50,7 +68,11 @@ export function readTag(pid: number | 'self'): number {
 }
 
 export function listProcesses(): number[] {
-  return readdirSync('/proc')
+  return listNumbers('/proc');
+}
+
+function listNumbers(path: string): number[] {
+  return readdirSync(path)
     .filter(name => name >= '0' && name <= '9~')
     .map(Number);
 }

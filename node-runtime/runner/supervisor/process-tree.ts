@@ -5,6 +5,8 @@ import { lastProcess, listProcesses, type ProcessInfo, readProcess } from './pro
 import { isAlive, isMarked, type Marks, userOf } from './process-marks.ts';
 
 const FREEZE_LIMIT_MS = 5000;
+/** After so long somebody forks faster than one generation after the other can be stopped. */
+const PATIENCE_MS = 1000;
 /** No machine gives out all its process ids in less than this. */
 const WRAP_MS = 1000;
 
@@ -55,14 +57,19 @@ export class ProcessTree {
     await killProcesses(after => this.members(after), this.#clock, userOf(this.#marks));
   }
 
-  /** Stops each where it stands. Resolves when nothing of it runs. */
+  /**
+   * Stops each where it stands. Resolves when nothing of it runs. Parents stop before their children, and go on after them: who
+   * looks after stopped children, as shells with job control and su do, would stop itself too, or take the child for done.
+   */
   async freeze(): Promise<void> {
-    const limit = this.#clock.monotonic() + FREEZE_LIMIT_MS;
+    const began = this.#clock.monotonic();
     for (let round = 0; ; round++) {
       const running = this.members().filter(process => !this.#standsStill(process));
-      for (const process of running) if (send(process.pid, 'SIGSTOP')) this.#stopped.set(process.pid, process.started);
+      const isPatient = this.#clock.monotonic() - began < PATIENCE_MS;
+      for (const { pid, started } of isPatient ? eldest(running) : running)
+        if (send(pid, 'SIGSTOP')) this.#stopped.set(pid, started);
       if (running.length === 0 && round > 0) return;
-      if (this.#clock.monotonic() > limit)
+      if (this.#clock.monotonic() - began > FREEZE_LIMIT_MS)
         throw new Error(`Cannot freeze all processes of the sandbox as some do not stop: ${pids(running)}`);
       await this.#clock.sleep(1, neverAborted);
     }
@@ -70,7 +77,7 @@ export class ProcessTree {
 
   /** Lets go on what `freeze` has stopped; what had stopped by itself stays so. */
   thaw(): void {
-    for (const [pid, started] of this.#stopped) if (startOf(pid) === started) send(pid, 'SIGCONT');
+    for (const [pid, started] of [...this.#stopped].reverse()) if (startOf(pid) === started) send(pid, 'SIGCONT');
     this.#stopped.clear();
   }
 
@@ -101,6 +108,12 @@ export class ProcessTree {
 
 function range(first: number, last: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
+}
+
+/** Those whose parents are not among them. */
+function eldest(processes: readonly ProcessInfo[]): ProcessInfo[] {
+  const all = new Set(processes.map(({ pid }) => pid));
+  return processes.filter(({ parent }) => !all.has(parent));
 }
 
 function withDescendants(found: readonly ProcessInfo[], processes: readonly ProcessInfo[]): ProcessInfo[] {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, relative } from 'node:path';
-import { describeError } from '../../../shared/errors.ts';
 import type { Command, CommandEnd, RunningCommand, Sandbox, SandboxFolders } from '../sandbox.ts';
+import type { Reply } from './messages.ts';
 import type { PipePool } from './pipe-pool.ts';
 import { PipeReader } from './read-pipe.ts';
 import { giveTree } from './sandbox-folders.ts';
@@ -77,6 +77,18 @@ export class RemoteSandbox implements Sandbox {
     await this.#ask('thaw');
   }
 
+  async stoodStill(since: number): Promise<number> {
+    const { number, channel } = this.#parts;
+    try {
+      const reply = await channel.ask({ kind: 'stood-still', sandbox: number, since });
+      if (reply.kind === 'stood-still') return reply.ms;
+      throw misunderstood('stood-still', reply);
+    } catch (error) {
+      if (channel.closed.aborted) return 0;
+      throw error;
+    }
+  }
+
   async kill(): Promise<void> {
     await this.#ask('kill');
   }
@@ -99,12 +111,12 @@ export class RemoteSandbox implements Sandbox {
       output.resolve(reader);
       const reply = await answer;
       if (reply.kind === 'ended') return reply.end;
-      throw new Error(`Cannot understand the supervisor's answer to run: ${reply.kind}`);
+      throw misunderstood('run', reply);
     } catch (error) {
       // A pipe that still has its name was never opened for writing, and would never end.
       if (existsSync(pipe)) reader.cut();
       if (channel.closed.aborted) return { kind: 'killed', signal: 'SIGKILL', byUs: false };
-      return { kind: 'not-started', message: describeError(error) };
+      throw error;
     }
   }
 
@@ -118,6 +130,10 @@ export class RemoteSandbox implements Sandbox {
       if (!channel.closed.aborted) throw error;
     }
   }
+}
+
+function misunderstood(question: string, { kind }: Reply): Error {
+  return new Error(`Cannot understand the supervisor's answer to ${question}: ${kind}`);
 }
 
 async function* read(reader: Promise<PipeReader | undefined>): AsyncGenerator<Uint8Array> {

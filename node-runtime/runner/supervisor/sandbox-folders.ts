@@ -48,8 +48,13 @@ async function sweep(root: string, name: string, clock: Clock): Promise<void> {
 /** Whose the sandboxes in a folder are, where these users are made for that. */
 async function usersIn(folder: string): Promise<number[]> {
   if (process.getuid?.() !== 0) return [];
-  const users = (await readdir(folder)).map(async name => (await lstat(join(folder, name))).uid);
+  const users = (await readdir(folder)).map(name => ownerOf(foldersIn(join(folder, name)).home));
   return (await Promise.all(users)).filter(user => user >= LOWEST_USER);
+}
+
+/** -1 when there is no such thing. */
+async function ownerOf(path: string): Promise<number> {
+  return (await lstat(path).catch(() => undefined))?.uid ?? -1;
 }
 
 async function isDead(name: string, folder: string, namespace: string, now: number): Promise<boolean> {
@@ -58,10 +63,15 @@ async function isDead(name: string, folder: string, namespace: string, now: numb
   return !isAlive(Number(pid)) || startOf(Number(pid)) !== started;
 }
 
-/** The three folders of a sandbox, for its user alone. Without waits, which would take ten times as long as the work. */
+/**
+ * The three folders of a sandbox, for its user alone, in one that stays ours: in its own, a task could put a link in the place
+ * of one of the three, and have us keep as artifacts what only we may read. Without waits, which would take ten times as long
+ * as the work.
+ */
 export function makeFolders(folder: string, user: number | undefined): SandboxFolders {
   const folders = foldersIn(folder);
-  for (const path of [folder, ...Object.values(folders)]) {
+  mkdirSync(folder, { mode: user === undefined ? 0o700 : 0o711 });
+  for (const path of Object.values(folders)) {
     mkdirSync(path, { mode: 0o700 });
     if (user !== undefined) chownSync(path, user, user);
   }

@@ -18,6 +18,7 @@ import { LOWEST_USER } from './user-block.ts';
 
 /** Tags are from here to twice that: over a year in microseconds, which no program computes without a break. */
 const TAGS = 2 ** 45;
+const MOST_PROCESSES = 8192;
 
 export interface SupervisorOptions {
   /** The argument list that runs `simple-ci supervise`. */
@@ -32,6 +33,8 @@ export interface SupervisorOptions {
   readonly freezeAfterMs?: number;
   /** How long they stay so before they are killed, in milliseconds. Default: 10 min. */
   readonly killAfterFrozenMs?: number;
+  /** How many processes a task may have at once, where it has a user of its own. */
+  readonly mostProcesses?: number;
 }
 
 /**
@@ -68,10 +71,10 @@ async function detect(wanted: Isolation | 'auto', folder: string, ownUsers: bool
 }
 
 async function startProcess(
-  { command, freezeAfterMs = 20_000, killAfterFrozenMs = 600_000 }: SupervisorOptions,
+  { command, freezeAfterMs = 20_000, killAfterFrozenMs = 600_000, mostProcesses = MOST_PROCESSES }: SupervisorOptions,
   { folder, tag, ownUsers }: { folder: string; tag: number; ownUsers: boolean },
 ): Promise<Pick<RemoteSupervisorParts, 'channel' | 'launcher' | 'pid' | 'pipes' | 'firstUser' | 'tag'>> {
-  const [program, ...args] = launch(command, tag);
+  const [program, ...args] = launch(command, tag, mostProcesses);
   const launcher = spawn(program, args, {
     cwd: '/',
     env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },

@@ -1,5 +1,6 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { setImmediate as channelWasRead } from 'node:timers/promises';
 import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Reply, Request, SandboxPlan } from './messages.ts';
@@ -119,6 +120,8 @@ class Supervision {
       }
       case 'run':
         return { kind: 'ended', id, end: await this.#sandbox(request.sandbox).run(request.command) };
+      case 'stood-still':
+        return { kind: 'stood-still', id, ms: this.#sandbox(request.sandbox).stoodStill(request.since) };
       case 'freeze':
         await this.#sandbox(request.sandbox).freeze();
         break;
@@ -155,6 +158,8 @@ class Supervision {
     const pause = Math.min(Math.max(rules.freezeAfterMs * LOOK_SHARE, LOOK_MS[0]), LOOK_MS[1]);
     for (;;) {
       await this.#clock.sleep(pause, neverAborted);
+      // A supervisor that was itself held up has renewals waiting in its channel: nobody would thaw what is frozen for that.
+      await channelWasRead();
       for (const sandbox of this.#sandboxes.values()) this.#look(sandbox, rules);
     }
   }

@@ -1,33 +1,55 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { type Clock, neverAborted } from '../../system/clock.ts';
 import type { CommandEnd } from '../sandbox.ts';
-import { bubblewrapArguments, endInBubblewrap, JOINED, notStartedInBubblewrap, startTrial } from './bubblewrap.ts';
+import {
+  bubblewrapArguments,
+  cannotStart,
+  JOINED,
+  notStartedInBubblewrap,
+  startTrial,
+  wasStarted,
+} from './bubblewrap.ts';
+import { commandEnd } from './command-end.ts';
 import type { CommandPlan, SandboxPlan } from './messages.ts';
 import { NamespaceHolder, readAll } from './namespace-holder.ts';
+import { notStarted } from './not-started.ts';
 import { withOomScore } from './oom-score.ts';
 import { ProcessTree } from './process-tree.ts';
+import { Standstill } from './standstill.ts';
 
 type State =
   | { readonly kind: 'running' }
   | { readonly kind: 'frozen'; readonly since: number; readonly thawed: PromiseWithResolvers<void> }
   | { readonly kind: 'closed' };
 
+/** A command from when it is asked for until it has ended, and what was done to end it. */
+interface Run {
+  /** The last signal that we have sent to end it. */
+  ending?: 'SIGTERM' | 'SIGKILL';
+  stops: number;
+}
+
+/** What came of starting bubblewrap: the end of its command, or its own before it had come as far as that. */
+type Try =
+  | { readonly kind: 'ended'; readonly end: CommandEnd }
+  | { readonly kind: 'never-began'; readonly words: string; readonly holder: NamespaceHolder };
+
 /** A sandbox as the supervisor has it: its processes, and what is done to all of them. */
 export class SupervisedSandbox {
   readonly #plan: SandboxPlan;
   readonly #clock: Clock;
   readonly #tree: ProcessTree;
+  readonly #standstill = new Standstill();
   /** Bubblewrap's own processes, which no task needs to be asked to end. */
   readonly #helpers = new Set<number>();
   #state: State = { kind: 'running' };
-  /** Whether anything that ends now was ended by us. */
-  #isEnding = false;
-  #stops = 0;
-  #kills = 0;
+  #run: Run | undefined;
   #holder: Promise<NamespaceHolder> | undefined;
-  #freezing: Promise<void> = Promise.resolve();
+  /** The stopping of all processes, under way or done; undefined when it was not begun or did not work. */
+  #stopping: Promise<void> | undefined;
 
   constructor(plan: SandboxPlan, clock: Clock) {
     this.#plan = plan;
@@ -44,66 +66,79 @@ export class SupervisedSandbox {
     return this.#state.kind === 'frozen' ? this.#state.since : undefined;
   }
 
-  /** Starts a command, in a frozen sandbox once it is thawed, and resolves when it has ended. */
-  async run(command: CommandPlan): Promise<CommandEnd> {
-    const output = openOutput(command.pipe);
-    const kills = this.#kills;
-    let child: ChildProcess;
-    try {
-      const holder = this.#plan.bubblewrap && (await this.#hold());
-      while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
-      if (this.#state.kind === 'closed' || kills !== this.#kills)
-        return { kind: 'killed', signal: 'SIGKILL', byUs: true };
-      this.#isEnding = false;
-      child = holder ? this.#startInBubblewrap(command, output, holder) : this.#start(command, output);
-    } catch (error) {
-      return { kind: 'not-started', message: (error as Error).message };
-    } finally {
-      closeSync(output);
-    }
-    return this.#end(child, command);
+  /** How many milliseconds since then it has stood still. */
+  stoodStill(since: number): number {
+    return this.#standstill.between(since, this.#clock.monotonic());
   }
 
-  /** Asks all processes to end, and kills those that are there after `graceMs`. */
+  /**
+   * Starts a command, in a frozen sandbox once it is thawed, and resolves when it has ended. Rejects when it was not for the
+   * command that it could not be started: no sandbox could be made for it.
+   */
+  async run(command: CommandPlan): Promise<CommandEnd> {
+    const output = openOutput(command.pipe);
+    const run: Run = { stops: 0 };
+    this.#run = run;
+    try {
+      return await (this.#plan.bubblewrap
+        ? this.#runInBubblewrap(command, run, output)
+        : this.#runDirectly(command, run, output));
+    } catch (error) {
+      // What fails because we have killed it is not a sandbox that could not be made.
+      const ended = this.#endedBefore(run);
+      if (ended) return ended;
+      throw error;
+    } finally {
+      this.#run = undefined;
+      closeSync(output);
+    }
+  }
+
+  /** Asks all processes to end, and kills them if the command has not ended after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
-    const stop = ++this.#stops;
-    this.#isEnding = true;
+    const run = this.#run;
+    if (!run) return;
+    const stop = ++run.stops;
+    run.ending = 'SIGTERM';
     this.#tree.signal('SIGTERM', this.#helpers);
     const limit = this.#clock.monotonic() + graceMs;
     while (this.#clock.monotonic() < limit) {
       await this.#clock.sleep(Math.min(50, graceMs), neverAborted);
-      if (stop !== this.#stops || !this.#isEnding) return;
+      if (run !== this.#run || run.stops !== stop) return;
     }
     await this.kill();
   }
 
-  /** What could not be stopped within a few seconds is tried again by whoever asks again. */
+  /** What could not be stopped within a few seconds is tried again by whoever asks again, and counts as frozen all the time. */
   async freeze(): Promise<void> {
-    if (this.#state.kind !== 'running') return;
-    this.#state = { kind: 'frozen', since: this.#clock.monotonic(), thawed: Promise.withResolvers() };
-    this.#freezing = this.#tree.freeze();
-    try {
-      await this.#freezing;
-    } catch (error) {
-      this.#go();
-      throw error;
+    if (this.#state.kind === 'closed') return;
+    if (this.#state.kind === 'running') {
+      const since = this.#clock.monotonic();
+      this.#state = { kind: 'frozen', since, thawed: Promise.withResolvers() };
+      this.#standstill.begin(since);
     }
+    this.#stopping ??= this.#tree.freeze().catch(error => {
+      this.#stopping = undefined;
+      throw error;
+    });
+    await this.#stopping;
   }
 
   async thaw(): Promise<void> {
-    await this.#freezing.catch(() => undefined);
+    await this.#stopping?.catch(() => undefined);
     this.#tree.thaw();
     this.#go();
   }
 
   /** Kills everything, and gives up a command that waited for a thaw. What is run later runs. */
   async kill(): Promise<void> {
-    this.#isEnding = true;
-    this.#kills++;
+    if (this.#run) this.#run.ending = 'SIGKILL';
     const holder = this.#holder;
     this.#holder = undefined;
     await this.#tree.kill();
     await holder?.then(held => held.close()).catch(() => undefined);
+    // Still under way, it would stop what is run next.
+    await this.#stopping?.catch(() => undefined);
     this.#go();
   }
 
@@ -116,10 +151,69 @@ export class SupervisedSandbox {
   }
 
   #go(): void {
+    this.#stopping = undefined;
     if (this.#state.kind !== 'frozen') return;
     const { thawed } = this.#state;
     this.#state = { kind: 'running' };
+    this.#standstill.end(this.#clock.monotonic());
     thawed.resolve();
+  }
+
+  async #runDirectly(command: CommandPlan, run: Run, output: number): Promise<CommandEnd> {
+    while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
+    const ended = this.#endedBefore(run);
+    if (ended) return ended;
+    try {
+      return commandEnd(...(await this.#exit(this.#spawn(command, output))), run.ending !== undefined);
+    } catch (error) {
+      return notStarted(command, error as NodeJS.ErrnoException);
+    }
+  }
+
+  /**
+   * Bubblewrap gives the same code for a command that cannot be started and for a sandbox that it could not make. A trial in the
+   * same sandbox tells them apart: either it finds the reason, or whatever was in the way has passed. As nothing of the command
+   * has run, it is started again then; if that does no better, it is a program of a format that nobody can start.
+   */
+  async #runInBubblewrap(command: CommandPlan, run: Run, output: number): Promise<CommandEnd> {
+    for (let isAgain = false; ; isAgain = true) {
+      const tried = await this.#tryInBubblewrap(command, run, output);
+      if (tried.kind === 'ended') return tried.end;
+      const trial = await this.#tryInBubblewrap(startTrial(command), run, 'pipe');
+      // Killed by the task itself or for lack of memory, and with them all that ran in them.
+      if (!tried.holder.isAlive) return { kind: 'killed', signal: 'SIGKILL', byUs: run.ending !== undefined };
+      if (trial.kind === 'never-began')
+        throw new Error(`Cannot make a sandbox for a command as bubblewrap failed: ${trial.words}`);
+      if (run.ending) return trial.end;
+      if (isAgain || cannotStart(trial.end)) return notStartedInBubblewrap(command);
+    }
+  }
+
+  async #tryInBubblewrap(command: CommandPlan, run: Run, output: number | 'pipe'): Promise<Try> {
+    const holder = await this.#hold();
+    while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
+    const ended = this.#endedBefore(run);
+    if (ended) return { kind: 'ended', end: ended };
+    const child = this.#spawnInBubblewrap(command, output, holder);
+    if (child.pid === undefined) throw (await once(child, 'error'))[0];
+    this.#helpers.add(child.pid);
+    sendArguments(
+      child.stdio[JOINED.arguments] as Writable,
+      bubblewrapArguments(this.#plan.bubblewrap!.layout, command),
+    );
+    const about = [child.stdio[JOINED.status] as Readable, ...(child.stderr ? [child.stderr] : [])];
+    const [exit, status = '', words = ''] = await Promise.all([this.#exit(child), ...about.map(readAll)]);
+    const [code, signal] = exit;
+    if (signal !== null || wasStarted(status))
+      return { kind: 'ended', end: commandEnd(code, signal, run.ending !== undefined) };
+    if (run.ending) return { kind: 'ended', end: { kind: 'killed', signal: run.ending, byUs: true } };
+    return { kind: 'never-began', words: words.trim(), holder };
+  }
+
+  /** How a command ended that is not to be started any more. Nothing may be waited for between this and its start. */
+  #endedBefore(run: Run): CommandEnd | undefined {
+    if (this.#state.kind === 'closed') run.ending = 'SIGKILL';
+    return run.ending && { kind: 'killed', signal: run.ending, byUs: true };
   }
 
   /** The namespaces that commands join, made for the first one, and again after everything was killed. */
@@ -131,27 +225,31 @@ export class SupervisedSandbox {
     return this.#holder;
   }
 
-  #start(command: CommandPlan, output: number): ChildProcess {
-    const { argv, cwd, env } = command;
+  #spawn({ argv, cwd, env }: CommandPlan, output: number): ChildProcess {
     return withOomScore(this.#plan.oomScore, () =>
       spawn(argv[0], argv.slice(1), { ...this.#identity(), cwd, env, stdio: ['ignore', output, output] }),
     );
   }
 
-  #startInBubblewrap(command: CommandPlan, output: number, holder: NamespaceHolder): ChildProcess {
-    const { program, layout } = this.#plan.bubblewrap!;
-    const args = ['--args', String(JOINED.arguments), '--json-status-fd', String(JOINED.status), '--', ...command.argv];
-    const child = withOomScore(this.#plan.oomScore, () =>
+  #spawnInBubblewrap({ argv }: CommandPlan, output: number | 'pipe', holder: NamespaceHolder): ChildProcess {
+    const { program } = this.#plan.bubblewrap!;
+    const args = ['--args', String(JOINED.arguments), '--json-status-fd', String(JOINED.status), '--', ...argv];
+    return withOomScore(this.#plan.oomScore, () =>
       spawn(program, args, {
         ...this.#identity(),
         cwd: '/',
         env: { SIMPLE_CI_SANDBOX: this.#plan.folder },
-        stdio: ['ignore', output, output, 'pipe', 'pipe', holder.users, holder.processes],
+        stdio: [
+          'ignore',
+          output === 'pipe' ? 'ignore' : output,
+          output,
+          'pipe',
+          'pipe',
+          holder.users,
+          holder.processes,
+        ],
       }),
     );
-    if (child.pid !== undefined) this.#helpers.add(child.pid);
-    sendArguments(child.stdio[JOINED.arguments] as Writable, bubblewrapArguments(layout, command));
-    return child;
   }
 
   #identity(): { readonly detached: true; readonly uid?: number; readonly gid?: number } {
@@ -159,41 +257,13 @@ export class SupervisedSandbox {
     return { detached: true, ...(user !== undefined && { uid: user, gid: user }) };
   }
 
-  async #end(child: ChildProcess, command: CommandPlan): Promise<CommandEnd> {
+  /** Resolves to its exit code and signal; rejects if it could not be started. */
+  async #exit(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
     const { pid } = child;
     if (pid !== undefined) this.#tree.add(pid);
-    const status = this.#plan.bubblewrap ? readAll(child.stdio[JOINED.status] as Readable) : undefined;
-    const end = await this.#exit(child, command);
+    const exit = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     if (pid !== undefined) this.#tree.ended(pid);
-    this.#stops++;
-    if (status === undefined) return end;
-    return endInBubblewrap(end, await status, this.#isEnding) ?? (await this.#decide(end, command));
-  }
-
-  #exit(child: ChildProcess, command: CommandPlan): Promise<CommandEnd> {
-    return new Promise(resolve => {
-      child.once('error', error => resolve(notStarted(command, error)));
-      child.once('exit', (code, signal) =>
-        resolve(signal ? { kind: 'killed', signal, byUs: this.#isEnding } : { kind: 'exited', code: code ?? 0 }),
-      );
-    });
-  }
-
-  /** Whether a command in bubblewrap could not be started, or was too quick for bubblewrap to tell. */
-  async #decide(end: CommandEnd, command: CommandPlan): Promise<CommandEnd> {
-    const output = openSync('/dev/null', 'w');
-    try {
-      const holder = await this.#hold();
-      const trial = this.#startInBubblewrap(startTrial(command), output, holder);
-      if (trial.pid !== undefined) this.#tree.add(trial.pid);
-      (trial.stdio[JOINED.status] as Readable).resume();
-      const { kind, ...rest } = await this.#exit(trial, command);
-      return kind === 'exited' && 'code' in rest && rest.code === 0 ? end : notStartedInBubblewrap(command);
-    } catch {
-      return end;
-    } finally {
-      closeSync(output);
-    }
+    return exit;
   }
 }
 
@@ -214,17 +284,4 @@ function openOutput(pipe: string): number {
 function sendArguments(stream: Writable, words: readonly string[]): void {
   stream.on('error', () => undefined);
   stream.end(words.map(word => `${word}\0`).join(''));
-}
-
-function notStarted({ argv, cwd }: CommandPlan, error: NodeJS.ErrnoException): CommandEnd {
-  const attempt = `Cannot start ${JSON.stringify(argv[0])}`;
-  if (error.code === 'ENOENT' && !isFolder(cwd))
-    return { kind: 'not-started', message: `${attempt} as its folder does not exist: ${cwd}` };
-  if (error.code === 'ENOENT') return { kind: 'not-started', message: `${attempt} as there is no such program` };
-  if (error.code === 'EACCES') return { kind: 'not-started', message: `${attempt} as it may not be executed` };
-  return { kind: 'not-started', message: `${attempt}: ${error.message}` };
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -1,7 +1,16 @@
-import { type CallOptions, type ClientDuplexStream, connectivityState, InterceptingCall } from '@grpc/grpc-js';
+import {
+  type CallOptions,
+  Channel,
+  type ClientDuplexStream,
+  type ClientOptions,
+  connectivityState,
+  InterceptingCall,
+} from '@grpc/grpc-js';
 import { Etcd3, type IOptions } from 'etcd3';
 import { EtcdFailure, STATUS } from './etcd-failure.ts';
+import { hostOf } from './endpoint-host.ts';
 import { type EndpointCredentials, probeEndpoint } from './probe-endpoint.ts';
+import { TlsCredentials } from './tls-credentials.ts';
 
 /** What a call carries, besides its message. */
 export interface EndpointCall {
@@ -13,7 +22,7 @@ export interface EndpointCall {
   readonly requireLeader?: boolean;
 }
 
-export type EtcdClient = Pick<Etcd3, 'kv' | 'leaseClient' | 'watchClient' | 'auth' | 'maintenance'>;
+export type EtcdClient = Pick<Etcd3, 'kv' | 'leaseClient' | 'watchClient' | 'auth' | 'cluster' | 'maintenance'>;
 
 /** etcd3's policies would repeat writes, and would refuse all calls for 5 s after one that failed. */
 const NO_POLICY = {
@@ -184,17 +193,24 @@ export class EtcdEndpoint {
   }
 }
 
-function openTransport(address: string, { ca, cert, key }: EndpointCredentials): Transport {
+function openTransport(address: string, credentials: EndpointCredentials): Transport {
+  const isTls = address.startsWith('https:');
   return new Transport({
-    hosts: address,
-    // The type wants a root certificate; gRPC takes its absence for "those that Node.js knows".
-    ...(address.startsWith('https:') && {
-      credentials: { rootCertificate: ca as Buffer, ...(cert && { certChain: cert }), ...(key && { privateKey: key }) },
-    }),
+    // Without the scheme, so that etcd3 makes no credentials of its own.
+    hosts: address.replace(/^https?:\/\//, ''),
     // gRPC lets channels with the same options share a connection, also one that hangs: each transport is to have its own.
-    grpcOptions: { ...CHANNEL, 'grpc.primary_user_agent': `simple-ci/${++connections}` },
+    grpcOptions: {
+      ...CHANNEL,
+      'grpc.primary_user_agent': `simple-ci/${++connections}`,
+      ...(isTls && { channelFactoryOverride: secureChannels(hostOf(address), credentials) }),
+    },
     faultHandling: { host: () => NO_POLICY, global: NO_POLICY },
   });
+}
+
+function secureChannels(host: string, given: EndpointCredentials): ClientOptions['channelFactoryOverride'] {
+  const credentials = new TlsCredentials(host, given);
+  return (target, _insecure, options) => new Channel(target, credentials, options);
 }
 
 /** For a stream that is used for one question. */

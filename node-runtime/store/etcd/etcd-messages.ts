@@ -43,6 +43,18 @@ export function toCommitResult(response: ITxnResponse): CommitResult {
   return { kind: 'refused', revision, records: new Map(found.map(record => [record.key, record])) };
 }
 
+/** All of them in one proposal: nested in a transaction that is always done. */
+export function toGroupRequest(transactions: readonly Transaction[]): ITxnRequest {
+  return { success: transactions.map(transaction => ({ request_txn: toTxnRequest(transaction) })) };
+}
+
+/** etcd tells the revision for the whole only. */
+export function toGroupResults({ header, responses }: ITxnResponse): readonly CommitResult[] {
+  return responses.map(({ response_txn: { succeeded, responses } }) =>
+    toCommitResult({ header, succeeded, responses }),
+  );
+}
+
 export function toRecord(kv: IKeyValue): StoreRecord {
   return {
     key: kv.key.toString(),

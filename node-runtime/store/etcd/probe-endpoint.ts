@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { hostOf, serverNameOf } from './endpoint-host.ts';
 
 /** PEM. Without an authority: those that Node.js knows. */
 export interface EndpointCredentials {
@@ -26,10 +27,12 @@ export async function probeEndpoint(
 ): Promise<string | undefined> {
   const url = new URL(address);
   const isTls = url.protocol === 'https:';
-  const target = { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port) };
+  const target = { host: hostOf(address), port: Number(url.port || (isTls ? 443 : 80)) };
   let socket: Socket | undefined;
   try {
-    socket = isTls ? connectTls({ ...target, ALPNProtocols: ['h2'], ...credentials }) : connectTcp(target);
+    socket = isTls
+      ? connectTls({ ...target, servername: serverNameOf(target.host), ALPNProtocols: ['h2'], ...credentials })
+      : connectTcp(target);
     return await speak(socket, isTls, ms);
   } catch (error) {
     return explain(error as Error, isTls);

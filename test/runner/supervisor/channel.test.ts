@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { encodeFrame, FrameReader } from '../../../node-runtime/runner/supervisor/frames.ts';
 import { NumberPool } from '../../../node-runtime/runner/supervisor/number-pool.ts';
 import { RenewalWatch } from '../../../node-runtime/runner/supervisor/renewal-watch.ts';
+import { Standstill } from '../../../node-runtime/runner/supervisor/standstill.ts';
 import type { Clock } from '../../../node-runtime/system/clock.ts';
 import { PATH, SUPERVISE } from './supervised.ts';
 
@@ -91,6 +92,27 @@ describe('RenewalWatch', () => {
     watch.renewed(clock.monotonic());
     watch.renewed(clock.monotonic() - 5000);
     assert.equal(watch.age, 0);
+  });
+});
+
+describe('Standstill', () => {
+  it('adds up what lies between two moments, also while it goes on', () => {
+    const standstill = new Standstill();
+    standstill.begin(100);
+    standstill.end(200);
+    standstill.begin(300);
+    assert.deepEqual(
+      [
+        [0, 50],
+        [0, 250],
+        [150, 350],
+        [200, 300],
+        [350, 400],
+      ].map(([from, to]) => standstill.between(from!, to!)),
+      [0, 100, 100, 0, 50],
+    );
+    standstill.end(310);
+    assert.equal(standstill.between(0, 1000), 110);
   });
 });
 

@@ -22,6 +22,38 @@ for (const isolation of ISOLATIONS) {
       assert.deepEqual((await run(sandbox, 'kill -SEGV $$')).end, { kind: 'killed', signal: 'SIGSEGV', byUs: false });
     });
 
+    it('that tells by 128 + n of a death by signal n counts as killed by it, as what it ran was', async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      const killed = (signal: string) => ({ kind: 'killed', signal, byUs: false });
+      assert.deepEqual((await run(sandbox, "sh -c 'kill -9 $$'; exit $?")).end, killed('SIGKILL'));
+      assert.deepEqual((await run(sandbox, 'exit 139')).end, killed('SIGSEGV'));
+      assert.deepEqual((await run(sandbox, 'exit 143')).end, killed('SIGTERM'));
+      // Codes that programs give by themselves, git and shells among them.
+      for (const code of [126, 127, 128, 130, 141, 255])
+        assert.deepEqual((await run(sandbox, `exit ${code}`)).end, { kind: 'exited', code });
+    });
+
+    it('that is told to end before it could be started is not started', async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      await sandbox.freeze();
+      const running = start(sandbox, 'touch ~/started');
+      running.stop(60_000);
+      await sandbox.thaw();
+      assert.deepEqual(await running.ended, { kind: 'killed', signal: 'SIGTERM', byUs: true });
+      assert.deepEqual((await run(sandbox, 'test -e ~/started')).end, { kind: 'exited', code: 1 });
+    });
+
+    it('that is told to end at once does', async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      const running = start(sandbox, 'sleep 1000');
+      running.stop(2000);
+      const end = await running.ended;
+      assert.ok(end.kind === 'killed' && end.byUs, JSON.stringify(end));
+    });
+
     it('that is no program, or whose folder is missing, is not started and says why', async () => {
       await using node = await supervised(isolation);
       await using sandbox = await node.open();
@@ -37,6 +69,8 @@ for (const isolation of ISOLATIONS) {
       assert.match(await attempt('no-such-program', workspace), /"no-such-program"/);
       assert.match(await attempt('/bin/true', join(workspace, 'missing')), /folder does not exist: .*missing/);
       assert.match(await attempt(join(workspace, 'plain.txt'), workspace), /may (not )?be executed/);
+      await run(sandbox, "echo '#!/no/such/interpreter' > script; chmod +x script");
+      assert.match(await attempt(join(workspace, 'script'), workspace), /Cannot start ".*script" as/);
     });
 
     it('has exactly the variables that it was given', async () => {

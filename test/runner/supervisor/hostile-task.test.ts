@@ -1,36 +1,42 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { Isolation } from '../../../node-runtime/runner/sandbox.ts';
+import { MOVES, type Setting } from '../../support/hostile-moves.ts';
+import { PLACES, type Secrets } from '../../support/hostile-stage.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { ISOLATIONS, supervised } from './supervised.ts';
+import { ISOLATIONS, isRoot, supervised } from './supervised.ts';
 
 const HOST = fileURLToPath(new URL('../../support/hostile-task.ts', import.meta.url));
-const PLACES = ['environment', 'commandLine', 'file', 'opened', 'memory', 'task'] as const;
 
-/** What each isolation is known to let a task find; whatever else it finds is a hole. */
+/** What each isolation is known to let a task find that looks everywhere; whatever else it finds is a hole. */
 const LETS_FIND: Record<Isolation, readonly string[]> = {
   bubblewrap: [],
   // Command lines are everybody's to read: nothing secret belongs there.
   user: ['commandLine'],
-  none: ['environment', 'commandLine', 'file', 'opened', 'memory', 'task', 'may-signal-the-node'],
+  none: [...PLACES, 'may-signal-the-node'],
 };
 /** As root, a task without isolation has even the system. */
 const SYSTEM = ['system-file', 'became-root'];
 
-describe('a task that looks for secrets', () => {
+describe('a hostile task', { skip: process.platform !== 'linux' && 'tasks are isolated on Linux only' }, () => {
   for (const isolation of ISOLATIONS)
-    it(`with isolation "${isolation}" finds ${LETS_FIND[isolation].join(', ') || 'nothing'}`, async () => {
-      const found = await findWith(isolation);
-      const expected = LETS_FIND[isolation];
+    it(`with isolation "${isolation}" gets no more than SECURITY.md says`, async () => {
+      const { found, moves } = await play(isolation);
+      const setting = settingOf(isolation);
       assert.deepEqual(
         found.filter(place => !(isolation === 'none' && SYSTEM.includes(place))),
-        [...expected].sort(),
+        [...LETS_FIND[isolation]].sort(),
+      );
+      const tried = MOVES.filter(({ what }) => moves.get(what) !== 'impossible');
+      assert.deepEqual(
+        tried.map(({ what }) => `${moves.get(what)}: ${what}`),
+        tried.map(({ what, succeeds }) => `${succeeds.includes(setting) ? 'succeeds' : 'held'}: ${what}`),
       );
     });
 
@@ -47,25 +53,47 @@ describe('a task that looks for secrets', () => {
     });
 });
 
-/** Where it found secrets, in order. */
-async function findWith(isolation: Isolation): Promise<string[]> {
+function settingOf(isolation: Isolation): Setting {
+  if (isolation === 'user') return 'user, root';
+  return isRoot ? `${isolation}, root` : isolation;
+}
+
+/** Where a task that looks everywhere found secrets, in order; and how each move went. */
+async function play(isolation: Isolation): Promise<{ found: string[]; moves: ReadonlyMap<string, string> }> {
   await using folder = await temporaryFolder();
-  const dataDir = folder.path;
   // As open as a data folder can be, so that it is the isolation that holds and not this.
-  await chmod(dataDir, 0o755);
-  const secrets = new Map(PLACES.map(place => [place, `CANARY-${randomBytes(8).toString('hex')}`]));
+  await chmod(folder.path, 0o755);
+  const secrets = Object.fromEntries(PLACES.map(place => [place, `CANARY-${randomBytes(8).toString('hex')}`]));
+  const lines = (await host(isolation, folder.path, secrets)).split('\n');
+  const judged = lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line));
+  const places = new Map(Object.entries(secrets).map(([place, secret]) => [secret, place]));
+  const words = new Set(lines.filter(line => line !== '' && line !== 'tried' && !line.startsWith('{')));
+  return {
+    moves: new Map(judged.map(({ move, verdict }) => [move, verdict])),
+    found: [...words]
+      .map(word => places.get(word) ?? word)
+      .filter(place => !place.startsWith('CANARY-'))
+      .sort(),
+  };
+}
+
+/** What the node prints on whose stage all this is played. */
+async function host(isolation: Isolation, dataDir: string, secrets: Secrets): Promise<string> {
   const list = join(dataDir, 'secrets.json');
-  await writeFile(list, JSON.stringify(Object.fromEntries(secrets)), { mode: 0o600 });
-  const args = [HOST, dataDir, isolation, `--etcd=https://user:${secrets.get('commandLine')}@127.0.0.1:1`, list];
+  await writeFile(list, JSON.stringify(secrets), { mode: 0o600 });
+  await writeFile(join(dataDir, 'inherited'), `${secrets.inherited}\n`, { mode: 0o600 });
+  await using inherited = await open(join(dataDir, 'inherited'));
+  const args = [HOST, dataDir, isolation, `--etcd=https://user:${secrets.commandLine}@127.0.0.1:1`, list];
   const { PATH } = process.env;
-  const env = { PATH, AWS_SECRET_ACCESS_KEY: secrets.get('environment') };
-  const running = promisify(execFile)(process.execPath, args, { env, maxBuffer: 1e9 });
-  const { stdout } = await running;
-  const words = new Set(stdout.split('\n').filter(word => word !== ''));
-  assert.ok(words.delete('looked'), `It did not come to its end: ${stdout.slice(-1000)}`);
-  const places = new Map([...secrets].map(([place, secret]) => [secret, place as string]));
-  return [...words]
-    .map(word => places.get(word) ?? word)
-    .filter(place => !place.startsWith('CANARY-'))
-    .sort();
+  const child = spawn(process.execPath, args, {
+    env: { PATH, AWS_SECRET_ACCESS_KEY: secrets.environment },
+    stdio: ['ignore', 'pipe', 'inherit', inherited.fd],
+  });
+  let output = '';
+  child.stdout!.on('data', bytes => {
+    output += bytes;
+  });
+  const [code] = await once(child, 'close');
+  assert.equal(code, 0, output.slice(-2000));
+  return output;
 }

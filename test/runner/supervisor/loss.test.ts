@@ -28,8 +28,7 @@ for (const isolation of ISOLATIONS) {
       using _ = node.keepRenewing();
       await pause(200);
       assert.equal(count(sandbox), last, 'A renewal alone does not say that the claim is still ours');
-      await sandbox.thaw();
-      await until('it counts on', () => count(sandbox) > last + 3);
+      await goesOn(sandbox, last);
       await sandbox.kill();
       await running.ended;
     });
@@ -127,6 +126,19 @@ describe('a supervisor', () => {
     assert.equal((await run(sandbox, 'echo here')).output, 'here\n');
   });
 
+  it('that is killed leaves no word of that on the terminal of its node', async () => {
+    await using node = await standIn('none', 'echo; exec sleep $SECONDS_');
+    let words = '';
+    node.process.stderr!.on('data', bytes => {
+      words += bytes;
+    });
+    process.kill(supervisorOf(node.pid), 'SIGKILL');
+    await until('its launcher has ended too', () => childrenOf(node.pid).length === 0);
+    node.process.kill('SIGKILL');
+    await once(node.process, 'close');
+    assert.equal(words, '');
+  });
+
   it('is a session of its own, so that Ctrl-C at the terminal is the node to decide on', async () => {
     await using _ = await supervised('none');
     const pid = supervisorOf(process.pid);
@@ -143,6 +155,25 @@ describe('a supervisor', () => {
       variables.filter(name => !['PATH', 'PWD', '_', 'SHLVL', 'OLDPWD'].includes(name)),
       [''],
     );
+  });
+
+  it('that was itself held up reads the renewals of that time before it freezes anything', async () => {
+    await using node = await supervised('none', { freezeAfterMs: 3000 });
+    using _ = node.keepRenewing();
+    await using sandbox = await node.open();
+    const running = start(sandbox, COUNT);
+    await until('it counts', () => count(sandbox) > 3);
+    const pid = supervisorOf(process.pid);
+    process.kill(pid, 'SIGSTOP');
+    const began = systemClock.monotonic();
+    await until('a renewal is too old', () => systemClock.monotonic() - began > 3500);
+    process.kill(pid, 'SIGCONT');
+    // An answer means that it is at work again.
+    assert.equal(await sandbox.stoodStill(began), 0);
+    await until('it has looked', () => systemClock.monotonic() - began > 4000);
+    assert.equal(await sandbox.stoodStill(began), 0);
+    await sandbox.kill();
+    await running.ended;
   });
 
   it('counts the time since a renewal was sent, not since it was told', async () => {
@@ -181,8 +212,9 @@ async function standIn(
   const seconds = oddSeconds();
   const args = [root, isolation, String(freezeAfterMs), script.replaceAll('$SECONDS_', seconds)];
   const child = spawn(process.execPath, [fileURLToPath(new URL('stand-in.ts', import.meta.url)), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  child.stderr!.pipe(process.stderr, { end: false });
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
   return {
     process: child,
@@ -212,6 +244,14 @@ async function standstill(sandbox: { readonly folders: Pick<Sandbox['folders'], 
     return before === last && size(file) === last;
   });
   return last;
+}
+
+/** A machine too busy to send a renewal in time freezes it again: then it is thawed again, as a node does. */
+async function goesOn(sandbox: Sandbox, last: number): Promise<void> {
+  await until('it counts on', async () => {
+    await sandbox.thaw();
+    return count(sandbox) > last + 3;
+  });
 }
 
 function count(sandbox: Sandbox): number {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Sandbox } from '../../../node-runtime/runner/sandbox.ts';
 import { until } from '../../support/until.ts';
-import { ISOLATIONS, oddSeconds, processesWith, read, run, start, supervised } from './supervised.ts';
+import { ISOLATIONS, oddSeconds, PATH, processesWith, read, run, start, supervised } from './supervised.ts';
 
 /** Ways in which a process gets away from who started it. Each runs `$1` for good. */
 const ESCAPES = {
@@ -19,6 +21,30 @@ const ESCAPES = {
 
 /** Appends to a file for as long as it is let. */
 const COUNT = 'while sleep 0.02; do echo >> ~/count; done';
+
+/** The same in the second thread of a program, when the first has ended: a process then looks dead at first sight. */
+const COUNT_IN_THREAD = `
+import ctypes, os, threading, time
+def count():
+    while True:
+        time.sleep(0.02)
+        if 'zombie' in open('/proc/self/status').read():
+            open(os.environ['HOME'] + '/count', 'a').write('x')
+threading.Thread(target=count).start()
+ctypes.CDLL(None).pthread_exit(None)
+`;
+/** A child counts while its parent waits, as shells with job control do, for the child to end or to be stopped. */
+const LOOK_AFTER_CHILD = `
+import os, time
+home = os.environ['HOME']
+child = os.fork()
+while child == 0:
+    if os.path.exists(home + '/done'): os._exit(0)
+    open(home + '/count', 'a').write('x')
+    time.sleep(0.01)
+os._exit(1 if os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]) else 0)
+`;
+const noPython = spawnSync('python3', ['--version']).status !== 0 && 'python3 is not installed';
 
 for (const isolation of ISOLATIONS) {
   describe(`processes with isolation "${isolation}"`, () => {
@@ -81,6 +107,43 @@ for (const isolation of ISOLATIONS) {
       await sandbox.freeze();
       await sandbox.kill();
       assert.deepEqual(await running.ended, { kind: 'killed', signal: 'SIGKILL', byUs: true });
+    });
+
+    it('that live on in other threads than their first stand still, go on and are killed like all', {
+      skip: noPython,
+    }, async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      const env = { PATH, HOME: sandbox.inside.home };
+      const running = sandbox.run({ argv: ['python3', '-c', COUNT_IN_THREAD], cwd: sandbox.inside.workspace, env });
+      // For more than a second: of young processes the supervisor looks at threads too.
+      await until('it counts', () => count(sandbox) > 75);
+      await sandbox.freeze();
+      const frozen = count(sandbox);
+      await pause(300);
+      assert.equal(count(sandbox), frozen);
+      await sandbox.thaw();
+      await until('it counts on', () => count(sandbox) > frozen + 3);
+      await sandbox.kill();
+      const killed = count(sandbox);
+      assert.deepEqual(await running.ended, { kind: 'killed', signal: 'SIGKILL', byUs: true });
+      await pause(300);
+      assert.equal(count(sandbox), killed);
+    });
+
+    it('that look after stopped children never learn that these were frozen', { skip: noPython }, async () => {
+      await using node = await supervised(isolation);
+      await using sandbox = await node.open();
+      const env = { PATH, HOME: sandbox.inside.home };
+      const running = sandbox.run({ argv: ['python3', '-c', LOOK_AFTER_CHILD], cwd: sandbox.inside.workspace, env });
+      for (let round = 0; round < 30; round++) {
+        const before = count(sandbox);
+        await until('it counts', () => count(sandbox) > before + 1);
+        await sandbox.freeze();
+        await sandbox.thaw();
+      }
+      await writeFile(join(sandbox.folders.home, 'done'), '');
+      assert.deepEqual(await running.ended, { kind: 'exited', code: 0 });
     });
 
     it('of a frozen sandbox start when it is thawed', async () => {
