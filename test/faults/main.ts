@@ -15,6 +15,7 @@ const USAGE = `Usage: npm run chaos -- [options]
   --seed S      what is drawn, and when (a new one)
   --only TEXT   only nemeses whose name has TEXT in it; may be given again
   --unsafe      a node whose COMPLETE does not compare the fence: must be seen to fail
+  --keep        what was recorded is kept also when nothing was broken
   --list        the nemeses there are
   --json        figures as one line of JSON`;
 
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     only: { type: 'string', multiple: true, default: [] },
     unsafe: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -55,15 +57,17 @@ async function main(): Promise<number> {
         tasksPerSecond: Number(values.rate),
         nemeses,
         ...(unsafe && { program: unsafe.path }),
+        keepsEvidence: values.keep,
         log,
       },
       interrupted.signal,
     );
     const result = { bench: `chaos, seed ${seed}`, figures: chaosFigures(report) };
     console.log(values.json ? JSON.stringify(result) : formatFigures(result));
+    if (report.evidence) console.error(`What was recorded is in ${report.evidence}`);
     if (report.violations.length === 0) return 0;
     for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
-    console.error(`Evidence is in ${report.evidence}. To repeat: ${repeat()}`);
+    console.error(`To repeat: ${repeat()}`);
     return 1;
   } catch (error) {
     console.error(`${interrupted.signal.aborted ? 'Interrupted' : (error as Error).stack}. To repeat: ${repeat()}`);

@@ -22,6 +22,8 @@ export interface ChaosOptions {
   readonly nemeses?: readonly Nemesis[];
   /** The bundle that is put to the test. Default: this checkout's. */
   readonly program?: string;
+  /** Whether what was recorded is kept also when nothing was broken. */
+  readonly keepsEvidence?: boolean;
   readonly log: (text: string) => void;
 }
 
@@ -48,7 +50,7 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   try {
     await using rig = await Rig.start({ nodes, folder, program, log });
     const report = await live(rig, { ...options, nemeses }, schedule, signal);
-    hasEvidence = report.violations.length > 0;
+    hasEvidence = options.keepsEvidence === true || report.violations.length > 0;
     if (hasEvidence) await keepEvidence(folder, report, rig);
     return { ...report, ...(hasEvidence && { evidence: folder }) };
   } finally {

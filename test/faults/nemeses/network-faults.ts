@@ -1,5 +1,5 @@
 import type { Faults } from '../../support/fault-proxy.ts';
-import { again, type Nemesis } from '../nemesis.ts';
+import { again, type Nemesis, secondPick } from '../nemesis.ts';
 
 /** Some shorter, some longer than it takes until tasks are frozen, at 20 s, and until the lease has ended, at 30 s. */
 const SHORT_MS = [4000, 12_000] as const;
@@ -51,8 +51,13 @@ function partition(name: string, faults: Faults, lastsMs: readonly [number, numb
         way.set(faults);
         if (cuts) way.cut();
       }
+      // Some connections go on with a hole in what they carry, others break at last.
+      const breaks = secondPick(pick) < 0.5;
       return async () => {
-        for (const way of ways) way.set({});
+        for (const way of ways) {
+          way.set({});
+          if (breaks) way.cut();
+        }
       };
     },
   };
