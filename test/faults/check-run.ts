@@ -2,6 +2,7 @@ import { openBucket } from './bucket.ts';
 import { checkExecutions, type ExecutionStory } from './check-executions.ts';
 import { checkStored, type StoredStory } from './check-stored.ts';
 import { checkTape, type TapeStory, type Violation } from './check-tape.ts';
+import { checkVerdicts } from './check-verdicts.ts';
 import { findTaskProcesses } from './processes.ts';
 import type { Death, Rig } from './rig.ts';
 import type { Fault } from './schedule.ts';
@@ -63,7 +64,10 @@ export async function checkRun(
     { api, bucket, submissions, executions, claims, completed, canaries, events },
     limit,
   );
-  const violations = [...tape.violations, ...ran.violations, ...stored.violations, ...rig.violations];
+  const small = rig.places.filter(({ hasSmallDisk }) => hasSmallDisk);
+  const isExcused = (nodeId: string) => small.some(({ name }) => nodeId.startsWith(`${name}.`));
+  const verdicts = checkVerdicts({ submissions, claims, completed, isExcused });
+  const violations = [...tape.violations, ...ran.violations, ...stored.violations, ...verdicts, ...rig.violations];
   return { ...course, violations, submissions, deaths, tape, executions: ran, stored };
 }
 

@@ -149,6 +149,6 @@ export class Place implements AsyncDisposable {
   }
 }
 
-export function hasEnded({ process }: NodeProcess): boolean {
+function hasEnded({ process }: NodeProcess): boolean {
   return process.exitCode !== null || process.signalCode !== null;
 }

@@ -25,7 +25,7 @@ export interface RigOptions {
 export interface Death {
   readonly nodeId: string;
   readonly at: number;
-  /** The etcd or the network was hurt as well: times of its tasks say nothing about a node's death alone. */
+  /** No other fault was at work: how long its tasks waited says something about a node's death. */
   readonly isAlone: boolean;
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,6 +46,8 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
   for (const fault of schedule) log(formatFault(fault));
   const folder = await mkdtemp(join(tmpdir(), 'simple-ci-chaos-'));
+  // Tasks run as other users, and their files are to lie on the disks in it.
+  await chmod(folder, 0o711);
   let hasEvidence = false;
   try {
     await using rig = await Rig.start({ nodes, folder, program, log });
