@@ -1,10 +1,11 @@
-import { type Figure, figure, percentile } from '../bench/figures.ts';
+import { type Aim, type Figure, figure, percentile } from '../bench/figures.ts';
 import type { ChaosReport } from './check-run.ts';
-import type { Recovery } from './storm.ts';
+import type { Claimed } from './check-tape.ts';
+import type { Spell } from './storm.ts';
 
 /** What a run says in numbers. */
 export function chaosFigures(report: ChaosReport): Figure[] {
-  const { tape, executions, stored, recoveries, submissions, convergedMs, violations } = report;
+  const { tape, executions, stored, submissions, convergedMs, violations } = report;
   const acknowledged = submissions.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined);
   const none = { of: 'value', atMost: 0 } as const;
   const outcomes = Map.groupBy(tape.completed.values(), ({ outcome }) => outcome);
@@ -22,8 +23,8 @@ export function chaosFigures(report: ChaosReport): Figure[] {
     figure('executions that overlapped', executions.overlaps.length, 'times'),
     figure('longest overlap', longest(executions.overlaps), 'ms', { aim: { of: 'value', atMost: 1000 } }),
     figure('longest overlap, node and supervisor both stopped', longest(executions.blackoutOverlaps), 'ms'),
-    ...timesOf('requeue after kill -9', requeuesAfterDeath(report), 's', 33),
-    ...timesOf('requeue after drain', requeuesAfterDrain(report), 's', 1),
+    ...waitFigures('requeue after kill -9', waitsAfterDeath(report), 33),
+    ...waitFigures('requeue after drain', waitsAfterDrain(report), 1),
     figure('nodes killed', report.deaths.length, 'nodes'),
     figure('faults', report.schedule.length, 'faults'),
     figure('until all was done after the last fault', convergedMs / 1000, 's'),
@@ -34,60 +35,88 @@ export function chaosFigures(report: ChaosReport): Figure[] {
       aim: { of: 'value', atMost: 5 },
     }),
     figure('longest log loss of an attempt given up otherwise', longest(lossesOf(report, false)), 's'),
-    ...recoveryFigures(recoveries),
+    ...recoveryFigures(report),
   ];
 }
 
-/** The worst of each kind: where it can be had, of faults that were alone. */
-function recoveryFigures(recoveries: readonly Recovery[]): Figure[] {
+/** From its healing until a task that was submitted then was done: the worst of each kind, where it can be had of those that were alone. */
+function recoveryFigures({ recoveries, spells }: ChaosReport): Figure[] {
   return [...Map.groupBy(recoveries, ({ nemesis }) => nemesis)].map(([nemesis, all]) => {
-    const alone = all.filter(({ isAlone }) => isAlone);
+    const alone = all.filter(({ healedAt, doneAt }) => !spells.some(isWithin(healedAt, doneAt)));
     const name = alone.length > 0 ? `recovery: ${nemesis}` : `recovery amid other faults: ${nemesis}`;
-    return figure(name, longest((alone.length > 0 ? alone : all).map(({ ms }) => ms / 1000)), 's');
+    const worst = longest((alone.length > 0 ? alone : all).map(({ healedAt, doneAt }) => doneAt - healedAt));
+    return figure(name, worst / 1000, 's');
   });
 }
 
-/** What is missing from the logs of attempts whose node was killed, or of the others. */
-function lossesOf({ stored, tape, deaths }: ChaosReport, wasKilled: boolean): number[] {
-  const killed = new Set(deaths.map(({ nodeId }) => nodeId));
-  const fences = new Set(tape.claims.filter(({ node }) => killed.has(node)).map(({ fence }) => fence));
-  return stored.losses.filter(({ fence }) => fences.has(fence) === wasKilled).map(({ seconds }) => seconds);
+/** How long tasks waited for their next claim, in seconds. */
+interface Waits {
+  /** While etcd, network and S3 were well. */
+  readonly calm: readonly number[];
+  readonly amid: readonly number[];
 }
 
-function longest(seconds: readonly number[]): number {
-  return seconds.reduce((most, each) => Math.max(most, each), 0);
+/** From the shot to the next claim, of each task that the node held. */
+function waitsAfterDeath(report: ChaosReport): Waits {
+  return waits(
+    report,
+    report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at).map(claim => ({ claim, from: at }))),
+  );
 }
 
-function timesOf(name: string, seconds: readonly number[], unit: string, atMost: number): Figure[] {
+/** From the claim's being handed back to the next one. */
+function waitsAfterDrain(report: ChaosReport): Waits {
+  const drained = report.tape.claims.filter(({ ended }) => ended?.how === 'drained');
+  return waits(
+    report,
+    drained.map(claim => ({ claim, from: claim.ended!.at })),
+  );
+}
+
+function waits({ tape, spells }: ChaosReport, freed: readonly { claim: Claimed; from: number }[]): Waits {
+  const others = spells.filter(({ track }) => track !== 'nodes');
+  const found = freed.flatMap(({ claim: { task, fence }, from }) => {
+    const next = tape.claims.find(claim => claim.task === task && claim.fence > fence);
+    return next ? [{ seconds: (next.at - from) / 1000, isCalm: !others.some(isWithin(from, next.at)) }] : [];
+  });
+  const secondsOf = (isCalm: boolean) => found.filter(each => each.isCalm === isCalm).map(({ seconds }) => seconds);
+  return { calm: secondsOf(true), amid: secondsOf(false) };
+}
+
+function waitFigures(name: string, { calm, amid }: Waits, atMost: number): Figure[] {
+  return [
+    ...percentiles(name, calm, { aim: { of: 'value', atMost } }),
+    ...percentiles(`${name}, amid faults of etcd, network or S3`, amid, {}),
+  ];
+}
+
+function percentiles(name: string, seconds: readonly number[], options: { readonly aim?: Aim }): Figure[] {
   if (seconds.length === 0) return [];
   return [
-    figure(`${name}, p50`, percentile(seconds, 50), unit),
-    figure(`${name}, p99`, percentile(seconds, 99), unit, { aim: { of: 'value', atMost } }),
+    figure(`${name}, p50`, percentile(seconds, 50), 's'),
+    figure(`${name}, p99`, percentile(seconds, 99), 's', options),
     figure(`${name}, counted`, seconds.length, 'tasks'),
   ];
 }
 
-/** From the shot to the next claim, of each task that the node held. Only where nothing else was wrong with the cluster then. */
-function requeuesAfterDeath({ tape, deaths }: ChaosReport): number[] {
-  return deaths
-    .filter(({ isAlone }) => isAlone)
-    .flatMap(({ nodeId, at }) =>
-      tape.claims
-        .filter(
-          claim => claim.node === nodeId && claim.at <= at && claim.ended?.how === 'expired' && claim.ended.at > at,
-        )
-        .flatMap(claim => nextClaim(tape, claim).map(next => (next.at - at) / 1000)),
-    );
+/** Claims that a node held when it was killed. */
+function heldAt({ tape }: ChaosReport, nodeId: string, at: number): readonly Claimed[] {
+  return tape.claims.filter(
+    ({ node, at: claimedAt, ended }) => node === nodeId && claimedAt <= at && ended?.how === 'expired' && ended.at > at,
+  );
 }
 
-/** From the claim's being handed back to the next one. */
-function requeuesAfterDrain({ tape }: ChaosReport): number[] {
-  return tape.claims
-    .filter(({ ended }) => ended?.how === 'released')
-    .flatMap(claim => nextClaim(tape, claim).map(next => (next.at - claim.ended!.at) / 1000));
+/** What is missing from the logs of attempts whose node was killed, or of the others. */
+function lossesOf(report: ChaosReport, wasKilled: boolean): number[] {
+  const killed = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
+  const fences = new Set(killed.map(({ fence }) => fence));
+  return report.stored.losses.filter(({ fence }) => fences.has(fence) === wasKilled).map(({ seconds }) => seconds);
 }
 
-function nextClaim({ claims }: ChaosReport['tape'], { task, fence }: { task: string; fence: number }) {
-  const next = claims.find(claim => claim.task === task && claim.fence > fence);
-  return next ? [next] : [];
+function longest(list: readonly number[]): number {
+  return list.reduce((most, each) => Math.max(most, each), 0);
+}
+
+function isWithin(from: number, to: number): (spell: Spell) => boolean {
+  return spell => spell.from < to && spell.to > from;
 }

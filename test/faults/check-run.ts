@@ -6,12 +6,13 @@ import { checkVerdicts } from './check-verdicts.ts';
 import { findTaskProcesses } from './processes.ts';
 import type { Death, Rig } from './rig.ts';
 import type { Fault } from './schedule.ts';
-import type { Recovery } from './storm.ts';
+import type { Recovery, Spell } from './storm.ts';
 import type { Submission, Workload } from './workload.ts';
 
 /** What was done to a cluster, beside what the rig knows. */
 export interface Course {
   readonly schedule: readonly Fault[];
+  readonly spells: readonly Spell[];
   readonly recoveries: readonly Recovery[];
   /** How long it took until the queue was empty when faults and submissions had ended, in milliseconds. */
   readonly convergedMs: number;

@@ -61,7 +61,7 @@ suite('a history that keeps every promise is found to', () => {
     assert.deepEqual(
       claims.map(({ fence, node, at, ended }) => [fence, node, at, ended?.how, ended?.at]),
       [
-        [3, 'n1', 3000, 'released', 4000],
+        [3, 'n1', 3000, 'drained', 4000],
         [5, 'n2', 5000, 'completed', 6000],
       ],
     );

@@ -30,7 +30,7 @@ export interface Claimed {
   readonly attempt: number;
   readonly at: number;
   /** When and how the lock went. */
-  ended?: { readonly at: number; readonly how: 'completed' | 'released' | 'expired' };
+  ended?: { readonly at: number; readonly how: 'completed' | 'drained' | 'released' | 'expired' };
 }
 
 export interface Completed {
@@ -144,7 +144,7 @@ class TapeCheck implements TapeStory {
     if (tasks?.kind === 'put') this.#applyTaskPut(history, before, tasks);
     if (tasks?.kind === 'delete') this.#applyTaskDelete(history, completed, revision);
     if (lock?.kind === 'put') this.#applyClaim(history, before, lock, attempts);
-    if (lock?.kind === 'delete') this.#applyUnlock(history, group, lock);
+    if (lock?.kind === 'delete') this.#applyUnlock(history, before, group);
     if (attempts) this.#applyAttempts(history, before, group);
   }
 
@@ -219,10 +219,12 @@ class TapeCheck implements TapeStory {
     this.claims.push(claim);
   }
 
-  #applyUnlock(history: TaskHistory, { completed, attempts }: Group, event: TapeEvent): void {
+  #applyUnlock(history: TaskHistory, before: TaskHistory, { completed, attempts, lock: event }: Group): void {
     const { lock } = history;
-    if (!lock) return;
-    const how = completed?.kind === 'put' ? 'completed' : attempts?.kind === 'put' ? 'released' : 'expired';
+    if (!lock || !event) return;
+    const drained = attempts?.kind === 'put' ? parse<Records['attempts']>(attempts).drained : undefined;
+    const released = drained === (before.attempts?.drained ?? 0) ? 'released' : 'drained';
+    const how = completed?.kind === 'put' ? 'completed' : drained === undefined ? 'expired' : released;
     lock.ended = { at: event.at, how };
     const since = this.#memberLess.get(lock.lease);
     if (since !== undefined) this.#checkOutlived(lock.lease, since, event.at);

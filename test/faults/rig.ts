@@ -25,8 +25,6 @@ export interface RigOptions {
 export interface Death {
   readonly nodeId: string;
   readonly at: number;
-  /** No other fault was at work: how long its tasks waited says something about a node's death. */
-  readonly isAlone: boolean;
 }
 
 /** A time in which neither a node nor its supervisor could do anything, while its tasks could. */
@@ -56,8 +54,6 @@ export class Rig implements AsyncDisposable {
   readonly lives: Life[] = [];
   readonly deaths: Death[] = [];
   readonly blackouts: Blackout[] = [];
-  /** Faults that are at work now, by their names. */
-  readonly active = new Set<string>();
   /** What went wrong in sight of the harness: a node that died by itself, a process that outlived its node. */
   readonly violations: Violation[] = [];
   readonly #resources: AsyncDisposableStack;
@@ -161,7 +157,7 @@ export class Rig implements AsyncDisposable {
   noteDeath(life: Life): void {
     life.isMeantToEnd = true;
     const at = performance.now();
-    this.deaths.push({ nodeId: life.nodeId, at, isAlone: this.active.size <= 1 });
+    this.deaths.push({ nodeId: life.nodeId, at });
     this.#later.push(this.#checkOrphans(life, at));
   }
 

@@ -92,7 +92,8 @@ async function live(
   const quietFrom = tape.head;
   await sleep(IDLE_MS, undefined, { signal });
   log('Reading the tape, what tasks told, every log and every object');
-  return checkRun(rig, workload, { schedule, recoveries: storm.recoveries, convergedMs, quietFrom }, signal);
+  const { spells, recoveries } = storm;
+  return checkRun(rig, workload, { schedule, spells, recoveries, convergedMs, quietFrom }, signal);
 }
 
 /** Does something while tasks are submitted. */

@@ -9,9 +9,16 @@ import type { Workload } from './workload.ts';
 /** How long after a fault was healed the cluster had taken in a new task and finished it. */
 export interface Recovery {
   readonly nemesis: string;
-  readonly ms: number;
-  /** No other fault was at work meanwhile. */
-  readonly isAlone: boolean;
+  readonly healedAt: number;
+  readonly doneAt: number;
+}
+
+/** When a fault was really at work. */
+export interface Spell {
+  readonly nemesis: string;
+  readonly track: Track;
+  readonly from: number;
+  readonly to: number;
 }
 
 const PROBE: Job = {
@@ -28,8 +35,8 @@ const PROBE: Job = {
 /** Carries a schedule out. */
 export class Storm {
   readonly recoveries: Recovery[] = [];
+  readonly spells: Spell[] = [];
   readonly #recovering: Promise<void>[] = [];
-  #faultsSoFar = 0;
   readonly #rig: Rig;
   readonly #workload: Workload;
   readonly #nemeses: ReadonlyMap<string, Nemesis>;
@@ -61,13 +68,11 @@ export class Storm {
     const { log } = this.#rig.options;
     const nemesis = this.#nemeses.get(fault.nemesis)!;
     log(`+ ${formatFault(fault)}`);
-    this.#rig.active.add(nemesis.name);
-    this.#faultsSoFar++;
-    const begunAt = performance.now();
+    const from = performance.now();
     const heal = await nemesis.inject(this.#rig, fault.pick, signal);
-    await sleep(Math.max(0, begunAt + fault.lastsMs - performance.now()), undefined, { signal });
+    await sleep(Math.max(0, from + fault.lastsMs - performance.now()), undefined, { signal });
     await heal(signal);
-    this.#rig.active.delete(nemesis.name);
+    this.spells.push({ nemesis: nemesis.name, track: fault.track, from, to: performance.now() });
     log(`- ${nemesis.name}`);
     const recovering = this.#recover(nemesis.name, signal);
     recovering.catch(() => undefined); // It is awaited with the others, at the end.
@@ -76,13 +81,10 @@ export class Storm {
 
   /** Submits a small task and waits for its end. Other faults may be at work meanwhile: it is what a user would see. */
   async #recover(nemesis: string, signal: AbortSignal): Promise<void> {
-    const { active, tape, cluster } = this.#rig;
+    const { tape, cluster } = this.#rig;
     const healedAt = performance.now();
-    const others = this.#faultsSoFar;
-    const wasAlone = active.size === 0;
     const { id } = await this.#workload.submit(PROBE, signal);
-    const { at } = await untilKey(tape, [`${cluster}/completed/${id}`], signal);
-    const isAlone = wasAlone && others === this.#faultsSoFar;
-    this.recoveries.push({ nemesis, ms: at - healedAt, isAlone });
+    const { at: doneAt } = await untilKey(tape, [`${cluster}/completed/${id}`], signal);
+    this.recoveries.push({ nemesis, healedAt, doneAt });
   }
 }
