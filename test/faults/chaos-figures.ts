@@ -1,6 +1,6 @@
 import { type Aim, type Figure, figure, percentile } from '../bench/figures.ts';
 import type { ChaosReport } from './check-run.ts';
-import type { Claimed } from './check-tape.ts';
+import { attemptName, type Claimed } from './check-tape.ts';
 import type { Spell } from './storm.ts';
 
 /** What a run says in numbers. */
@@ -109,8 +109,8 @@ function heldAt({ tape }: ChaosReport, nodeId: string, at: number): readonly Cla
 /** What is missing from the logs of attempts whose node was killed, or of the others. */
 function lossesOf(report: ChaosReport, wasKilled: boolean): number[] {
   const killed = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
-  const fences = new Set(killed.map(({ fence }) => fence));
-  return report.stored.losses.filter(({ fence }) => fences.has(fence) === wasKilled).map(({ seconds }) => seconds);
+  const names = new Set(killed.map(attemptName));
+  return report.stored.losses.filter(loss => names.has(attemptName(loss)) === wasKilled).map(({ seconds }) => seconds);
 }
 
 function longest(list: readonly number[]): number {

@@ -54,6 +54,14 @@ suite('what tasks did is held against what they were allowed to', () => {
     assert.deepEqual([violations, overlaps, blackoutOverlaps], [[], [], [3000]]);
   });
 
+  test('claims of two tasks may share a fence', () => {
+    const other = { ...execution(5, 10, 20), task: 'b' };
+    const claims = [claim(5), { ...claim(5), task: 'b' }];
+    const executions = [execution(5, 10, 20), other];
+    const { violations } = checkExecutions({ executions, claims, completed: passed(5), blackouts: [] });
+    assert.deepEqual(violations, []);
+  });
+
   test('whoever runs without a claim is refused', () => {
     const { violations } = check([execution(4, 0, 1, false), execution(5, 10, 20)]);
     assert.deepEqual(violations, [

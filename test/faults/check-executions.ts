@@ -1,4 +1,4 @@
-import type { Claimed, Completed, Violation } from './check-tape.ts';
+import { attemptName, type Claimed, type Completed, type Violation } from './check-tape.ts';
 import type { Blackout } from './rig.ts';
 import type { Execution } from './witness.ts';
 
@@ -26,17 +26,18 @@ const OVERLAP_LIMIT_MS = 1000;
 export function checkExecutions({ executions, claims, completed, blackouts }: ExecutionChecks): ExecutionStory {
   const violations: Violation[] = [];
   const report = (invariant: string, subject: string, text: string) => violations.push({ invariant, subject, text });
-  const byFence = new Map(claims.map(claim => [claim.fence, claim]));
-  for (const { task, fence } of executions)
-    if (byFence.get(fence)?.task !== task) report('I6', task, `it ran under fence ${fence}, which is no claim of it`);
-  const ended = new Set(executions.filter(({ saidEnd }) => saidEnd).map(({ fence }) => fence));
-  for (const { task, fence, outcome } of completed.values())
-    if (outcome === 'passed' && !ended.has(fence))
-      report('I2', task, `passed by fence ${fence}, under which it never came to its end`);
+  const claimOf = new Map(claims.map(claim => [attemptName(claim), claim]));
+  for (const execution of executions)
+    if (!claimOf.has(attemptName(execution)))
+      report('I6', execution.task, `it ran under fence ${execution.fence}, which is no claim of it`);
+  const ended = new Set(executions.filter(({ saidEnd }) => saidEnd).map(attemptName));
+  for (const winner of completed.values())
+    if (winner.outcome === 'passed' && !ended.has(attemptName(winner)))
+      report('I2', winner.task, `passed by fence ${winner.fence}, under which it never came to its end`);
   const overlaps: number[] = [];
   const blackoutOverlaps: number[] = [];
   for (const [earlier, later] of rivals(executions)) {
-    const { dark, ms } = overlap(earlier, later, blackoutsOf(byFence.get(earlier.fence), blackouts));
+    const { dark, ms } = overlap(earlier, later, blackoutsOf(claimOf.get(attemptName(earlier)), blackouts));
     if (dark > 0) blackoutOverlaps.push(dark);
     if (ms > 0) overlaps.push(ms);
     if (ms > OVERLAP_LIMIT_MS)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
 import type { ChaosApi } from './chaos-api.ts';
 import { Refused } from './chaos-api.ts';
-import type { Claimed, Completed, Violation } from './check-tape.ts';
+import { attemptName, type Claimed, type Completed, type Violation } from './check-tape.ts';
 import type { Bucket } from './bucket.ts';
 import { expectedArtifacts, expectedLog } from './task-kinds.ts';
 import type { TapeEvent } from './tape.ts';
@@ -85,11 +85,11 @@ class StoredCheck implements StoredStory {
 
   /** Every object lies under a fence that was one, and holds none of the canaries. */
   async bucket(): Promise<void> {
-    const fences = new Map(this.#checks.claims.map(({ fence, task }) => [String(fence), task]));
+    const attempts = new Set(this.#checks.claims.map(attemptName));
     const keys = await this.#checks.bucket.list(this.#signal);
     await each(keys, async key => {
       const [, task, fence] = /\/tasks\/([^/]+)\/(\d+)\//.exec(key) ?? [];
-      if (task !== undefined && fences.get(fence!) !== task)
+      if (task !== undefined && !attempts.has(attemptName({ task, fence: Number(fence) })))
         this.#report('I7', task, `an object lies under no fence: ${key}`);
       const bytes = await this.#checks.bucket.get(key, this.#signal);
       this.#lookInto(`object ${key}`, bytes);

@@ -42,6 +42,11 @@ export interface Completed {
   readonly attempt: number;
 }
 
+/** By which an attempt is known: etcd may take several claims in one transaction, and then they share their fence. */
+export function attemptName({ task, fence }: { readonly task: string; readonly fence: number }): string {
+  return `${task}/${fence}`;
+}
+
 /** What a tape says, beside what is wrong with it. */
 export interface TapeStory {
   readonly violations: readonly Violation[];

@@ -1,4 +1,4 @@
-import type { Claimed, Completed, Violation } from './check-tape.ts';
+import { attemptName, type Claimed, type Completed, type Violation } from './check-tape.ts';
 import type { Submission } from './workload.ts';
 
 /** Outcomes that say that the task was at fault, or that somebody wanted its end. */
@@ -14,11 +14,11 @@ export interface VerdictChecks {
 
 /** Holds outcomes against what tasks were made to do: whatever happens to a cluster, it is never a task's fault. */
 export function checkVerdicts({ submissions, claims, completed, isExcused }: VerdictChecks): Violation[] {
-  const nodes = new Map(claims.map(({ fence, node }) => [fence, node]));
+  const nodes = new Map(claims.map(claim => [attemptName(claim), claim.node]));
   return submissions.flatMap(({ id, job }) => {
     const { outcome, fence } = completed.get(id) ?? {};
     if (outcome === undefined || fence === undefined) return []; // The tape's business.
-    const mayFail = job.exitCode !== 0 || isExcused(nodes.get(fence) ?? '');
+    const mayFail = job.exitCode !== 0 || isExcused(nodes.get(attemptName({ task: id, fence })) ?? '');
     const isRight =
       (outcome === 'passed' && job.exitCode === 0) ||
       (outcome === 'failed' && mayFail) ||

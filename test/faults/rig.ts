@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CephS3, startCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
-import type { Violation } from './check-tape.ts';
+import { attemptName, type Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
 import { type Life, Place, type StartOptions } from './place.ts';
@@ -240,9 +240,9 @@ export class Rig implements AsyncDisposable {
     await node.ended;
     await sleep(ORPHANS_AFTER_MS, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
-    const fences = fencesOf(this.tape, nodeId, diedAt);
+    const attempts = attemptsOf(this.tape, this.cluster, nodeId, diedAt);
     for (const { pid, task, fence } of await findTaskProcesses(this.cluster))
-      if (fences.has(fence))
+      if (attempts.has(attemptName({ task, fence })))
         this.report('I11', task, `process ${pid} of fence ${fence} lives 10 s after ${nodeId} was killed`);
   }
 
@@ -256,14 +256,13 @@ export class Rig implements AsyncDisposable {
   }
 }
 
-/** The fences under which a node has claimed before a time. */
-function fencesOf(tape: Tape, nodeId: string, before: number): Set<number> {
+/** The attempts that a node has begun before a time: its locks, as the tape has them. */
+function attemptsOf(tape: Tape, cluster: string, nodeId: string, before: number): Set<string> {
+  const suffix = '.lock';
   const locks = tape.events.filter(
-    ({ key, kind, at }) => kind === 'put' && key.endsWith('.lock') && at <= before + 1000,
+    ({ key, kind, at }) => kind === 'put' && key.endsWith(suffix) && at <= before + 1000,
   );
-  return new Set(
-    locks
-      .filter(({ value }) => (JSON.parse(value!) as { node: string }).node === nodeId)
-      .map(({ revision }) => revision),
-  );
+  const own = locks.filter(({ value }) => (JSON.parse(value!) as { node: string }).node === nodeId);
+  const taskOf = (key: string) => key.slice(`${cluster}/tasks/`.length, -suffix.length);
+  return new Set(own.map(({ key, revision }) => attemptName({ task: taskOf(key), fence: revision })));
 }
