@@ -29,6 +29,8 @@ export interface ChaosOptions {
 
 /** All work must be done so long after the last fault: the TTL, three times the longest task, and a minute. */
 const CONVERGE_MS = 30_000 + 3 * 60_000 + 60_000;
+/** The records of dead nodes are gone so long after the last fault: each new leader of etcd gives every lease its whole TTL anew. */
+const DEAD_MS = 2 * 30_000;
 /** What is on its way out when the last task is done is gone after the first; for the second, nothing may be written. */
 const SETTLE_MS = 2000;
 const IDLE_MS = 10_000;
@@ -87,6 +89,7 @@ async function live(
   await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
   const convergedMs = performance.now() - healedAt;
   await rig.settled();
+  await untilDeadAreGone(rig, DEAD_MS, signal);
   log(`${workload.acknowledged.length} tasks are done; watching the idle cluster`);
   await sleep(SETTLE_MS, undefined, { signal });
   const quietFrom = tape.head;
@@ -123,6 +126,22 @@ async function untilCompleted({ tape, cluster }: Rig, ids: readonly string[], li
   for (let seen = 0; missing.size > 0 && !ended.aborted; ) {
     for (; seen < tape.events.length; seen++) missing.delete(tape.events[seen]!.key);
     if (missing.size > 0) await tape.changed(ended);
+  }
+  signal.throwIfAborted();
+}
+
+/** Or until the time is over. */
+async function untilDeadAreGone(rig: Rig, limitMs: number, signal: AbortSignal): Promise<void> {
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  const prefix = `${rig.cluster}/members/`;
+  const members = new Set<string>();
+  const isDead = (key: string) => !rig.living.some(({ life }) => key === prefix + life?.nodeId);
+  for (let seen = 0; !ended.aborted; await rig.tape.changed(ended)) {
+    for (; seen < rig.tape.events.length; seen++) {
+      const { key, kind } = rig.tape.events[seen]!;
+      if (key.startsWith(prefix)) members[kind === 'put' ? 'add' : 'delete'](key);
+    }
+    if (![...members].some(isDead)) return;
   }
   signal.throwIfAborted();
 }
