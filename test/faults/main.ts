@@ -1,8 +1,9 @@
-// `npm run chaos -- [--minutes M] [--nodes N] [--seed S]`: a cluster of real processes under load and real faults, and what became
-// of its promises. Ends with 1 if one was broken.
+// `npm run chaos -- [options]`: a cluster of real processes under load and real faults, and what became of its promises. Ends with
+// 1 if one was broken, with 2 if it was called wrongly, with 130 if it was interrupted.
 import { parseArgs } from 'node:util';
 import { formatFigures } from '../bench/figures.ts';
 import { chaosFigures } from './chaos-figures.ts';
+import type { ChaosReport } from './check-run.ts';
 import { NEMESES } from './nemeses.ts';
 import { runChaos } from './run-chaos.ts';
 import { buildUnsafe } from './unsafe-bundle.ts';
@@ -10,7 +11,7 @@ import { buildUnsafe } from './unsafe-bundle.ts';
 const USAGE = `Usage: npm run chaos -- [options]
 
   --minutes M   how long faults go on (5)
-  --nodes N     how many nodes (4)
+  --nodes N     how many nodes, 2 or more (4)
   --rate R      tasks a second (1)
   --seed S      what is drawn, and when (a new one)
   --only TEXT   only nemeses whose name has TEXT in it; may be given again
@@ -19,64 +20,97 @@ const USAGE = `Usage: npm run chaos -- [options]
   --list        the nemeses there are
   --json        figures as one line of JSON`;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    nodes: { type: 'string', default: '4' },
-    rate: { type: 'string', default: '1' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    only: { type: 'string', multiple: true, default: [] },
-    unsafe: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+interface Arguments {
+  readonly minutes: number;
+  readonly nodes: number;
+  readonly rate: number;
+  readonly seed: string;
+  readonly only: readonly string[];
+  readonly unsafe: boolean;
+  readonly keep: boolean;
+  readonly list: boolean;
+  readonly json: boolean;
+}
 
-if (values.help) console.log(USAGE);
-else if (values.list) for (const { name } of NEMESES) console.log(name);
-else process.exitCode = await main();
+process.exitCode = await main();
 
 async function main(): Promise<number> {
+  const given = readArguments();
+  if (!given) {
+    console.error(USAGE);
+    return 2;
+  }
+  if (given.list) {
+    for (const { name } of NEMESES) console.log(name);
+    return 0;
+  }
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => interrupted.abort(new Error(`Interrupted by ${name}`)));
-  const started = performance.now();
-  const log = (text: string) =>
-    console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
-  const { seed, only } = values;
-  const nemeses = NEMESES.filter(({ name }) => only.length === 0 || only.some(text => name.includes(text)));
-  await using unsafe = values.unsafe ? await buildUnsafe() : undefined;
   try {
-    const report = await runChaos(
-      {
-        seed,
-        durationMs: Number(values.minutes) * 60_000,
-        nodes: Number(values.nodes),
-        tasksPerSecond: Number(values.rate),
-        nemeses,
-        ...(unsafe && { program: unsafe.path }),
-        keepsEvidence: values.keep,
-        log,
-      },
-      interrupted.signal,
-    );
-    const result = { bench: `chaos, seed ${seed}`, figures: chaosFigures(report) };
-    console.log(values.json ? JSON.stringify(result) : formatFigures(result));
-    if (report.evidence) console.error(`What was recorded is in ${report.evidence}`);
-    if (report.violations.length === 0) return 0;
-    for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
-    console.error(`To repeat: ${repeat()}`);
-    return 1;
+    return tell(given, await run(given, interrupted.signal));
   } catch (error) {
-    console.error(`${interrupted.signal.aborted ? 'Interrupted' : (error as Error).stack}. To repeat: ${repeat()}`);
+    console.error(interrupted.signal.aborted ? 'Interrupted' : error);
+    console.error(`To repeat: ${commandOf(given)}`);
     return interrupted.signal.aborted ? 130 : 1;
   }
 }
 
-function repeat(): string {
-  const { seed, minutes, nodes, rate, only, unsafe } = values;
+function readArguments(): Arguments | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        minutes: { type: 'string', default: '5' },
+        nodes: { type: 'string', default: '4' },
+        rate: { type: 'string', default: '1' },
+        seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+        only: { type: 'string', multiple: true, default: [] },
+        unsafe: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const numbers = { minutes: Number(values.minutes), nodes: Number(values.nodes), rate: Number(values.rate) };
+    const isSensible = numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0;
+    return isSensible ? { ...values, ...numbers } : undefined;
+  } catch {
+    return undefined; // An option that there is not.
+  }
+}
+
+async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> {
+  const { seed, minutes, nodes, rate, only, keep } = given;
+  const started = performance.now();
+  const log = (text: string) =>
+    console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
+  await using unsafe = given.unsafe ? await buildUnsafe() : undefined;
+  return await runChaos(
+    {
+      seed,
+      durationMs: minutes * 60_000,
+      nodes,
+      tasksPerSecond: rate,
+      nemeses: NEMESES.filter(({ name }) => only.length === 0 || only.some(text => name.includes(text))),
+      ...(unsafe && { program: unsafe.path }),
+      keepsEvidence: keep,
+      log,
+    },
+    signal,
+  );
+}
+
+function tell(given: Arguments, report: ChaosReport): number {
+  const result = { bench: `chaos, seed ${given.seed}`, figures: chaosFigures(report) };
+  console.log(given.json ? JSON.stringify(result) : formatFigures(result));
+  if (report.violations.length === 0) return 0;
+  for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
+  console.error(`To repeat: ${commandOf(given)}`);
+  return 1;
+}
+
+function commandOf({ seed, minutes, nodes, rate, only, unsafe }: Arguments): string {
   const filters = only.map(text => ` --only ${JSON.stringify(text)}`).join('');
-  return `npm run chaos -- --seed ${seed} --minutes ${minutes} --nodes ${nodes} --rate ${rate}${filters}${unsafe ? ' --unsafe' : ''}`;
+  const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}`;
+  return `npm run chaos -- --seed ${JSON.stringify(seed)} ${numbers}${filters}${unsafe ? ' --unsafe' : ''}`;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChaosReport, checkRun } from './check-run.ts';
+import type { Violation } from './check-tape.ts';
 import { Draw } from './draw.ts';
 import { NEMESES } from './nemeses.ts';
 import type { Nemesis } from './nemesis.ts';
@@ -27,6 +28,8 @@ export interface ChaosOptions {
   readonly log: (text: string) => void;
 }
 
+/** All faults must be healed so long after the last should be. */
+const HEAL_MS = 10 * 60_000;
 /** All work must be done so long after the last fault: the TTL, three times the longest task, and a minute. */
 const CONVERGE_MS = 30_000 + 3 * 60_000 + 60_000;
 /** The records of dead nodes are gone so long after the last fault: each new leader of etcd gives every lease its whole TTL anew. */
@@ -50,23 +53,30 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   const folder = await mkdtemp(join(tmpdir(), 'simple-ci-chaos-'));
   // Tasks run as other users, and their files are to lie on the disks in it.
   await chmod(folder, 0o711);
-  let hasEvidence = false;
+  let isKept = false as boolean; // What is done to it in a callback, the compiler does not see.
   try {
     await using rig = await Rig.start({ nodes, folder, program, log });
-    const report = await live(rig, { ...options, nemeses }, schedule, signal);
-    hasEvidence = options.keepsEvidence === true || report.violations.length > 0;
-    if (hasEvidence) await keepEvidence(folder, report, rig);
-    return { ...report, ...(hasEvidence && { evidence: folder }) };
+    const keep = async (violations: readonly Violation[]) => {
+      isKept = true;
+      await keepEvidence(folder, schedule, violations, rig);
+      log(`What was recorded is in ${folder}`);
+    };
+    const report = await live(rig, { ...options, nemeses }, schedule, signal).catch(async error => {
+      if (!signal.aborted) await keep(rig.violations);
+      throw error;
+    });
+    if (options.keepsEvidence || report.violations.length > 0) await keep(report.violations);
+    return isKept ? { ...report, evidence: folder } : report;
   } finally {
     // Disks and a key are no evidence.
     for (const name of ['secrets-key', 'disks']) await rm(join(folder, name), { recursive: true, force: true });
-    if (!hasEvidence) await rm(folder, { recursive: true, force: true });
+    if (!isKept) await rm(folder, { recursive: true, force: true });
   }
 }
 
 async function live(
   rig: Rig,
-  { seed, tasksPerSecond, nemeses, log }: ChaosOptions & { readonly nemeses: readonly Nemesis[] },
+  { seed, durationMs, tasksPerSecond, nemeses, log }: ChaosOptions & { readonly nemeses: readonly Nemesis[] },
   schedule: readonly Fault[],
   signal: AbortSignal,
 ): Promise<ChaosReport> {
@@ -81,9 +91,11 @@ async function live(
     patienceMs: PATIENCE_MS,
     claimed: async (id, ended) =>
       void (await untilKey(tape, [`${cluster}/tasks/${id}.lock`, `${cluster}/completed/${id}`], ended)),
+    onRefused: (id, error) => rig.report('API', id, error.message),
   });
   const storm = new Storm(rig, workload, nemeses);
-  await underLoad(workload, failed, () => storm.run(schedule, signal), signal);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(durationMs + HEAL_MS)]);
+  await underLoad(workload, failed, () => storm.run(schedule, limit), signal);
   log('All faults are healed, and nobody submits any more');
   const healedAt = performance.now();
   await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
@@ -146,10 +158,15 @@ async function untilDeadAreGone(rig: Rig, limitMs: number, signal: AbortSignal):
   signal.throwIfAborted();
 }
 
-async function keepEvidence(folder: string, report: ChaosReport, rig: Rig): Promise<void> {
+async function keepEvidence(
+  folder: string,
+  schedule: readonly Fault[],
+  violations: readonly Violation[],
+  rig: Rig,
+): Promise<void> {
   const lines = (list: readonly object[]) => list.map(each => `${JSON.stringify(each)}\n`).join('');
-  await writeFile(join(folder, 'schedule.jsonl'), lines(report.schedule));
-  await writeFile(join(folder, 'violations.jsonl'), lines(report.violations));
+  await writeFile(join(folder, 'schedule.jsonl'), lines(schedule));
+  await writeFile(join(folder, 'violations.jsonl'), lines(violations));
   await writeFile(join(folder, 'tape.jsonl'), lines(rig.tape.events));
   for (const { nodeId, node } of rig.lives) await writeFile(join(folder, `${nodeId}.log`), node.output());
 }

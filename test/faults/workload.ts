@@ -24,6 +24,8 @@ export interface WorkloadOptions {
   readonly patienceMs: number;
   /** Resolves when a task runs, or has ended. */
   readonly claimed: (id: string, signal: AbortSignal) => Promise<void>;
+  /** A user was refused what nobody should be. */
+  readonly onRefused: (id: string, error: Error) => void;
 }
 
 /** So many submissions may be waiting for an answer at once: more load than the cluster can take teaches nothing. */
@@ -75,11 +77,11 @@ export class Workload {
   }
 
   #begin(submission: Submission): void {
-    const { signal, patienceMs } = this.#options;
+    const { signal, patienceMs, onRefused } = this.#options;
     const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
     const user = this.#use(submission, patience)
-      .catch(error => {
-        if (!patience.aborted) throw error;
+      .catch((error: Error) => {
+        if (!patience.aborted) onRefused(submission.id, error);
       })
       .finally(() => this.#underWay.delete(user));
     this.#underWay.add(user);

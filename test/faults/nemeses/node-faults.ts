@@ -95,11 +95,12 @@ function stop(name: string, whom: 'node' | 'supervisor' | 'both', lastsMs: reado
       if (whom === 'both') rig.blackouts.push(blackout);
       send(node, 'SIGSTOP');
       send(supervisor, 'SIGSTOP');
+      const order = secondPick(pick) < 0.5 ? [node, supervisor] : [supervisor, node];
       return async () => {
-        send(supervisor, 'SIGCONT');
-        // The node first would be told of its death before the supervisor could do anything about it; this is the worse order.
-        await sleep(secondPick(pick) * 200);
-        send(node, 'SIGCONT');
+        for (const pid of order) {
+          send(pid, 'SIGCONT');
+          await sleep(100);
+        }
         blackout.to = performance.now();
       };
     },
