@@ -106,11 +106,12 @@ function heldAt({ tape }: ChaosReport, nodeId: string, at: number): readonly Cla
   );
 }
 
-/** What is missing from the logs of attempts whose node was killed, or of the others. */
+/** What is missing from the logs of attempts whose node was killed, or of the others, while S3 was well. */
 function lossesOf(report: ChaosReport, wasKilled: boolean): number[] {
   const killed = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
   const names = new Set(killed.map(attemptName));
-  return report.stored.losses.filter(loss => names.has(attemptName(loss)) === wasKilled).map(({ seconds }) => seconds);
+  const counted = report.stored.losses.filter(({ isExcused }) => !isExcused);
+  return counted.filter(loss => names.has(attemptName(loss)) === wasKilled).map(({ seconds }) => seconds);
 }
 
 function longest(list: readonly number[]): number {

@@ -18,6 +18,8 @@ export interface StoredChecks {
   readonly completed: ReadonlyMap<string, Completed>;
   readonly canaries: ReadonlyMap<string, string>;
   readonly events: readonly TapeEvent[];
+  /** Whether S3 was well all that time. */
+  readonly couldStore: (from: number, to: number) => boolean;
 }
 
 export interface StoredStory {
@@ -35,6 +37,8 @@ export interface LogLoss {
   readonly fence: number;
   readonly seconds: number;
   readonly bytes: number;
+  /** S3 did not take it at the time: then more may be lost. */
+  readonly isExcused: boolean;
 }
 
 /** What a log may lose with its node. */
@@ -76,7 +80,8 @@ class StoredCheck implements StoredStory {
       const log = await this.#readLog(id, execution.attempt);
       const isWhole = execution.fence === completed.fence && execution.saidEnd;
       this.#lookInto(`log of ${id}, attempt ${execution.attempt}`, log);
-      this.violations.push(...checkLog({ execution, log: log.toString(), expected, isWhole }, this.losses));
+      const { couldStore } = this.#checks;
+      this.violations.push(...checkLog({ execution, log: log.toString(), expected, isWhole, couldStore }, this.losses));
       this.logs++;
       this.logBytes += log.length;
     }
@@ -142,11 +147,17 @@ class StoredCheck implements StoredStory {
   }
 }
 
+interface LogCheck extends Pick<StoredChecks, 'couldStore'> {
+  readonly execution: Execution;
+  readonly log: string;
+  /** What the attempt prints if it comes to its end. */
+  readonly expected: string;
+  /** It is the attempt that has completed the task. */
+  readonly isWhole: boolean;
+}
+
 /** One stored log against what its attempt printed; adds what is missing from an unfinished one to `losses`. */
-export function checkLog(
-  { execution, log, expected, isWhole }: { execution: Execution; log: string; expected: string; isWhole: boolean },
-  losses: LogLoss[],
-): Violation[] {
+export function checkLog({ execution, log, expected, isWhole, couldStore }: LogCheck, losses: LogLoss[]): Violation[] {
   const { task, fence, beats } = execution;
   const subject = `${task}, fence ${fence}`;
   if (isWhole)
@@ -167,8 +178,9 @@ export function checkLog(
   if (!printed || !firstLost) return [];
   const seconds = (printed.at - firstLost.at) / 1000;
   const bytes = expected.split('\n').slice(0, printed.line).join('\n').length + 1 - log.length;
-  losses.push({ task, fence, seconds, bytes });
-  return seconds > LOSS_LIMIT.seconds && bytes > LOSS_LIMIT.bytes
+  const isExcused = !couldStore(firstLost.at, printed.at);
+  losses.push({ task, fence, seconds, bytes, isExcused });
+  return !isExcused && seconds > LOSS_LIMIT.seconds && bytes > LOSS_LIMIT.bytes
     ? [{ invariant: 'I8', subject, text: `its log lacks its last ${seconds.toFixed(1)} s, ${bytes} bytes` }]
     : [];
 }
