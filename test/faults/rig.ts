@@ -35,6 +35,9 @@ export interface Blackout {
 }
 
 const SLOTS = 3;
+const DRAIN_TIMEOUT_S = 5;
+/** How long a node may take to leave: the drain timeout, the handing back, etcd's silence meanwhile. */
+const LEAVE_LIMIT_MS = 90_000;
 const ORPHANS_AFTER_MS = 10_000;
 const QUOTA_BYTES = 48 * 2 ** 20;
 const COMPACT_EVERY_MS = 60_000;
@@ -98,7 +101,7 @@ export class Rig implements AsyncDisposable {
       s3,
       secretsKeyFile,
       slots: SLOTS,
-      drainTimeout: '5s',
+      drainTimeout: `${DRAIN_TIMEOUT_S}s`,
       program: options.program,
     };
     const places: Place[] = [];
@@ -149,33 +152,28 @@ export class Rig implements AsyncDisposable {
   async kill(place: Place): Promise<void> {
     const { life } = place;
     if (!life || !place.isAlive) return;
-    this.noteDeath(life);
-    life.node.process.kill('SIGKILL');
-    await life.node.ended;
-  }
-
-  noteDeath(life: Life): void {
     life.isMeantToEnd = true;
     const at = performance.now();
     this.deaths.push({ nodeId: life.nodeId, at });
     this.#later.push(this.#checkOrphans(life, at));
+    life.node.process.kill('SIGKILL');
+    await life.node.ended;
   }
 
-  /** SIGTERM; resolves when the node has gone. */
-  async drain(place: Place): Promise<void> {
+  /** SIGTERM; resolves when the node has gone, as it must with 0 and in time. */
+  async drain(place: Place, signal: AbortSignal): Promise<void> {
     const { life } = place;
-    const drainedAt = performance.now();
     if (!life || !place.isAlive) return;
     life.isMeantToEnd = true;
     life.node.process.kill('SIGTERM');
-    const code = await life.node.ended;
-    const wasShot = this.deaths.some(({ nodeId, at }) => nodeId === life.nodeId && at > drainedAt);
-    if (code !== 0 && !wasShot)
-      this.report(
-        'node',
-        life.nodeId,
-        `ended with ${code} when it was told to drain: ${life.node.output().slice(-1000)}`,
-      );
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(LEAVE_LIMIT_MS)]);
+    const code = await Promise.race([life.node.ended, fired(limit).then(() => 'late' as const)]);
+    signal.throwIfAborted();
+    const wasShot = this.deaths.some(({ nodeId }) => nodeId === life.nodeId);
+    if (code === 'late') await this.kill(place);
+    if (code === 0 || wasShot) return;
+    const what = code === 'late' ? `had not ended ${LEAVE_LIMIT_MS / 1000} s after` : `ended with ${code} when`;
+    this.report('node', life.nodeId, `${what} it was told to drain: ${life.node.output().slice(-1000)}`);
   }
 
   report(invariant: string, subject: string, text: string): void {
@@ -265,4 +263,11 @@ function attemptsOf(tape: Tape, cluster: string, nodeId: string, before: number)
   const own = locks.filter(({ value }) => (JSON.parse(value!) as { node: string }).node === nodeId);
   const taskOf = (key: string) => key.slice(`${cluster}/tasks/`.length, -suffix.length);
   return new Set(own.map(({ key, revision }) => attemptName({ task: taskOf(key), fence: revision })));
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

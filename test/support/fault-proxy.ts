@@ -31,6 +31,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #connections = new Set<Connection>();
   readonly #target: URL;
   #faults: Faults = {};
+  /** Sees all that is sent to the server, while there is one. */
   trap: Trap | undefined;
   /** Connections made so far. */
   accepted = 0;

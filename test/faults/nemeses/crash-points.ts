@@ -43,7 +43,7 @@ export const crashPoints: readonly Nemesis[] = MOMENTS.flatMap(moment =>
     name: `kill -9 ${side} ${moment.name}`,
     track: 'nodes' as const,
     lastsMs: [6000, 12_000] as const,
-    inject: (rig: Rig, pick: number) => lieInWait(rig, moment, side, pick),
+    inject: (rig: Rig, pick: number, signal: AbortSignal) => lieInWait(rig, moment, side, pick, signal),
   })),
 );
 
@@ -52,7 +52,7 @@ export function isCompletion(text: string): boolean {
 }
 
 /** Shoots the first node that comes by: mostly it alone, sometimes it and its supervisor. */
-async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number): Promise<Heal> {
+async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number, signal: AbortSignal): Promise<Heal> {
   const supervisors = new Map<Place, number | undefined>();
   if (pick < 0.3) for (const place of rig.living) supervisors.set(place, await place.supervisor());
   let shot: Place | undefined;
@@ -65,13 +65,14 @@ async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number): Pr
   };
   const told = moment.ofDrain && rig.pickPlace(secondPick(pick));
   for (const place of told ? [told] : rig.living) arm(place, moment, side, shoot);
-  const drained = told && rig.drain(told);
-  return async signal => {
+  const drained = told && rig.drain(told, signal);
+  drained?.catch(() => undefined); // It is awaited when this is healed.
+  return async healing => {
     await drained;
     disarm(rig);
     if (!shot) rig.options.log(`  nobody came by: ${side} ${moment.name}`);
     const gone = shot ?? told;
-    if (gone) await revive(rig, gone, secondPick(pick))(signal);
+    if (gone) await revive(rig, gone, secondPick(pick))(healing);
   };
 }
 

@@ -53,8 +53,7 @@ export const nodeFaults: readonly Nemesis[] = [
     lastsMs: [12_000, 20_000],
     async inject(rig, _pick, signal) {
       for (const place of [...rig.living]) {
-        const drained = rig.drain(place);
-        await drained;
+        await rig.drain(place, signal);
         await rig.bring(place, signal);
       }
       return nothingToHeal;
@@ -64,11 +63,11 @@ export const nodeFaults: readonly Nemesis[] = [
     name: 'scaling down to 2 nodes and up again',
     track: 'nodes',
     lastsMs: [8000, 20_000],
-    async inject(rig) {
+    async inject(rig, _pick, signal) {
       const leaving = rig.living.slice(2);
-      await Promise.all(leaving.map(place => rig.drain(place)));
-      return async signal => {
-        for (const place of leaving) await rig.bring(place, signal);
+      await Promise.all(leaving.map(place => rig.drain(place, signal)));
+      return async healing => {
+        for (const place of leaving) await rig.bring(place, healing);
       };
     },
   },
