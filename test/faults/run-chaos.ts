@@ -7,6 +7,7 @@ import type { Violation } from './check-tape.ts';
 import { Draw } from './draw.ts';
 import { NEMESES } from './nemeses.ts';
 import type { Nemesis } from './nemesis.ts';
+import { Onlooker } from './onlooker.ts';
 import { Rig } from './rig.ts';
 import { type Fault, formatFault, planFaults } from './schedule.ts';
 import { Storm } from './storm.ts';
@@ -76,45 +77,66 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
 
 async function live(
   rig: Rig,
-  { seed, durationMs, tasksPerSecond, nemeses, log }: ChaosOptions & { readonly nemeses: readonly Nemesis[] },
+  options: ChaosOptions & { readonly nemeses: readonly Nemesis[] },
   schedule: readonly Fault[],
   signal: AbortSignal,
 ): Promise<ChaosReport> {
-  const { tape, cluster } = rig;
-  const failed = new AbortController();
-  const workload = new Workload({
-    api: rig.api,
+  const { durationMs, nemeses, log } = options;
+  // However this ends, users and onlookers end with it.
+  const ended = new AbortController();
+  const living = AbortSignal.any([signal, ended.signal]);
+  const onlooker = new Onlooker(rig.api, living);
+  const workload = users(rig, options, onlooker, living);
+  const storm = new Storm(rig, workload, nemeses);
+  try {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(durationMs + HEAL_MS)]);
+    await underLoad(workload, ended, () => storm.run(schedule, limit), signal);
+    log('All faults are healed, and nobody submits any more');
+    const healedAt = performance.now();
+    await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
+    const convergedMs = performance.now() - healedAt;
+    await onlooker.settled(PATIENCE_MS);
+    await rig.settled();
+    await untilDeadAreGone(rig, DEAD_MS, signal);
+    log(`${workload.acknowledged.length} tasks are done; watching the idle cluster`);
+    const quietFrom = await watchIdle(rig, signal);
+    log('Reading the tape, what tasks told, every log and every object');
+    rig.violations.push(...onlooker.violations);
+    const { spells, recoveries } = storm;
+    return await checkRun(rig, workload, { schedule, spells, recoveries, convergedMs, quietFrom }, signal);
+  } finally {
+    ended.abort();
+  }
+}
+
+function users(rig: Rig, { seed, tasksPerSecond }: ChaosOptions, onlooker: Onlooker, signal: AbortSignal): Workload {
+  const { api, witness, tape, cluster } = rig;
+  return new Workload({
+    api,
     draw: new Draw(`${seed}/load`),
-    witnessPort: rig.witness.port,
+    witnessPort: witness.port,
     tasksPerSecond,
-    signal: AbortSignal.any([signal, failed.signal]),
+    signal,
     patienceMs: PATIENCE_MS,
     claimed: async (id, ended) =>
       void (await untilKey(tape, [`${cluster}/tasks/${id}.lock`, `${cluster}/completed/${id}`], ended)),
+    onAcknowledged: id => onlooker.follow(id),
     onRefused: (id, error) => rig.report('API', id, error.message),
   });
-  const storm = new Storm(rig, workload, nemeses);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(durationMs + HEAL_MS)]);
-  await underLoad(workload, failed, () => storm.run(schedule, limit), signal);
-  log('All faults are healed, and nobody submits any more');
-  const healedAt = performance.now();
-  await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
-  const convergedMs = performance.now() - healedAt;
-  await rig.settled();
-  await untilDeadAreGone(rig, DEAD_MS, signal);
-  log(`${workload.acknowledged.length} tasks are done; watching the idle cluster`);
+}
+
+/** The revision from which on nothing was to be done; resolves when the cluster was watched for a while. */
+async function watchIdle({ tape }: Rig, signal: AbortSignal): Promise<number> {
   await sleep(SETTLE_MS, undefined, { signal });
-  const quietFrom = tape.head;
+  const { head } = tape;
   await sleep(IDLE_MS, undefined, { signal });
-  log('Reading the tape, what tasks told, every log and every object');
-  const { spells, recoveries } = storm;
-  return checkRun(rig, workload, { schedule, spells, recoveries, convergedMs, quietFrom }, signal);
+  return head;
 }
 
 /** Does something while tasks are submitted. */
 async function underLoad(
   workload: Workload,
-  failed: AbortController,
+  ended: AbortController,
   action: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -123,7 +145,7 @@ async function underLoad(
   try {
     await action();
   } catch (error) {
-    failed.abort(error);
+    ended.abort(error);
     throw error;
   } finally {
     enough.abort();

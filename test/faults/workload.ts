@@ -24,6 +24,8 @@ export interface WorkloadOptions {
   readonly patienceMs: number;
   /** Resolves when a task runs, or has ended. */
   readonly claimed: (id: string, signal: AbortSignal) => Promise<void>;
+  /** Told of each task that the cluster has said it has. */
+  readonly onAcknowledged: (id: string) => void;
   /** A user was refused what nobody should be. */
   readonly onRefused: (id: string, error: Error) => void;
 }
@@ -96,9 +98,10 @@ export class Workload {
   }
 
   async #submit(submission: Submission, signal: AbortSignal): Promise<void> {
-    const { api, witnessPort } = this.#options;
+    const { api, witnessPort, onAcknowledged } = this.#options;
     const task = taskOf(submission.job, witnessPort);
     await api.request('POST', '/v1/tasks', { id: submission.id, task }, signal);
     submission.acknowledgedAt = performance.now();
+    onAcknowledged(submission.id);
   }
 }
