@@ -5,6 +5,8 @@ import { formatFigures } from '../bench/figures.ts';
 import { chaosFigures } from './chaos-figures.ts';
 import type { ChaosReport } from './check-run.ts';
 import { NEMESES } from './nemeses.ts';
+import { lateCompletion } from './nemeses/late-completion.ts';
+import type { Nemesis } from './nemesis.ts';
 import { runChaos } from './run-chaos.ts';
 import { buildUnsafe } from './unsafe-bundle.ts';
 
@@ -15,7 +17,7 @@ const USAGE = `Usage: npm run chaos -- [options]
   --rate R      tasks a second (1)
   --seed S      what is drawn, and when (a new one)
   --only TEXT   only nemeses whose name has TEXT in it; may be given again
-  --unsafe      a node whose COMPLETE does not compare the fence: must be seen to fail
+  --unsafe      a node whose COMPLETE does not compare the fence, and the one fault that shows it: must be seen to fail
   --keep        what was recorded is kept also when nothing was broken
   --list        the nemeses there are
   --json        figures as one line of JSON`;
@@ -80,7 +82,7 @@ function readArguments(): Arguments | undefined {
 }
 
 async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> {
-  const { seed, minutes, nodes, rate, only, keep } = given;
+  const { seed, minutes, nodes, rate, keep } = given;
   const started = performance.now();
   const log = (text: string) =>
     console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
@@ -91,13 +93,19 @@ async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> 
       durationMs: minutes * 60_000,
       nodes,
       tasksPerSecond: rate,
-      nemeses: NEMESES.filter(({ name }) => only.length === 0 || only.some(text => name.includes(text))),
+      nemeses: choose(given),
       ...(unsafe && { program: unsafe.path }),
       keepsEvidence: keep,
       log,
     },
     signal,
   );
+}
+
+/** What is told apart by a fence and by nothing else is one fault: without it, a run would need luck to show that there is none. */
+function choose({ only, unsafe }: Arguments): readonly Nemesis[] {
+  if (only.length === 0) return unsafe ? [lateCompletion] : NEMESES;
+  return NEMESES.filter(({ name }) => only.some(text => name.includes(text)));
 }
 
 function tell(given: Arguments, report: ChaosReport): number {

@@ -53,7 +53,7 @@ export class Rig implements AsyncDisposable {
   readonly places: readonly Place[];
   readonly api: ChaosApi;
   /** Byte sequences that may be in nothing that is stored. */
-  readonly canaries: ReadonlyMap<string, string>;
+  readonly canaries: Map<string, string>;
   readonly lives: Life[] = [];
   readonly deaths: Death[] = [];
   readonly blackouts: Blackout[] = [];
@@ -67,7 +67,7 @@ export class Rig implements AsyncDisposable {
   private constructor(
     options: RigOptions,
     parts: { cluster: string; etcd: EtcdServer; s3: CephS3; tape: Tape; witness: Witness; places: readonly Place[] },
-    canaries: ReadonlyMap<string, string>,
+    canaries: Map<string, string>,
     resources: AsyncDisposableStack,
   ) {
     this.options = options;
@@ -213,7 +213,9 @@ export class Rig implements AsyncDisposable {
     const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(120_000)]);
     const [first, ...others] = this.places;
     const { node } = await this.bring(first!, signal);
-    this.api.token = node.adminToken ?? '';
+    if (node.adminToken === undefined) throw new Error(`The first node has formed no cluster: ${node.output()}`);
+    this.api.token = node.adminToken;
+    this.canaries.set('the admin token', node.adminToken);
     for (const place of others) await this.bring(place, signal);
     const value = [...this.canaries.values()][0];
     await this.api.request('PUT', `/v1/secrets/${CANARY_NAME}`, { value }, signal);
