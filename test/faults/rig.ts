@@ -7,7 +7,7 @@ import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { attemptName, type Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
-import { type Life, Place, type StartOptions } from './place.ts';
+import { type Ground, type Life, Place, type StartOptions } from './place.ts';
 import { findTaskProcesses } from './processes.ts';
 import { CANARY_NAME } from './task-kinds.ts';
 import { Tape } from './tape.ts';
@@ -89,28 +89,22 @@ export class Rig implements AsyncDisposable {
     const s3 = resources.use(await startCeph());
     const tape = resources.use(Tape.start(etcd.endpoints, `${cluster}/`));
     const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl')));
-    const disks = join(options.folder, 'disks');
-    await mkdir(disks, { recursive: true, mode: 0o711 });
-    const secretsKey = randomBytes(32).toString('base64');
-    const secretsKeyFile = join(options.folder, 'secrets-key');
-    await writeFile(secretsKeyFile, secretsKey, { mode: 0o600 });
-    const ground = {
+    const key = await makeSecretsKey(options.folder);
+    const ground: Ground = {
       cluster,
-      folder: disks,
+      folder: join(options.folder, 'disks'),
       etcdEndpoints: etcd.endpoints,
       s3,
-      secretsKeyFile,
+      secretsKeyFile: key.file,
       slots: SLOTS,
       drainTimeout: `${DRAIN_TIMEOUT_S}s`,
       program: options.program,
     };
-    const places: Place[] = [];
-    for (let at = 0; at < options.nodes; at++)
-      places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, at === 0 && process.getuid?.() === 0)));
+    const places = await preparePlaces(options.nodes, ground, resources);
     const canaries = new Map([
       [`the secret ${CANARY_NAME}`, `canary-${randomBytes(12).toString('hex')}`],
       ['the secret key of S3', s3.credentials.secretAccessKey],
-      ['the key of the secrets', secretsKey],
+      ['the key of the secrets', key.text],
     ]);
     const rig = new Rig(options, { cluster, etcd, s3, tape, witness, places }, canaries, resources.move());
     try {
@@ -254,6 +248,23 @@ export class Rig implements AsyncDisposable {
       if (!signal.aborted) await this.compact();
     }
   }
+}
+
+async function makeSecretsKey(folder: string): Promise<{ readonly text: string; readonly file: string }> {
+  const key = { text: randomBytes(32).toString('base64'), file: join(folder, 'secrets-key') };
+  await writeFile(key.file, key.text, { mode: 0o600 });
+  return key;
+}
+
+/** The first one has a small disk, where that can be had. */
+async function preparePlaces(count: number, ground: Ground, resources: AsyncDisposableStack): Promise<Place[]> {
+  await mkdir(ground.folder, { mode: 0o711 });
+  const places: Place[] = [];
+  for (let at = 0; at < count; at++) {
+    const hasSmallDisk = at === 0 && process.getuid?.() === 0;
+    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, hasSmallDisk)));
+  }
+  return places;
 }
 
 /** The attempts that a node has begun before a time: its locks, as the tape has them. */
