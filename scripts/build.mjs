@@ -1,12 +1,13 @@
 // Bundles the program into one file, dist/simple-ci.cjs, which runs on the pinned Node or any later one.
 import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const bundle = `${root}dist/simple-ci.cjs`;
 
-/** Builds and returns the size of the bundle in bytes. */
-export async function build({ log = () => {} } = {}) {
+/** Builds and returns the size of the bundle in bytes. Tests put another one elsewhere, with plugins that change the program. */
+export async function build({ log = () => {}, outfile = bundle, plugins = [] } = {}) {
   // Imported here, so that a program may import this file before the dependencies are installed.
   const { build: esbuild } = await import('esbuild');
   const { etcd3Proto } = await import('./etcd3-proto-plugin.mjs');
@@ -33,10 +34,10 @@ export async function build({ log = () => {} } = {}) {
     entryPoints: ['node-runtime/main.ts'],
     outfile: 'dist/program.cjs',
     write: false,
-    plugins: [etcd3Proto(), zodLocales()],
+    plugins: [etcd3Proto(), zodLocales(), ...plugins],
   });
   // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
-  const unfinished = `dist/.simple-ci.${process.pid}.cjs`;
+  const unfinished = `${dirname(outfile)}/.simple-ci.${process.pid}.cjs`;
   await esbuild({
     ...options,
     entryPoints: ['scripts/bundle-start.cjs'],
@@ -44,11 +45,11 @@ export async function build({ log = () => {} } = {}) {
     banner: { js: '#!/usr/bin/env node' },
     plugins: [textModule('simple-ci:program', program.outputFiles[0].text)],
   });
-  await writeFile(`${root}dist/meta.json`, JSON.stringify(program.metafile));
-  await chmod(`${root}${unfinished}`, 0o755);
-  await rename(`${root}${unfinished}`, bundle);
-  const { size } = await stat(bundle);
-  log(`Built dist/simple-ci.cjs: ${(size / 1e6).toFixed(1)} MB in ${Date.now() - started} ms`);
+  if (outfile === bundle) await writeFile(`${root}dist/meta.json`, JSON.stringify(program.metafile));
+  await chmod(unfinished, 0o755);
+  await rename(unfinished, outfile);
+  const { size } = await stat(outfile);
+  log(`Built ${relative(root, outfile)}: ${(size / 1e6).toFixed(1)} MB in ${Date.now() - started} ms`);
   return size;
 }
 

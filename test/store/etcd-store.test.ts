@@ -274,6 +274,24 @@ describe('EtcdStore', { concurrency: 3 }, () => {
     assert.ok(proxy.accepted > accepted);
   });
 
+  test('a connection whose greeting was swallowed is given up for a new one', { timeout: 60_000 }, async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd();
+    await using proxy = await FaultProxy.start(etcd.endpoints[0]);
+    await using store = await connect({ endpoints: [proxy.endpoint] });
+    proxy.set({ blackhole: 'both' });
+    proxy.cut();
+    const read = () =>
+      store.range({ key: 'a', limit: 1 }, call).then(
+        () => 'read',
+        (error: Error) => error.message,
+      );
+    await until('it connects anew, into silence', async () => (await read()).startsWith('Cannot reach etcd'));
+    // That connection stays as it is: etcd itself would close it after two minutes.
+    proxy.set({});
+    await until('etcd answers', async () => (await read()) === 'read', 40_000);
+  });
+
   test('a full database says so, and frees nothing by itself', async t => {
     if (!requireEtcd(t)) return;
     await using etcd = await startEtcd({ quotaBytes: 2_000_000 });

@@ -150,7 +150,11 @@ class Cluster implements EtcdServer {
     const next = this.members.find(member => member !== old)!;
     const { id } = await next.status(this.#token);
     await old.request('/v3/maintenance/transfer-leadership', { targetID: id }, this.#token);
-    while ((await this.leader()) === old) await sleep(20);
+    const end = performance.now() + READY_MS;
+    while ((await this.leader()) === old) {
+      if (performance.now() > end) throw new Error('etcd has not moved its leader');
+      await sleep(20);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,10 +11,18 @@ export interface Faults {
   readonly cutAfterBytes?: number;
 }
 
+/**
+ * Looks at bytes on their way to the server. `hold`: they stay here, and all that follow them on that connection, until
+ * `release`. `mute`: they go on, and nothing comes back on that connection any more.
+ */
+export type Trap = (bytes: Buffer) => 'pass' | 'hold' | 'mute';
+
 interface Connection {
   readonly client: Socket;
   readonly server: Socket;
   left: number;
+  held: Buffer[] | undefined;
+  isMute: boolean;
 }
 
 /** A TCP proxy before a real server, with faults that may change while connections are open. */
@@ -23,6 +31,8 @@ export class FaultProxy implements AsyncDisposable {
   readonly #connections = new Set<Connection>();
   readonly #target: URL;
   #faults: Faults = {};
+  /** Sees all that is sent to the server, while there is one. */
+  trap: Trap | undefined;
   /** Connections made so far. */
   accepted = 0;
   /** What a black hole has kept from the server. */
@@ -53,6 +63,14 @@ export class FaultProxy implements AsyncDisposable {
     for (const connection of this.#connections) connection.left = faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Sends on what traps have held back, late as it is. */
+  release(): void {
+    for (const connection of this.#connections) {
+      for (const bytes of connection.held ?? []) connection.server.write(bytes);
+      connection.held = undefined;
+    }
+  }
+
   /** Resets all open connections. */
   cut(): void {
     for (const { client, server } of this.#connections) {
@@ -75,7 +93,7 @@ export class FaultProxy implements AsyncDisposable {
     }
     const server = connect({ host: this.#target.hostname, port: Number(this.#target.port), noDelay: true });
     const left = this.#faults.cutAfterBytes ?? Number.POSITIVE_INFINITY;
-    const connection = { client, server, left };
+    const connection: Connection = { client, server, left, held: undefined, isMute: false };
     this.#connections.add(connection);
     server.on('error', () => client.resetAndDestroy());
     server.on('close', () => client.destroy());
@@ -88,6 +106,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #pass(connection: Connection, direction: 'up' | 'down', bytes: Buffer): void {
+    if (direction === 'up' ? this.#isHeld(connection, bytes) : connection.isMute) return;
     const { latencyMs, blackhole } = this.#faults;
     if (blackhole === 'both' || blackhole === direction) {
       if (direction === 'up') this.swallowed.push(bytes);
@@ -102,6 +121,13 @@ export class FaultProxy implements AsyncDisposable {
     // Timers of the same length fire in their order, so bytes keep theirs.
     if (latencyMs) setTimeout(write, latencyMs);
     else write();
+  }
+
+  #isHeld(connection: Connection, bytes: Buffer): boolean {
+    const verdict = connection.held ? 'hold' : this.trap?.(bytes);
+    if (verdict === 'mute') connection.isMute = true;
+    if (verdict === 'hold') connection.held = [...(connection.held ?? []), bytes];
+    return connection.held !== undefined;
   }
 
   #allowed(connection: Connection, bytes: Buffer): Buffer {

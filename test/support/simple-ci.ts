@@ -16,6 +16,10 @@ export interface RunOptions {
   /** All of the environment beside PATH: a home of its own keeps a run from others. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Buffer;
+  /** Another bundle than the one of this checkout. */
+  readonly program?: string;
+  /** A command that becomes the program given to it, such as `setpriv … --`. */
+  readonly by?: readonly string[];
 }
 
 export interface Finished {
@@ -41,7 +45,8 @@ export async function simpleCi(args: readonly string[], options: RunOptions = {}
 /** Starts it, for tests that send signals. */
 export async function start(args: readonly string[], options: RunOptions = {}): Promise<ChildProcess> {
   await ready;
-  return spawn(process.execPath, [bundle, ...args], {
+  const [command, ...rest] = [...(options.by ?? []), process.execPath, options.program ?? bundle, ...args];
+  return spawn(command!, rest, {
     cwd: options.cwd ?? tmpdir(),
     env: { PATH: process.env.PATH ?? '', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -64,19 +69,23 @@ export interface NodeProcess extends AsyncDisposable {
   output(): string;
 }
 
-/** `simple-ci node …`, until it says that it is ready. Killed at the end if it still runs. */
+/** `simple-ci node …`, until it says that it is ready, or the signal fires. Killed at the end if it still runs. */
 export async function startNode(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  options: Pick<RunOptions, 'program' | 'by'> & { readonly signal?: AbortSignal } = {},
 ): Promise<NodeProcess> {
   const folder = await temporaryFolder();
-  const child = await start(['node', '--json', '--listen', '127.0.0.1:0', '--data', folder.path, ...args], { env });
+  const own = ['node', '--json', '--listen', '127.0.0.1:0', '--data', folder.path];
+  const child = await start([...own, ...args], { ...options, env });
   let text = '';
   child.stdout?.on('data', chunk => (text += chunk));
   child.stderr?.on('data', chunk => (text += chunk));
   const ended = once(child, 'close').then(([code]) => code as number | null);
+  const kill = () => void child.kill('SIGKILL');
+  options.signal?.addEventListener('abort', kill, { once: true });
   const dispose = async () => {
-    child.kill('SIGKILL');
+    kill();
     await ended;
     await folder[Symbol.asyncDispose]();
   };
@@ -84,7 +93,8 @@ export async function startNode(
     const ready = await eventually(
       'the node is ready',
       () => {
-        if (child.exitCode !== null) throw new Error(`The node ended with ${child.exitCode}: ${text}`);
+        const end = child.exitCode ?? child.signalCode;
+        if (end !== null) throw new Error(`The node ended with ${end}: ${text}`);
         return eventsOf(text).find(({ event }) => event === 'ready');
       },
       60_000,
@@ -101,6 +111,8 @@ export async function startNode(
   } catch (error) {
     await dispose();
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', kill);
   }
 }
 

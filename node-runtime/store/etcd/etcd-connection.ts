@@ -162,6 +162,7 @@ export class EtcdConnection {
       call.signal,
     );
     if (first) return this.#prefer(first);
+    for (const endpoint of candidates) endpoint.noteUnconnected(this.#clock.monotonic());
     throw await this.#unreachable(candidates);
   }
 

@@ -64,12 +64,17 @@ class Transport extends Etcd3 {
 /** Connections made so far by this process. */
 let connections = 0;
 
+/** How long a server may take to greet, in milliseconds. */
+const GREETING_LIMIT_MS = 10_000;
+
 /** One member of etcd, and the connection to it. */
 export class EtcdEndpoint {
   readonly address: string;
   readonly #credentials: EndpointCredentials;
   #transport: Transport;
   #avoidedUntil = Number.NEGATIVE_INFINITY;
+  /** The first time that it could not be connected to since it last was. */
+  #unconnectedSince: number | undefined;
   #streams = new AbortController();
   #isClosed = false;
 
@@ -79,13 +84,25 @@ export class EtcdEndpoint {
     this.#transport = openTransport(address, credentials);
   }
 
-  isReady(): Promise<boolean> {
-    return this.#transport.isReady();
+  async isReady(): Promise<boolean> {
+    const isReady = await this.#transport.isReady();
+    if (isReady) this.#unconnectedSince = undefined;
+    return isReady;
   }
 
   /** Resolves when it can be talked to. @param until milliseconds since 1970 */
   connect(until: number): Promise<void> {
     return this.#transport.connect(until);
+  }
+
+  /**
+   * It could not be connected to just now. gRPC waits without end for the greeting of a server that has accepted a connection:
+   * where one side's has been lost on the way, neither will say it again. So after a while it is begun anew.
+   * @param now `Clock.monotonic`
+   */
+  noteUnconnected(now: number): void {
+    this.#unconnectedSince ??= now;
+    if (now - this.#unconnectedSince >= GREETING_LIMIT_MS) this.#reopen();
   }
 
   /** Fires when the member is to be avoided: its streams must move to another one, however well they seem. */
@@ -101,6 +118,12 @@ export class EtcdEndpoint {
   /** Its connection may be dead without knowing it, so that when it is asked again, that is on a new one. */
   avoidUntil(moment: number): void {
     this.#avoidedUntil = moment;
+    this.#reopen();
+  }
+
+  #reopen(): void {
+    if (this.#isClosed) return;
+    this.#unconnectedSince = undefined;
     this.#streams.abort();
     this.#streams = new AbortController();
     this.#transport.close();

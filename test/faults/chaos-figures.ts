@@ -1,0 +1,123 @@
+import { type Aim, type Figure, figure, percentile } from '../bench/figures.ts';
+import type { ChaosReport } from './check-run.ts';
+import { attemptName, type Claimed } from './check-tape.ts';
+import type { Spell } from './storm.ts';
+
+/** What a run says in numbers. */
+export function chaosFigures(report: ChaosReport): Figure[] {
+  const { tape, executions, stored, submissions, convergedMs, violations } = report;
+  const acknowledged = submissions.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined);
+  const none = { of: 'value', atMost: 0 } as const;
+  const outcomes = Map.groupBy(tape.completed.values(), ({ outcome }) => outcome);
+  const count = (outcome: string) => outcomes.get(outcome)?.length ?? 0;
+  return [
+    figure('tasks acknowledged', acknowledged.length, 'tasks'),
+    figure('tasks lost', acknowledged.filter(({ id }) => !tape.completed.has(id)).length, 'tasks', { aim: none }),
+    figure('tasks completed twice', violations.filter(({ invariant }) => invariant === 'I1').length, 'tasks', {
+      aim: none,
+    }),
+    figure('promises broken', violations.length, 'times', { aim: none }),
+    figure('attempts', tape.claims.length, 'attempts'),
+    figure('tasks given up as infrastructure-lost', count('infrastructure-lost'), 'tasks', { aim: none }),
+    figure('tasks given up as crashed', count('crashed'), 'tasks'),
+    figure('executions that overlapped', executions.overlaps.length, 'times'),
+    figure('longest overlap', longest(executions.overlaps), 'ms', { aim: { of: 'value', atMost: 1000 } }),
+    figure('longest overlap, node and supervisor both stopped', longest(executions.blackoutOverlaps), 'ms'),
+    ...waitFigures('requeue after kill -9', waitsAfterDeath(report), 33),
+    ...waitFigures('requeue after drain', waitsAfterDrain(report), 1),
+    figure('nodes killed', report.deaths.length, 'nodes'),
+    figure('faults', report.schedule.length, 'faults'),
+    figure('until all was done after the last fault', convergedMs / 1000, 's'),
+    figure('logs read again', stored.logs, 'logs'),
+    figure('artifacts read again', stored.artifacts, 'artifacts'),
+    figure('objects searched for secrets', stored.objects, 'objects'),
+    figure('longest log loss with a killed node', longest(lossesOf(report, true)), 's', {
+      aim: { of: 'value', atMost: 5 },
+    }),
+    figure('longest log loss of an attempt given up otherwise', longest(lossesOf(report, false)), 's'),
+    ...recoveryFigures(report),
+  ];
+}
+
+/** From its healing until a task that was submitted then was done: the worst of each kind, where it can be had of those that were alone. */
+function recoveryFigures({ recoveries, spells }: ChaosReport): Figure[] {
+  return [...Map.groupBy(recoveries, ({ nemesis }) => nemesis)].map(([nemesis, all]) => {
+    const alone = all.filter(({ healedAt, doneAt }) => !spells.some(isWithin(healedAt, doneAt)));
+    const name = alone.length > 0 ? `recovery: ${nemesis}` : `recovery amid other faults: ${nemesis}`;
+    const worst = longest((alone.length > 0 ? alone : all).map(({ healedAt, doneAt }) => doneAt - healedAt));
+    return figure(name, worst / 1000, 's');
+  });
+}
+
+/** How long tasks waited for their next claim, in seconds. */
+interface Waits {
+  /** While etcd, network and S3 were well. */
+  readonly calm: readonly number[];
+  readonly amid: readonly number[];
+}
+
+/** From the shot to the next claim, of each task that the node held. */
+function waitsAfterDeath(report: ChaosReport): Waits {
+  return waits(
+    report,
+    report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at).map(claim => ({ claim, from: at }))),
+  );
+}
+
+/** From the claim's being handed back to the next one. */
+function waitsAfterDrain(report: ChaosReport): Waits {
+  const drained = report.tape.claims.filter(({ ended }) => ended?.how === 'drained');
+  return waits(
+    report,
+    drained.map(claim => ({ claim, from: claim.ended!.at })),
+  );
+}
+
+function waits({ tape, spells }: ChaosReport, freed: readonly { claim: Claimed; from: number }[]): Waits {
+  const others = spells.filter(({ track }) => track !== 'nodes');
+  const found = freed.flatMap(({ claim: { task, fence }, from }) => {
+    const next = tape.claims.find(claim => claim.task === task && claim.fence > fence);
+    return next ? [{ seconds: (next.at - from) / 1000, isCalm: !others.some(isWithin(from, next.at)) }] : [];
+  });
+  const secondsOf = (isCalm: boolean) => found.filter(each => each.isCalm === isCalm).map(({ seconds }) => seconds);
+  return { calm: secondsOf(true), amid: secondsOf(false) };
+}
+
+function waitFigures(name: string, { calm, amid }: Waits, atMost: number): Figure[] {
+  return [
+    ...percentiles(name, calm, { aim: { of: 'value', atMost } }),
+    ...percentiles(`${name}, amid faults of etcd, network or S3`, amid, {}),
+  ];
+}
+
+function percentiles(name: string, seconds: readonly number[], options: { readonly aim?: Aim }): Figure[] {
+  if (seconds.length === 0) return [];
+  return [
+    figure(`${name}, p50`, percentile(seconds, 50), 's'),
+    figure(`${name}, p99`, percentile(seconds, 99), 's', options),
+    figure(`${name}, counted`, seconds.length, 'tasks'),
+  ];
+}
+
+/** Claims that a node held when it was killed. */
+function heldAt({ tape }: ChaosReport, nodeId: string, at: number): readonly Claimed[] {
+  return tape.claims.filter(
+    ({ node, at: claimedAt, ended }) => node === nodeId && claimedAt <= at && ended?.how === 'expired' && ended.at > at,
+  );
+}
+
+/** What is missing from the logs of attempts whose node was killed, or of the others, while S3 was well. */
+function lossesOf(report: ChaosReport, wasKilled: boolean): number[] {
+  const killed = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
+  const names = new Set(killed.map(attemptName));
+  const counted = report.stored.losses.filter(({ isExcused }) => !isExcused);
+  return counted.filter(loss => names.has(attemptName(loss)) === wasKilled).map(({ seconds }) => seconds);
+}
+
+function longest(list: readonly number[]): number {
+  return list.reduce((most, each) => Math.max(most, each), 0);
+}
+
+function isWithin(from: number, to: number): (spell: Spell) => boolean {
+  return spell => spell.from < to && spell.to > from;
+}

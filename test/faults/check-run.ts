@@ -1,0 +1,91 @@
+import { openBucket } from './bucket.ts';
+import { checkExecutions, type ExecutionStory } from './check-executions.ts';
+import { checkStored, type StoredStory } from './check-stored.ts';
+import { checkTape, type TapeStory, type Violation } from './check-tape.ts';
+import { checkVerdicts } from './check-verdicts.ts';
+import { findTaskProcesses } from './processes.ts';
+import type { Death, Rig } from './rig.ts';
+import type { Fault } from './schedule.ts';
+import type { Recovery, Spell } from './storm.ts';
+import type { Submission, Workload } from './workload.ts';
+
+/** What was done to a cluster, beside what the rig knows. */
+export interface Course {
+  readonly schedule: readonly Fault[];
+  readonly spells: readonly Spell[];
+  readonly recoveries: readonly Recovery[];
+  /** How long it took until the queue was empty when faults and submissions had ended, in milliseconds. */
+  readonly convergedMs: number;
+  /** The revision from which on nothing was to be done. */
+  readonly quietFrom: number;
+}
+
+/** What a run has brought to light. */
+export interface ChaosReport extends Course {
+  readonly violations: readonly Violation[];
+  readonly submissions: readonly Submission[];
+  readonly deaths: readonly Death[];
+  readonly tape: TapeStory;
+  readonly executions: ExecutionStory;
+  readonly stored: StoredStory;
+  /** Where schedule, tape and side files lie, if something was broken. */
+  readonly evidence?: string;
+}
+
+const TTL_MS = 30_000;
+/** How long reading everything again may take. */
+const LIMIT_MS = 30 * 60_000;
+
+/** Holds everything that was recorded against what is promised. */
+export async function checkRun(
+  rig: Rig,
+  workload: Workload,
+  course: Course,
+  signal: AbortSignal,
+): Promise<ChaosReport> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
+  await checkEnd(rig);
+  const events = [...rig.tape.events];
+  const leaderChanges = course.schedule.filter(({ track }) => track === 'etcd').length;
+  const tape = checkTape(events, {
+    root: `${rig.cluster}/`,
+    acknowledged: workload.acknowledged,
+    cancelled: workload.cancelled,
+    lockGraceMs: TTL_MS * (1 + leaderChanges),
+    quietFrom: course.quietFrom,
+    torn: rig.tape.torn,
+  });
+  const { claims, completed } = tape;
+  const { submissions } = workload;
+  const { api, canaries, blackouts, deaths } = rig;
+  const { executions } = rig.witness;
+  const ran = checkExecutions({ executions, claims, completed, blackouts });
+  using bucket = openBucket(rig.s3);
+  const stored = await checkStored(
+    { api, bucket, submissions, executions, claims, completed, canaries, events, couldStore: calmOf(course.spells) },
+    limit,
+  );
+  const small = rig.places.filter(({ hasSmallDisk }) => hasSmallDisk);
+  const isExcused = (nodeId: string) => small.some(({ name }) => nodeId.startsWith(`${name}.`));
+  const verdicts = checkVerdicts({ submissions, claims, completed, isExcused });
+  const violations = [...tape.violations, ...ran.violations, ...stored.violations, ...verdicts, ...rig.violations];
+  return { ...course, violations, submissions, deaths, tape, executions: ran, stored };
+}
+
+/** What could not be stored meanwhile is stored soon after. */
+const CATCH_UP_MS = 5000;
+
+function calmOf(spells: readonly Spell[]): (from: number, to: number) => boolean {
+  const hurtful = spells.filter(({ track }) => track === 'objects');
+  return (from, to) => !hurtful.some(spell => spell.from < to && spell.to + CATCH_UP_MS > from);
+}
+
+/** The tape ends where etcd does, and no task runs any more. */
+async function checkEnd(rig: Rig): Promise<void> {
+  const { header } = await rig.onAnyMember('/v3/kv/range', { key: 'AA==', limit: '1' });
+  const { revision } = header as { revision: string };
+  if (Number(revision) !== rig.tape.head)
+    rig.report('tape', rig.cluster, `it ends at ${rig.tape.head}, etcd at ${revision}`);
+  for (const { pid, task } of await findTaskProcesses(rig.cluster))
+    rig.report('I11', task, `process ${pid} runs although there is nothing to do`);
+}

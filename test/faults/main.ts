@@ -1,0 +1,124 @@
+// `npm run chaos -- [options]`: a cluster of real processes under load and real faults, and what became of its promises. Ends with
+// 1 if one was broken, with 2 if it was called wrongly, with 130 if it was interrupted.
+import { parseArgs } from 'node:util';
+import { formatFigures } from '../bench/figures.ts';
+import { chaosFigures } from './chaos-figures.ts';
+import type { ChaosReport } from './check-run.ts';
+import { NEMESES } from './nemeses.ts';
+import { lateCompletion } from './nemeses/late-completion.ts';
+import type { Nemesis } from './nemesis.ts';
+import { runChaos } from './run-chaos.ts';
+import { buildUnsafe } from './unsafe-bundle.ts';
+
+const USAGE = `Usage: npm run chaos -- [options]
+
+  --minutes M   how long faults go on (5)
+  --nodes N     how many nodes, 2 or more (4)
+  --rate R      tasks a second (1)
+  --seed S      what is drawn, and when (a new one)
+  --only TEXT   only nemeses whose name has TEXT in it; may be given again
+  --unsafe      a node whose COMPLETE does not compare the fence, and the one fault that shows it: must be seen to fail
+  --keep        what was recorded is kept also when nothing was broken
+  --list        the nemeses there are
+  --json        figures as one line of JSON`;
+
+interface Arguments {
+  readonly minutes: number;
+  readonly nodes: number;
+  readonly rate: number;
+  readonly seed: string;
+  readonly only: readonly string[];
+  readonly unsafe: boolean;
+  readonly keep: boolean;
+  readonly list: boolean;
+  readonly json: boolean;
+}
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const given = readArguments();
+  if (!given) {
+    console.error(USAGE);
+    return 2;
+  }
+  if (given.list) {
+    for (const { name } of NEMESES) console.log(name);
+    return 0;
+  }
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => interrupted.abort(new Error(`Interrupted by ${name}`)));
+  try {
+    return tell(given, await run(given, interrupted.signal));
+  } catch (error) {
+    console.error(interrupted.signal.aborted ? 'Interrupted' : error);
+    console.error(`To repeat: ${commandOf(given)}`);
+    return interrupted.signal.aborted ? 130 : 1;
+  }
+}
+
+function readArguments(): Arguments | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        minutes: { type: 'string', default: '5' },
+        nodes: { type: 'string', default: '4' },
+        rate: { type: 'string', default: '1' },
+        seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+        only: { type: 'string', multiple: true, default: [] },
+        unsafe: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const numbers = { minutes: Number(values.minutes), nodes: Number(values.nodes), rate: Number(values.rate) };
+    const isSensible = numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0;
+    return isSensible ? { ...values, ...numbers } : undefined;
+  } catch {
+    return undefined; // An option that there is not.
+  }
+}
+
+async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> {
+  const { seed, minutes, nodes, rate, keep } = given;
+  const started = performance.now();
+  const log = (text: string) =>
+    console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
+  await using unsafe = given.unsafe ? await buildUnsafe() : undefined;
+  return await runChaos(
+    {
+      seed,
+      durationMs: minutes * 60_000,
+      nodes,
+      tasksPerSecond: rate,
+      nemeses: choose(given),
+      ...(unsafe && { program: unsafe.path }),
+      keepsEvidence: keep,
+      log,
+    },
+    signal,
+  );
+}
+
+/** What is told apart by a fence and by nothing else is one fault: without it, a run would need luck to show that there is none. */
+function choose({ only, unsafe }: Arguments): readonly Nemesis[] {
+  if (only.length === 0) return unsafe ? [lateCompletion] : NEMESES;
+  return NEMESES.filter(({ name }) => only.some(text => name.includes(text)));
+}
+
+function tell(given: Arguments, report: ChaosReport): number {
+  const result = { bench: `chaos, seed ${given.seed}`, figures: chaosFigures(report) };
+  console.log(given.json ? JSON.stringify(result) : formatFigures(result));
+  if (report.violations.length === 0) return 0;
+  for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
+  console.error(`To repeat: ${commandOf(given)}`);
+  return 1;
+}
+
+function commandOf({ seed, minutes, nodes, rate, only, unsafe }: Arguments): string {
+  const filters = only.map(text => ` --only ${JSON.stringify(text)}`).join('');
+  const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}`;
+  return `npm run chaos -- --seed ${JSON.stringify(seed)} ${numbers}${filters}${unsafe ? ' --unsafe' : ''}`;
+}

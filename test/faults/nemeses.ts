@@ -1,0 +1,19 @@
+import { crashPoints } from './nemeses/crash-points.ts';
+import { diskFaults } from './nemeses/disk-faults.ts';
+import { etcdFaults } from './nemeses/etcd-faults.ts';
+import { lateCompletion } from './nemeses/late-completion.ts';
+import { networkFaults } from './nemeses/network-faults.ts';
+import { nodeFaults } from './nemeses/node-faults.ts';
+import { objectFaults } from './nemeses/object-faults.ts';
+import type { Nemesis } from './nemesis.ts';
+
+/** All kinds of faults there are. */
+export const NEMESES: readonly Nemesis[] = [
+  ...nodeFaults,
+  ...crashPoints,
+  lateCompletion,
+  ...networkFaults,
+  ...etcdFaults,
+  ...objectFaults,
+  ...diskFaults,
+];

@@ -1,0 +1,162 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EtcdServer } from '../../support/etcd-server.ts';
+import { pickFrom } from '../draw.ts';
+import { again, type Nemesis, nothingToHeal } from '../nemesis.ts';
+import type { Rig } from '../rig.ts';
+
+const SHORT_MS = [3000, 9000] as const;
+const MEMBER_MS = [4000, 15_000] as const;
+/** Outside of the cluster's prefix. */
+const FILLER = 'chaos-filler/';
+
+/** What happens to etcd itself. */
+export const etcdFaults: readonly Nemesis[] = [
+  {
+    name: 'kill -9 of an etcd member',
+    track: 'etcd',
+    lastsMs: MEMBER_MS,
+    async inject({ etcd }, pick) {
+      const member = pickFrom(etcd.members, pick);
+      await member.kill();
+      return () => member.restart();
+    },
+  },
+  {
+    name: 'restart of an etcd member',
+    track: 'etcd',
+    lastsMs: SHORT_MS,
+    async inject({ etcd }, pick) {
+      const member = pickFrom(etcd.members, pick);
+      await member.stop();
+      await member.restart();
+      return nothingToHeal;
+    },
+  },
+  {
+    name: 'SIGSTOP of an etcd member',
+    track: 'etcd',
+    lastsMs: MEMBER_MS,
+    async inject({ etcd }, pick) {
+      const member = pickFrom(etcd.members, pick);
+      member.pause();
+      return async () => member.resume();
+    },
+  },
+  {
+    name: 'kill -9 of etcd’s leader',
+    track: 'etcd',
+    lastsMs: MEMBER_MS,
+    async inject({ etcd }) {
+      const leader = await etcd.leader();
+      await leader.kill();
+      return () => leader.restart();
+    },
+  },
+  {
+    name: 'etcd’s leader moved, again and again',
+    track: 'etcd',
+    lastsMs: SHORT_MS,
+    // There may be no leader just now.
+    inject: async ({ etcd }, _pick, signal) => again(1500, () => etcd.moveLeader().catch(() => undefined), signal),
+  },
+  {
+    name: 'all of etcd stands still',
+    track: 'etcd',
+    lastsMs: [4000, 9000],
+    async inject({ etcd }) {
+      for (const member of etcd.members) member.pause();
+      return async () => {
+        for (const member of etcd.members) member.resume();
+      };
+    },
+  },
+  quorumLost('etcd’s quorum lost', [3000, 8000]),
+  quorumLost('etcd’s quorum lost for a minute', [60_000, 60_000]),
+  {
+    name: 'compaction of etcd every 5 s',
+    track: 'etcd',
+    lastsMs: [10_000, 25_000],
+    inject: async (rig, _pick, signal) => again(5000, () => rig.compact(), signal),
+  },
+  {
+    name: 'no space left in etcd',
+    track: 'etcd',
+    lastsMs: [5000, 15_000],
+    async inject(rig, _pick, signal) {
+      await fill(rig, signal);
+      return async healing => {
+        await empty(rig, healing);
+        await etcdHealthy(rig.etcd, healing);
+      };
+    },
+  },
+];
+
+function quorumLost(name: string, lastsMs: readonly [number, number]): Nemesis {
+  return {
+    name,
+    track: 'etcd',
+    lastsMs,
+    async inject({ etcd }, pick) {
+      const spared = pickFrom(etcd.members, pick);
+      const lost = etcd.members.filter(member => member !== spared);
+      await Promise.all(lost.map(member => member.kill()));
+      return async () => {
+        await Promise.all(lost.map(member => member.restart()));
+      };
+    },
+  };
+}
+
+/** Writes until etcd raises its alarm. */
+async function fill(rig: Rig, signal: AbortSignal): Promise<void> {
+  const value = Buffer.alloc(1_000_000, 'x').toString('base64');
+  for (let i = 0; !signal.aborted; i++) {
+    const key = Buffer.from(FILLER + i).toString('base64');
+    try {
+      await rig.onAnyMember('/v3/kv/put', { key, value });
+    } catch (error) {
+      if (String(error).includes('space exceeded')) return;
+      await sleep(200, undefined, { signal });
+    }
+  }
+}
+
+/** What an operator does about it: deletes, compacts, defragments and clears the alarm. */
+async function empty(rig: Rig, signal: AbortSignal): Promise<void> {
+  const range = {
+    key: Buffer.from(FILLER).toString('base64'),
+    range_end: Buffer.from('chaos-filler0').toString('base64'),
+  };
+  const deleted = await persist(() => rig.onAnyMember('/v3/kv/deleterange', range), signal);
+  const revision = Number((deleted.header as { revision: string }).revision);
+  // Only what the tape has may be compacted.
+  while (rig.tape.head < revision) await rig.tape.changed(signal);
+  await rig.compact();
+  for (const endpoint of rig.etcd.endpoints)
+    await persist(() => rig.etcd.request('/v3/maintenance/defragment', {}, endpoint), signal);
+  const { alarms = [] } = (await persist(
+    () => rig.onAnyMember('/v3/maintenance/alarm', { action: 'GET' }),
+    signal,
+  )) as {
+    alarms?: readonly { memberID: string; alarm: string }[];
+  };
+  for (const { memberID, alarm } of alarms)
+    await persist(() => rig.onAnyMember('/v3/maintenance/alarm', { action: 'DEACTIVATE', memberID, alarm }), signal);
+}
+
+async function etcdHealthy(etcd: EtcdServer, signal: AbortSignal): Promise<void> {
+  const key = Buffer.from('chaos-probe').toString('base64');
+  await persist(() => etcd.request('/v3/kv/put', { key, value: '' }), signal);
+}
+
+async function persist<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await attempt();
+    } catch {
+      await sleep(300, undefined, { signal });
+    }
+  }
+}

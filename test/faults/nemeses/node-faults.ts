@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Heal, type Nemesis, nothingToHeal, secondPick } from '../nemesis.ts';
+import type { Place } from '../place.ts';
+import type { Rig } from '../rig.ts';
+
+/** Shorter than etcd's TTL of 30 s: nothing may come of it. */
+const SHORT_STOP_MS = [3000, 14_000] as const;
+/** Longer: somebody else has the tasks when the node wakes up. */
+const LONG_STOP_MS = [36_000, 50_000] as const;
+
+/** What happens to the processes of nodes. */
+export const nodeFaults: readonly Nemesis[] = [
+  {
+    name: 'kill -9 of a node',
+    track: 'nodes',
+    lastsMs: [1000, 8000],
+    async inject(rig, pick) {
+      const place = rig.pickPlace(pick);
+      await rig.kill(place);
+      return revive(rig, place, secondPick(pick));
+    },
+  },
+  {
+    name: 'kill -9 of a supervisor',
+    track: 'nodes',
+    lastsMs: [1000, 3000],
+    async inject(rig, pick) {
+      send(await rig.pickPlace(pick).supervisor(), 'SIGKILL');
+      return nothingToHeal;
+    },
+  },
+  {
+    name: 'kill -9 of a node and its supervisor',
+    track: 'nodes',
+    lastsMs: [1000, 8000],
+    async inject(rig, pick) {
+      const place = rig.pickPlace(pick);
+      const supervisor = await place.supervisor();
+      const killed = rig.kill(place);
+      send(supervisor, 'SIGKILL');
+      await killed;
+      return revive(rig, place, secondPick(pick));
+    },
+  },
+  stop('SIGSTOP of a node, shorter than the TTL', 'node', SHORT_STOP_MS),
+  stop('SIGSTOP of a node, longer than the TTL', 'node', LONG_STOP_MS),
+  stop('SIGSTOP of a supervisor', 'supervisor', SHORT_STOP_MS),
+  stop('SIGSTOP of a node and its supervisor, shorter than the TTL', 'both', SHORT_STOP_MS),
+  stop('SIGSTOP of a node and its supervisor, longer than the TTL', 'both', LONG_STOP_MS),
+  {
+    name: 'rolling SIGTERM of all nodes',
+    track: 'nodes',
+    lastsMs: [12_000, 20_000],
+    async inject(rig, _pick, signal) {
+      for (const place of [...rig.living]) {
+        await rig.drain(place, signal);
+        await rig.bring(place, signal);
+      }
+      return nothingToHeal;
+    },
+  },
+  {
+    name: 'scaling down to 2 nodes and up again',
+    track: 'nodes',
+    lastsMs: [8000, 20_000],
+    async inject(rig, _pick, signal) {
+      const leaving = rig.living.slice(2);
+      await Promise.all(leaving.map(place => rig.drain(place, signal)));
+      return async healing => {
+        for (const place of leaving) await rig.bring(place, healing);
+      };
+    },
+  },
+];
+
+/** Now with an empty disk, now under the name of the one that died. */
+export function revive(rig: Rig, place: Place, pick: number): Heal {
+  return async signal => {
+    if (!place.isAlive) await rig.bring(place, signal, { sameName: pick < 0.2, freshDisk: pick > 0.6 });
+  };
+}
+
+function stop(name: string, whom: 'node' | 'supervisor' | 'both', lastsMs: readonly [number, number]): Nemesis {
+  return {
+    name,
+    track: 'nodes',
+    lastsMs,
+    async inject(rig, pick) {
+      const place = rig.pickPlace(pick);
+      const { life } = place;
+      const supervisor = whom === 'node' ? undefined : await place.supervisor();
+      const node = whom === 'supervisor' ? undefined : life?.pid;
+      const blackout = { nodeId: life?.nodeId ?? '', from: performance.now(), to: Number.POSITIVE_INFINITY };
+      if (whom === 'both') rig.blackouts.push(blackout);
+      send(node, 'SIGSTOP');
+      send(supervisor, 'SIGSTOP');
+      const order = secondPick(pick) < 0.5 ? [node, supervisor] : [supervisor, node];
+      return async () => {
+        for (const pid of order) {
+          send(pid, 'SIGCONT');
+          await sleep(100);
+        }
+        blackout.to = performance.now();
+      };
+    },
+  };
+}
+
+/** To a process that may have ended meanwhile. */
+export function send(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,58 @@
+import type { S3Fault, SeenRequest } from '../../support/s3-fault-server.ts';
+import { Draw } from '../draw.ts';
+import type { Nemesis } from '../nemesis.ts';
+import type { Rig } from '../rig.ts';
+
+const SHORT_MS = [3000, 10_000] as const;
+
+/** What happens on the way to S3, and with its answers. */
+export const objectFaults: readonly Nemesis[] = [
+  everywhere('every other request to S3 answered with 503', (_, draw) =>
+    draw.number() < 0.5 ? { kind: 'answer', status: 503, code: 'SlowDown' } : undefined,
+  ),
+  everywhere('every third request to S3 answered with 500', (_, draw) =>
+    draw.number() < 0.33 ? { kind: 'answer', status: 500, code: 'InternalError' } : undefined,
+  ),
+  everywhere('every fifth request to S3 stalls', (_, draw) => (draw.number() < 0.2 ? { kind: 'stall' } : undefined)),
+  everywhere('S3 does as told, but answers are lost', (_, draw) =>
+    draw.number() < 0.4 ? { kind: 'lose answer' } : undefined,
+  ),
+  everywhere('requests and answers of S3 cut off in their middle', ({ method }, draw) =>
+    draw.number() < 0.4 ? { kind: method === 'PUT' ? 'cut request' : 'cut answer', after: 100 } : undefined,
+  ),
+  everywhere('S3 away', () => ({ kind: 'answer', status: 503, code: 'ServiceUnavailable' }), [5000, 20_000]),
+  everywhere('S3 hangs', () => ({ kind: 'stall' }), [5000, 20_000]),
+  {
+    name: 'partition of a node from S3',
+    track: 'objects',
+    lastsMs: [8000, 30_000],
+    async inject(rig, pick) {
+      const place = rig.pickPlace(pick);
+      place.objectFault = () => ({ kind: 'stall' });
+      return async () => {
+        place.objectFault = () => undefined;
+      };
+    },
+  },
+];
+
+function everywhere(
+  name: string,
+  fault: (request: SeenRequest, draw: Draw) => S3Fault | undefined,
+  lastsMs: readonly [number, number] = SHORT_MS,
+): Nemesis {
+  return {
+    name,
+    track: 'objects',
+    lastsMs,
+    async inject(rig, pick) {
+      const draw = new Draw(`${name}/${pick}`);
+      setAll(rig, request => fault(request, draw));
+      return async () => setAll(rig, () => undefined);
+    },
+  };
+}
+
+function setAll(rig: Rig, fault: (request: SeenRequest) => S3Fault | undefined): void {
+  for (const place of rig.places) place.objectFault = fault;
+}

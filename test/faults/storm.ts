@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Nemesis } from './nemesis.ts';
+import type { Rig } from './rig.ts';
+import { type Fault, formatFault, TRACKS, type Track } from './schedule.ts';
+import type { Job } from './task-kinds.ts';
+import { untilKey } from './until-key.ts';
+import type { Workload } from './workload.ts';
+
+/** How long after a fault was healed the cluster had taken in a new task and finished it. */
+export interface Recovery {
+  readonly nemesis: string;
+  readonly healedAt: number;
+  readonly doneAt: number;
+}
+
+/** When a fault was really at work. */
+export interface Spell {
+  readonly nemesis: string;
+  readonly track: Track;
+  readonly from: number;
+  readonly to: number;
+}
+
+const PROBE: Job = {
+  kind: 'probe',
+  lines: 1,
+  filling: 0,
+  pauseSeconds: 0.01,
+  exitCode: 0,
+  keepsFiles: false,
+  tellsSecret: false,
+  isCancelled: false,
+};
+
+/** Carries a schedule out. */
+export class Storm {
+  readonly recoveries: Recovery[] = [];
+  readonly spells: Spell[] = [];
+  readonly #recovering: Promise<void>[] = [];
+  readonly #rig: Rig;
+  readonly #workload: Workload;
+  readonly #nemeses: ReadonlyMap<string, Nemesis>;
+
+  constructor(rig: Rig, workload: Workload, nemeses: readonly Nemesis[]) {
+    this.#rig = rig;
+    this.#workload = workload;
+    this.#nemeses = new Map(nemeses.map(nemesis => [nemesis.name, nemesis]));
+  }
+
+  /** All tracks at once, on each one fault after the other. When one fails, all end. */
+  async run(schedule: readonly Fault[], signal: AbortSignal): Promise<void> {
+    const failed = new AbortController();
+    const ended = AbortSignal.any([signal, failed.signal]);
+    const startedAt = performance.now();
+    const runTrack = async (track: Track) => {
+      for (const fault of schedule.filter(each => each.track === track)) {
+        await sleep(Math.max(0, startedAt + fault.at - performance.now()), undefined, { signal: ended });
+        await this.#strike(fault, ended);
+      }
+    };
+    const tracks = TRACKS.map(track => runTrack(track).catch(error => failed.abort(error)));
+    await Promise.all(tracks);
+    await Promise.all(this.#recovering.map(each => each.catch(error => failed.abort(error))));
+    ended.throwIfAborted();
+  }
+
+  async #strike(fault: Fault, signal: AbortSignal): Promise<void> {
+    const { log } = this.#rig.options;
+    const nemesis = this.#nemeses.get(fault.nemesis)!;
+    log(`+ ${formatFault(fault)}`);
+    const from = performance.now();
+    const heal = await nemesis.inject(this.#rig, fault.pick, signal);
+    await sleep(Math.max(0, from + fault.lastsMs - performance.now()), undefined, { signal });
+    await heal(signal);
+    this.spells.push({ nemesis: nemesis.name, track: fault.track, from, to: performance.now() });
+    log(`- ${nemesis.name}`);
+    const recovering = this.#recover(nemesis.name, signal);
+    recovering.catch(() => undefined); // It is awaited with the others, at the end.
+    this.#recovering.push(recovering);
+  }
+
+  /** Submits a small task and waits for its end. Other faults may be at work meanwhile: it is what a user would see. */
+  async #recover(nemesis: string, signal: AbortSignal): Promise<void> {
+    const { tape, cluster } = this.#rig;
+    const healedAt = performance.now();
+    const { id } = await this.#workload.submit(PROBE, signal);
+    const { at: doneAt } = await untilKey(tape, [`${cluster}/completed/${id}`], signal);
+    this.recoveries.push({ nemesis, healedAt, doneAt });
+  }
+}
