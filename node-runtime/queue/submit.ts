@@ -107,14 +107,18 @@ function requireSame(id: TaskId, there: TaskRecord | undefined, record: TaskReco
     throw new CiError('conflict', `Cannot submit task as its id belongs to another task: ${id}`);
 }
 
-/** Whether two records come from one submission: equal but for what the cluster adds. */
-function sameTask(a: TaskRecord, b: TaskRecord): boolean {
-  const bare = (record: TaskRecord) => {
-    const { submitted: _submitted, cancelled: _cancelled, ...rest } = record;
-    return JSON.stringify(sorted(rest));
-  };
-  return bare(a) === bare(b);
+/**
+ * Whether a record comes from the same submission as ours: equal but for what the cluster adds, and for what this release does
+ * not know and the submission does not have: a newer one that shares the cluster may have added it.
+ */
+function sameTask(there: TaskRecord, ours: TaskRecord): boolean {
+  const wanted = [...Object.keys(TaskSpec.shape), ...Object.keys(ours)].filter(key => !ADDED.has(key));
+  const bare = (record: TaskRecord) => JSON.stringify(wanted.map(key => sorted(record[key])));
+  return bare(there) === bare(ours);
 }
+
+/** When it was submitted, and what has been asked of it since. */
+const ADDED: ReadonlySet<string> = new Set(['submitted', 'cancelled']);
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);

@@ -2,6 +2,7 @@ import type { TaskSummary, TaskView } from '../../shared/api.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { LockRecord, TaskResult } from '../../shared/result.ts';
 import type { TaskRecord } from '../../shared/task.ts';
+import { closeLost } from './claim.ts';
 import type { TaskState } from './records.ts';
 
 /** Where a task is in its life follows from the keys it has; undefined if it has none. */
@@ -9,9 +10,10 @@ export function viewOf(id: TaskId, state: TaskState): TaskView | undefined {
   const { task, lock, attempts, completed } = state;
   if (completed) return finishedView(id, completed.value);
   if (!task) return undefined;
-  const past = attempts?.value.past ?? [];
-  if (!lock) return { state: 'queued', id, task: task.value, past };
+  // An attempt that is open and that nobody holds was lost; the record says so only when the task is claimed anew.
+  if (!lock) return { state: 'queued', id, task: task.value, past: attempts ? closeLost(attempts).past : [] };
   const { attempt, node, claimed } = lock.value;
+  const past = attempts?.value.past ?? [];
   return { state: 'running', id, task: task.value, past, attempt, fence: lock.revision, node, claimed };
 }
 

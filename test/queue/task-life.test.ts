@@ -123,6 +123,18 @@ test('the same task submitted again when it has left the store is known from the
   assert.deepEqual([task, completed], [undefined, undefined]);
 });
 
+test('submitting a task again finds the record to which a newer release has added something', async () => {
+  await using cluster = await testCluster();
+  const history = new History(cluster);
+  const id = newTaskId(5, Date.now(), Math.random);
+  await submitTask(cluster, history, id, taskSpec(), 'tester', signal);
+  const { task } = await readTaskState(cluster, id, signal);
+  const put = { put: cluster.keys.task(id), value: JSON.stringify({ ...task!.value, since: 'the next release' }) };
+  await cluster.store.commit({ when: [], then: [put] }, { signal, timeoutMs: 3000 });
+  await submitTask(cluster, history, id, taskSpec(), 'tester', signal);
+  await assert.rejects(submitTask(cluster, history, id, taskSpec({ timeout: '1m' }), 'tester', signal), /another task/);
+});
+
 test('a submission under an id that is fresh asks the store alone', async () => {
   await using cluster = await testCluster();
   const asked: string[] = [];

@@ -123,6 +123,16 @@ test('finished tasks stay for a quarter of an hour, however many there are, and 
   assert.equal(await retain(), 1);
 });
 
+test('a queued task tells of the attempt that was lost with its node', async () => {
+  await using cluster = await testCluster();
+  const id = await submit(cluster);
+  const dying = await claimant(cluster, 'n1');
+  await claim(cluster, id, dying);
+  await cluster.store.revokeLease(dying.lease, { signal, timeoutMs: 3000 });
+  const view = await new Tasks(cluster, new History(cluster)).get(id, signal);
+  assert.deepEqual(view?.state === 'queued' && view.past.map(({ attempt, end }) => [attempt, end]), [[1, 'lost']]);
+});
+
 test('a task that is not there is told as not there', async () => {
   await using cluster = await testCluster();
   const [id] = await finish(cluster, 1);

@@ -1,3 +1,4 @@
+import { checkObjectKey, compareKeys } from '../../node-runtime/objects/object-key.ts';
 import type {
   GetOptions,
   ObjectBody,
@@ -7,6 +8,8 @@ import type {
   PresignOptions,
   PutOptions,
 } from '../../node-runtime/objects/object-store.ts';
+import { type AddressSigner, signAddress } from '../../node-runtime/objects/signed-address.ts';
+import { orAborted, untilAborted } from '../../node-runtime/objects/until-aborted.ts';
 import { type Chance, systemChance } from '../../node-runtime/system/chance.ts';
 import { type Clock, systemClock } from '../../node-runtime/system/clock.ts';
 import { retry } from '../../node-runtime/system/retry.ts';
@@ -14,28 +17,54 @@ import { isCiError } from '../../shared/errors.ts';
 
 export type ObjectOperation = 'put' | 'get' | 'head' | 'list' | 'delete';
 
+export interface StoredObject {
+  readonly bytes: Uint8Array;
+  readonly modified: number;
+}
+
 export interface MemoryObjectStoreOptions {
   readonly clock?: Clock;
   readonly chance?: Chance;
+  /** Where they are kept, if other clients of the same store are to see them. */
+  readonly objects?: Map<string, StoredObject>;
+  /** Has something done at the store, and brings the answer. Default: at once. */
+  readonly carry?: Carry;
+  /** Makes addresses that work, if somebody serves them. */
+  readonly signer?: AddressSigner;
 }
 
-/** Objects in a map. `fault` can delay any operation, or fail it: `unavailable` is tried again, as the contract says. */
+/** Rejects with `unavailable` for what may be tried again. */
+export type Carry = <T>(operation: ObjectOperation, key: string, effect: () => T, signal: AbortSignal) => Promise<T>;
+
+/** Bytes that come in one piece; a connection may be cut between two of them. */
+const PART_BYTES = 65_536;
+
+/**
+ * Objects in a map. `fault` can delay any operation, or fail it: `unavailable` is tried again, as the contract says. What is read
+ * comes in parts, each an operation of its own: a connection that was cut is resumed there.
+ */
 export class MemoryObjectStore implements ObjectStore {
-  readonly objects = new Map<string, { bytes: Uint8Array; modified: number }>();
+  readonly objects: Map<string, StoredObject>;
   /** Every operation that was done, in order. */
   readonly operations: { operation: ObjectOperation; key: string }[] = [];
   /** Called before an operation takes effect. */
   fault: (operation: ObjectOperation, key: string, signal: AbortSignal) => Promise<void> | void = () => undefined;
   readonly #clock: Clock;
   readonly #chance: Chance;
+  readonly #carry: Carry;
+  readonly #signer: AddressSigner | undefined;
 
-  constructor({ clock = systemClock, chance = systemChance }: MemoryObjectStoreOptions = {}) {
-    this.#clock = clock;
-    this.#chance = chance;
+  constructor(options: MemoryObjectStoreOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#chance = options.chance ?? systemChance;
+    this.objects = options.objects ?? new Map();
+    this.#carry = options.carry ?? (async (_operation, _key, effect) => effect());
+    this.#signer = options.signer;
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
-    const bytes = body instanceof Uint8Array ? Buffer.from(body) : Buffer.concat(await Array.fromAsync(body));
+    checkObjectKey(key);
+    const bytes = body instanceof Uint8Array ? Buffer.from(body) : await collect(body, options.signal);
     await this.#do('put', key, options, () => {
       const there = this.objects.get(key);
       if (there !== undefined && !bytes.equals(there.bytes)) throw new Error(`Wrote other bytes over ${key}`);
@@ -43,27 +72,31 @@ export class MemoryObjectStore implements ObjectStore {
     });
   }
 
-  get(key: string, options: GetOptions): Promise<ObjectBody | undefined> {
+  async get(key: string, options: GetOptions): Promise<ObjectBody | undefined> {
+    checkObjectKey(key);
+    const { start, end } = options.range ?? { start: 0 };
     return this.#do('get', key, options, () => {
       const object = this.objects.get(key);
-      const { start, end } = options.range ?? { start: 0 };
-      return object && { size: object.bytes.length, bytes: parts(object.bytes.slice(start, end)) };
+      if (object === undefined) return undefined;
+      const wanted = object.bytes.subarray(start, end);
+      return { size: object.bytes.length, bytes: this.#parts(key, wanted, options) };
     });
   }
 
-  head(key: string, options: ObjectCall): Promise<ObjectInfo | undefined> {
+  async head(key: string, options: ObjectCall): Promise<ObjectInfo | undefined> {
+    checkObjectKey(key);
     return this.#do('head', key, options, () => this.#info(key));
   }
 
   async *list(prefix: string, options: ObjectCall & { readonly after?: string }): AsyncIterable<ObjectInfo> {
-    const { after = '' } = options;
-    const keys = await this.#do('list', prefix, options, () =>
-      [...this.objects.keys()].filter(key => key.startsWith(prefix) && key > after).sort(),
+    const { after } = options;
+    const infos = await this.#do('list', prefix, options, () =>
+      [...this.objects.keys()]
+        .filter(key => key.startsWith(prefix) && (after === undefined || compareKeys(key, after) > 0))
+        .sort(compareKeys)
+        .map(key => this.#info(key)!),
     );
-    for (const key of keys) {
-      const info = this.#info(key);
-      if (info !== undefined) yield info;
-    }
+    yield* infos;
   }
 
   async deleteMany(keys: readonly string[], options: ObjectCall): Promise<void> {
@@ -72,8 +105,15 @@ export class MemoryObjectStore implements ObjectStore {
     });
   }
 
-  presign(method: 'GET' | 'PUT', key: string, options: PresignOptions): Promise<string> {
-    return Promise.resolve(`memory:${method}:${key}?seconds=${options.expiresSeconds}`);
+  async presign(method: 'GET' | 'PUT', key: string, options: PresignOptions): Promise<string> {
+    const { expiresSeconds, downloadName, contentType } = options;
+    if (!this.#signer) return `memory:${method}:${key}?seconds=${expiresSeconds}`;
+    const expires = Math.floor(this.#clock.now() / 1000) + expiresSeconds;
+    const named = {
+      ...(downloadName !== undefined && { downloadName }),
+      ...(contentType !== undefined && { contentType }),
+    };
+    return signAddress(this.#signer, { method, key, expires, ...named });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -85,14 +125,26 @@ export class MemoryObjectStore implements ObjectStore {
     return object && { key, size: object.bytes.length, modified: object.modified };
   }
 
+  async *#parts(key: string, bytes: Uint8Array, call: ObjectCall): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += PART_BYTES) {
+      const part = () => bytes.subarray(at, at + PART_BYTES);
+      // The first came with the answer.
+      yield at === 0 ? part() : await this.#do('get', key, call, part);
+      call.signal.throwIfAborted();
+    }
+  }
+
   #do<T>(operation: ObjectOperation, key: string, call: ObjectCall, effect: () => T): Promise<T> {
     const { signal, timeoutMs = 60_000 } = call;
+    const atStore = () => {
+      this.operations.push({ operation, key });
+      return effect();
+    };
     const attempt = async () => {
       signal.throwIfAborted();
       await this.fault(operation, key, signal);
       signal.throwIfAborted();
-      this.operations.push({ operation, key });
-      return effect();
+      return this.#carry(operation, key, atStore, signal);
     };
     return retry(attempt, {
       clock: this.#clock,
@@ -104,6 +156,6 @@ export class MemoryObjectStore implements ObjectStore {
   }
 }
 
-async function* parts(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+async function collect(body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Buffer> {
+  return Buffer.concat(await orAborted(Array.fromAsync(untilAborted(body, signal)), signal));
 }

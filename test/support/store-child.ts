@@ -8,10 +8,13 @@ import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 
 /** How another process comes to the same store. */
 export type StoreAddress =
+  /** Not at all: it lives in this process. */
+  | { readonly kind: 'here'; readonly open: () => Store }
   | { readonly kind: 'embedded'; readonly file: string }
   | { readonly kind: 'etcd'; readonly options: EtcdOptions };
 
 export async function openStore(address: StoreAddress): Promise<Store> {
+  if (address.kind === 'here') return address.open();
   if (address.kind === 'embedded') return EmbeddedStore.open({ file: address.file, clock: systemClock });
   const { EtcdStore } = await import('../../node-runtime/store/etcd-store.ts');
   return EtcdStore.open(address.options, { clock: systemClock, chance: systemChance }, neverAborted);
@@ -23,8 +26,9 @@ export type Job =
   /** Writes PREFIX0, PREFIX1, … for ever, and reports each number once it is acknowledged. */
   | { readonly kind: 'write'; readonly prefix: string };
 
-/** A process of its own that does the job and reports numbers; `done` resolves when it ends. */
+/** A process of its own that does the job and reports numbers; `done` resolves when it ends. For a store of this process: a connection of its own. */
 export function startStoreChild(address: StoreAddress, job: Job, onNumber: (n: number) => void = () => undefined) {
+  if (address.kind === 'here') return { done: main({ address, job }).then(() => 0), kill: () => false };
   const child = fork(fileURLToPath(import.meta.url), [JSON.stringify({ address, job })], { stdio: 'inherit' });
   child.on('message', message => onNumber(message as number));
   const done = new Promise<number | null>(resolve => child.once('exit', code => resolve(code)));

@@ -8,6 +8,7 @@ import type { Clock } from '../../system/clock.ts';
 import type { Isolation, Supervisor } from '../sandbox.ts';
 import { detectIsolation } from './detect-isolation.ts';
 import { findRoot } from './find-root.ts';
+import { FREEZE_RULES } from './freeze-when-silent.ts';
 import { launch } from './launcher.ts';
 import { PipePool } from './pipe-pool.ts';
 import { RemoteSupervisor, type RemoteSupervisorParts } from './remote-supervisor.ts';
@@ -71,7 +72,12 @@ async function detect(wanted: Isolation | 'auto', folder: string, ownUsers: bool
 }
 
 async function startProcess(
-  { command, freezeAfterMs = 20_000, killAfterFrozenMs = 600_000, mostProcesses = MOST_PROCESSES }: SupervisorOptions,
+  {
+    command,
+    freezeAfterMs = FREEZE_RULES.freezeAfterMs,
+    killAfterFrozenMs = FREEZE_RULES.killAfterFrozenMs,
+    mostProcesses = MOST_PROCESSES,
+  }: SupervisorOptions,
   { folder, tag, ownUsers }: { folder: string; tag: number; ownUsers: boolean },
 ): Promise<Pick<RemoteSupervisorParts, 'channel' | 'launcher' | 'pid' | 'pipes' | 'firstUser' | 'tag'>> {
   const [program, ...args] = launch(command, tag, mostProcesses);

@@ -1,8 +1,8 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { setImmediate as channelWasRead } from 'node:timers/promises';
-import { type Clock, neverAborted, systemClock } from '../../system/clock.ts';
+import { type Clock, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
+import { freezeWhenSilent } from './freeze-when-silent.ts';
 import type { Reply, Request, SandboxPlan } from './messages.ts';
 import { maySetOomScore } from './oom-score.ts';
 import { readTag } from './proc.ts';
@@ -13,9 +13,6 @@ import { takeUserBlock, type UserBlock } from './user-block.ts';
 /** Where a node listens to its supervisor. */
 const CHANNEL = 3;
 const CLOSE_ON_EXEC = 0o2000000;
-/** The share of the freezing time that may pass unnoticed, and its bounds in milliseconds. */
-const LOOK_SHARE = 0.025;
-const LOOK_MS = [25, 500] as const;
 
 /**
  * The main of the supervisor process. Ends when the node's end of the channel closes or talks nonsense, and then nothing that
@@ -109,7 +106,7 @@ class Supervision {
     switch (request.kind) {
       case 'begin': {
         if (request.ownUsers) this.#users = await takeUserBlock(this.#clock);
-        void this.#watch(request);
+        void freezeWhenSilent(this.#clock, this.#renewals, () => this.#sandboxes.values(), request);
         return {
           kind: 'begun',
           id,
@@ -151,27 +148,5 @@ class Supervision {
     const sandbox = this.#sandboxes.get(number);
     if (!sandbox) throw new Error(`Cannot find sandbox ${number}`);
     return sandbox;
-  }
-
-  /** Freezes what runs when the last renewal is too old, and kills what has been frozen for too long. */
-  async #watch(rules: { readonly freezeAfterMs: number; readonly killAfterFrozenMs: number }): Promise<never> {
-    const pause = Math.min(Math.max(rules.freezeAfterMs * LOOK_SHARE, LOOK_MS[0]), LOOK_MS[1]);
-    for (;;) {
-      await this.#clock.sleep(pause, neverAborted);
-      // A supervisor that was itself held up has renewals waiting in its channel: nobody would thaw what is frozen for that.
-      await channelWasRead();
-      for (const sandbox of this.#sandboxes.values()) this.#look(sandbox, rules);
-    }
-  }
-
-  #look(
-    sandbox: SupervisedSandbox,
-    rules: { readonly freezeAfterMs: number; readonly killAfterFrozenMs: number },
-  ): void {
-    const since = sandbox.frozenSince;
-    const isOver = since !== undefined && this.#clock.monotonic() - since > rules.killAfterFrozenMs;
-    // What cannot be done now is tried again at the next look.
-    if (isOver) sandbox.kill().catch(() => undefined);
-    else if (this.#renewals.age > rules.freezeAfterMs) sandbox.freeze().catch(() => undefined);
   }
 }

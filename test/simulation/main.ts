@@ -1,0 +1,52 @@
+// `npm run simulate -- [--hours H] [--seed N] [--seeds K] [--json]`: simulates clusters, one seed after the other, until so many hours have
+// passed in them or so many seeds are through. Stops at the first broken promise. `--acts A,B` has these faults only, again and again;
+// `--mutant NAME` simulates with a mistake in the product.
+import { parseArgs } from 'node:util';
+import { describeFailure } from './describe-failure.ts';
+import { MUTANTS } from './mutants.ts';
+import { patchSources } from './patch-sources.ts';
+import { Totals } from './totals.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string' },
+    hours: { type: 'string' },
+    mutant: { type: 'string' },
+    acts: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const mutant = MUTANTS.find(({ name }) => name === values.mutant);
+if (values.mutant !== undefined && !mutant)
+  throw new Error(`Cannot simulate as there is no such mutant: ${values.mutant}`);
+patchSources(mutant?.patches);
+// Only now, as what is patched must not be loaded before.
+const { simulate } = await import('./world.ts');
+const { parseActs } = await import('./nemesis.ts');
+
+const first = numberOf('seed', values.seed);
+const hours = values.hours === undefined ? Number.POSITIVE_INFINITY : numberOf('hours', values.hours);
+const seeds =
+  values.seeds === undefined
+    ? values.hours === undefined
+      ? 1
+      : Number.POSITIVE_INFINITY
+    : numberOf('seeds', values.seeds);
+const acts = values.acts === undefined ? mutant?.acts : parseActs(values.acts);
+const totals = new Totals(first);
+for (let seed = first; seed < first + seeds && totals.hours < hours; seed++) {
+  const outcome = await simulate(seed, acts);
+  totals.add(outcome);
+  if (!outcome.violation) continue;
+  console.log(describeFailure(outcome, values));
+  process.exitCode = 1;
+  break;
+}
+console.log(values.json ? JSON.stringify(totals.figures) : totals.sentence);
+
+function numberOf(name: string, text: string): number {
+  const number = Number(text);
+  if (Number.isFinite(number) && number > 0) return number;
+  throw new Error(`Cannot simulate as --${name} is not a number above 0: ${text}`);
+}

@@ -1,0 +1,315 @@
+import { CiError } from '../../shared/errors.ts';
+import type { Fence, TaskId } from '../../shared/ids.ts';
+import {
+  FREEZE_RULES,
+  type Freezable,
+  freezeWhenSilent,
+} from '../../node-runtime/runner/supervisor/freeze-when-silent.ts';
+import { Standstill } from '../../node-runtime/runner/supervisor/standstill.ts';
+import { RenewalWatch } from '../../node-runtime/runner/supervisor/renewal-watch.ts';
+import type { Command, CommandEnd, RunningCommand, Sandbox, Supervisor } from '../../node-runtime/runner/sandbox.ts';
+import { type Clock, neverAborted } from '../../node-runtime/system/clock.ts';
+import { Execution, type Executions } from './executions.ts';
+import type { Machine, Process } from './machine.ts';
+import { removeModelFiles, writeModelFile } from './model-files.ts';
+import { OutputPipe } from './output-pipe.ts';
+import { runProgram, TaskProgram } from './task-program.ts';
+
+/** How long a message takes between a node and its supervisor, in milliseconds. */
+const PIPE_MS = 0.2;
+/** How long the launcher needs to notice that its supervisor is dead, and to kill what that has left. */
+const LAUNCHER_MS = 50;
+
+export interface ModelSupervisorParts {
+  readonly machine: Machine;
+  readonly node: Process;
+  readonly executions: Executions;
+  /** A task has taken its machine down. */
+  readonly onPoison: () => void;
+}
+
+interface Attempt {
+  readonly task: TaskId;
+  readonly fence: Fence;
+}
+
+/** Starts the supervisor of a node: a process of its own on the same machine. */
+export function startModelSupervisor(parts: ModelSupervisorParts): ModelSupervisor {
+  return new ModelSupervisor(parts, parts.machine.start('supervisor'));
+}
+
+/** The node's side. The rules by which it freezes and kills are the product's own. */
+export class ModelSupervisor implements Supervisor {
+  readonly isolation = 'none';
+  /** The supervisor process itself. */
+  readonly guard: Process;
+  readonly #parts: ModelSupervisorParts;
+  readonly #lost = new AbortController();
+  readonly #sandboxes = new Set<GuardedSandbox>();
+  readonly #renewals: RenewalWatch;
+  #isEnding = false;
+
+  constructor(parts: ModelSupervisorParts, guard: Process) {
+    this.#parts = parts;
+    this.guard = guard;
+    this.#renewals = new RenewalWatch(guard);
+    void freezeWhenSilent(guard, this.#renewals, () => this.#sandboxes, FREEZE_RULES);
+    void parts.node.ended.then(() => this.#nodeEnded());
+    void guard.ended.then(() => this.#guardEnded());
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Whose supervisor it is. */
+  get node(): Process {
+    return this.#parts.node;
+  }
+
+  async open({ task, fence }: Attempt): Promise<Sandbox> {
+    if (this.guard.isDead) throw new CiError('unavailable', 'Cannot open a sandbox as the supervisor was lost');
+    const guarded = new GuardedSandbox({ ...this.#parts, guard: this.guard, attempt: { task, fence } });
+    this.tell(() => this.#sandboxes.add(guarded));
+    return new ModelSandbox(this, guarded, `/simulated/${task}-${fence}`);
+  }
+
+  renewed(sentAt: number): void {
+    this.tell(() => this.#renewals.renewed(sentAt));
+  }
+
+  /** Since when the longest frozen sandbox stands still, by the supervisor's clock. */
+  get frozenSince(): number | undefined {
+    const since = [...this.#sandboxes].flatMap(({ frozenSince }) => frozenSince ?? []);
+    return this.guard.isDead || since.length === 0 ? undefined : Math.min(...since);
+  }
+
+  forget(guarded: GuardedSandbox): void {
+    this.#sandboxes.delete(guarded);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    this.tell(() => this.#end());
+    await this.#parts.node.sleep(LAUNCHER_MS, neverAborted);
+  }
+
+  /** Messages arrive in order. */
+  tell(run: () => void): void {
+    this.#parts.machine.scheduler.after(PIPE_MS, () => this.guard.deliver(run));
+  }
+
+  /** Resolves when it was done; undefined once the supervisor is lost. */
+  ask<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#lost.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+      if (this.#lost.signal.aborted) return resolve(undefined);
+      const answer = (run: () => void) =>
+        this.#parts.machine.scheduler.after(PIPE_MS, () => this.#parts.node.deliver(run));
+      this.tell(() => {
+        work().then(
+          value => answer(() => resolve(value)),
+          error => answer(() => reject(error)),
+        );
+      });
+    });
+  }
+
+  /** The node's end of the pipe has closed. */
+  #nodeEnded(): void {
+    this.tell(() => this.#end());
+  }
+
+  #end(): void {
+    for (const sandbox of this.#sandboxes) void sandbox.kill();
+    this.guard.kill();
+  }
+
+  #guardEnded(): void {
+    this.#parts.machine.scheduler.after(LAUNCHER_MS, () => {
+      for (const sandbox of this.#sandboxes) sandbox.killProcess();
+      if (this.#isEnding) return;
+      this.#parts.node.deliver(() => this.#lost.abort(new CiError('unavailable', 'The supervisor process was lost')));
+    });
+  }
+}
+
+interface GuardedParts extends ModelSupervisorParts {
+  readonly guard: Process;
+  readonly attempt: Attempt;
+}
+
+type GuardedState =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'frozen'; readonly since: number; readonly thawed: PromiseWithResolvers<void> };
+
+/** The supervisor's side of a sandbox: one process at a time. */
+class GuardedSandbox implements Freezable {
+  readonly #parts: GuardedParts;
+  readonly #standstill = new Standstill();
+  #state: GuardedState = { kind: 'running' };
+  #current: { readonly process: Process; readonly term: AbortController; readonly killed: () => void } | undefined;
+  #isEnding = false;
+  #kills = 0;
+  #isClosed = false;
+
+  constructor(parts: GuardedParts) {
+    this.#parts = parts;
+  }
+
+  get frozenSince(): number | undefined {
+    return this.#state.kind === 'frozen' ? this.#state.since : undefined;
+  }
+
+  async run(command: Command, pipe: OutputPipe, folder: string): Promise<CommandEnd> {
+    const kills = this.#kills;
+    while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
+    if (kills !== this.#kills || this.#isClosed) return { kind: 'killed', signal: 'SIGKILL', byUs: true };
+    this.#isEnding = false;
+    const end = await this.#start(command, pipe, folder);
+    pipe.close();
+    return end;
+  }
+
+  stop(graceMs: number): void {
+    const stopped = this.#current;
+    if (!stopped) return;
+    this.#isEnding = true;
+    stopped.process.deliver(() => stopped.term.abort(new Error('SIGTERM')));
+    const clock: Clock = this.#parts.guard;
+    void clock.sleep(graceMs, neverAborted).then(() => {
+      if (stopped === this.#current) void this.kill();
+    });
+  }
+
+  async freeze(): Promise<void> {
+    if (this.#state.kind === 'frozen') return;
+    const since = this.#parts.guard.monotonic();
+    this.#state = { kind: 'frozen', since, thawed: Promise.withResolvers() };
+    this.#standstill.begin(since);
+    this.#current?.process.pause();
+  }
+
+  async thaw(): Promise<void> {
+    if (this.#state.kind !== 'frozen') return;
+    const { thawed } = this.#state;
+    this.#state = { kind: 'running' };
+    this.#standstill.end(this.#parts.guard.monotonic());
+    this.#current?.process.resume();
+    thawed.resolve();
+  }
+
+  async kill(): Promise<void> {
+    this.#isEnding = true;
+    this.#kills++;
+    this.killProcess();
+    await this.thaw();
+  }
+
+  stoodStill(since: number): number {
+    return this.#standstill.between(since, this.#parts.guard.monotonic());
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.kill();
+  }
+
+  killProcess(): void {
+    const current = this.#current;
+    this.#current = undefined;
+    current?.process.kill();
+    current?.killed();
+  }
+
+  #start(command: Command, pipe: OutputPipe, folder: string): Promise<CommandEnd> {
+    const { machine, guard, executions, attempt, onPoison } = this.#parts;
+    const process = machine.start(`task ${attempt.task}`);
+    const term = new AbortController();
+    const execution = new Execution({ ...attempt, machine: machine.name, process, guard });
+    const program = TaskProgram.parse(JSON.parse(command.argv.at(-1)!));
+    const effects = {
+      print: (bytes: Buffer) => {
+        execution.printed.push({ bytes, at: machine.scheduler.now });
+        return pipe.write(bytes, process);
+      },
+      writeFile: (path: string, bytes: Buffer) => writeModelFile(`${folder}/workspace/${path}`, bytes),
+      poison: onPoison,
+    };
+    return new Promise((resolve, reject) => {
+      const killed = () => {
+        pipe.close();
+        resolve({ kind: 'killed', signal: 'SIGKILL', byUs: this.#isEnding });
+      };
+      this.#current = { process, term, killed };
+      executions.add(execution);
+      runProgram(program, command.env, process, term.signal, effects).then(end => {
+        process.kill();
+        guard.deliver(() => {
+          this.#current = undefined;
+          resolve(end);
+        });
+      }, reject);
+    });
+  }
+}
+
+/** The node's side of a sandbox. */
+class ModelSandbox implements Sandbox {
+  readonly folders;
+  readonly inside;
+  readonly #supervisor: ModelSupervisor;
+  readonly #guarded: GuardedSandbox;
+  readonly #folder: string;
+
+  constructor(supervisor: ModelSupervisor, guarded: GuardedSandbox, folder: string) {
+    this.#supervisor = supervisor;
+    this.#guarded = guarded;
+    this.#folder = folder;
+    this.folders = { workspace: `${folder}/workspace`, home: `${folder}/home`, tmp: `${folder}/tmp` };
+    this.inside = this.folders;
+  }
+
+  async adopt(): Promise<void> {}
+
+  run(command: Command): RunningCommand {
+    const pipe = new OutputPipe(this.#supervisor.node);
+    const lost = { kind: 'killed', signal: 'SIGKILL', byUs: false } as const;
+    const ended = this.#supervisor
+      .ask(() => this.#guarded.run(command, pipe, this.#folder))
+      .then(end => {
+        if (end === undefined) pipe.close();
+        return end ?? lost;
+      });
+    ended.catch(() => undefined);
+    return {
+      output: pipe.read(),
+      ended,
+      stop: graceMs => this.#supervisor.tell(() => this.#guarded.stop(graceMs)),
+    };
+  }
+
+  async freeze(): Promise<void> {
+    await this.#supervisor.ask(() => this.#guarded.freeze());
+  }
+
+  async thaw(): Promise<void> {
+    await this.#supervisor.ask(() => this.#guarded.thaw());
+  }
+
+  async stoodStill(since: number): Promise<number> {
+    return (await this.#supervisor.ask(async () => this.#guarded.stoodStill(since))) ?? 0;
+  }
+
+  async kill(): Promise<void> {
+    await this.#supervisor.ask(() => this.#guarded.kill());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#supervisor.ask(async () => {
+      await this.#guarded.close();
+      this.#supervisor.forget(this.#guarded);
+    });
+    removeModelFiles(this.#folder);
+  }
+}

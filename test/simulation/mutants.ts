@@ -1,0 +1,198 @@
+import type { Act } from './nemesis.ts';
+import type { Patch } from './patch-sources.ts';
+
+/** A mistake that somebody could make, in the product or in what surrounds it. */
+export interface Mutant {
+  readonly name: string;
+  readonly patches: readonly Patch[];
+  /** The faults under which it is looked for, where those that seeds choose would show it too rarely. */
+  readonly acts: readonly Act[] | undefined;
+}
+
+function mutant(name: string, file: string, find: string, replace: string, acts?: readonly Act[]): Mutant {
+  return { name, patches: [{ file, find, replace }], acts };
+}
+
+const claim = 'node-runtime/queue/claim.ts';
+const complete = 'node-runtime/queue/complete.ts';
+const release = 'node-runtime/queue/release.ts';
+const executor = 'node-runtime/runner/thaw-when-recovered.ts';
+const FENCE_OF_COMPLETE =
+  '        { key: keys.lock(claim.id), createRevision: claim.fence },\n        { key: keys.completed(claim.id), exists: false },\n';
+
+/** Every one of them must be caught. One that no seed catches says that something is not tested at all. */
+export const MUTANTS: readonly Mutant[] = [
+  mutant(
+    'COMPLETE compares no fence',
+    complete,
+    FENCE_OF_COMPLETE,
+    '        { key: keys.completed(claim.id), exists: false },\n',
+    ['a node is paused as it completes'],
+  ),
+  mutant('COMPLETE compares nothing', complete, FENCE_OF_COMPLETE, ''),
+  mutant(
+    'COMPLETE wants some lock, not its own',
+    complete,
+    '{ key: keys.lock(claim.id), createRevision: claim.fence },',
+    '{ key: keys.lock(claim.id), exists: true },',
+    ['a node is paused as it completes'],
+  ),
+  mutant(
+    'COMPLETE takes a lost answer for success',
+    complete,
+    "  if (answer.kind === 'committed') return 'completed';",
+    "  if (answer.kind !== 'refused') return 'completed';",
+  ),
+  mutant(
+    'COMPLETE takes a lost answer for failure',
+    complete,
+    "  if (answer.kind === 'committed') return 'completed';",
+    "  if (answer.kind === 'committed') return 'completed';\n  if (answer.kind === 'ambiguous') return 'fenced';",
+  ),
+  mutant(
+    'CLAIM does not mind another claim',
+    claim,
+    '        { key: keys.lock(id), exists: false },\n        { key: keys.completed(id), exists: false },\n        { key: keys.attempts(id), modRevision: before?.revision ?? 0 },\n',
+    '',
+  ),
+  mutant(
+    'CLAIM takes a lost answer for failure',
+    claim,
+    "  if (result.kind === 'ambiguous') {\n",
+    "  if (result.kind === 'ambiguous') return { kind: 'refused', state: { revision: 0 } };\n  if (result.kind === 'ambiguous') {\n",
+  ),
+  mutant(
+    'a claim that arrives late is left alone',
+    'node-runtime/queue/late-claims.ts',
+    'const LOOKS_MS = [500, 2000, 5000, 15_000, 40_000];',
+    'const LOOKS_MS: number[] = [];',
+  ),
+  mutant(
+    'there is no budget of attempts',
+    claim,
+    '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return (',
+    '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return false && (',
+  ),
+  mutant(
+    'lost attempts are not charged',
+    claim,
+    'return { ...rest, lost: rest.lost + 1, past: keepNewest([...rest.past, past]) };',
+    'return { ...rest, past: keepNewest([...rest.past, past]) };',
+  ),
+  mutant(
+    'a task that may run once only is repeated',
+    claim,
+    '  if (task.idempotent === false && attempts.claims > 0) return true;\n',
+    '',
+  ),
+  mutant(
+    'RELEASE compares no fence',
+    release,
+    '      when: [{ key: keys.lock(claim.id), createRevision: claim.fence }],',
+    '      when: [],',
+  ),
+  mutant(
+    'a drained attempt is charged as a lost one',
+    release,
+    "    lost: rest.lost + (end === 'infrastructure' ? 1 : 0),\n    drained: rest.drained + (end === 'drained' ? 1 : 0),",
+    '    lost: rest.lost + 1,',
+  ),
+  mutant(
+    'a claim is handed back by ending the lease of all',
+    'node-runtime/runner/run-attempt.ts',
+    'releaseTask(cluster, claim, end, message, session.lost)',
+    'session.close(new AbortController().signal)',
+  ),
+  mutant(
+    'DEAD-LETTER does not mind a lock',
+    'node-runtime/queue/dead-letter.ts',
+    '        { key: keys.lock(id), exists: false },\n',
+    '',
+  ),
+  mutant(
+    'CANCEL writes whatever has become of the task',
+    'node-runtime/queue/cancel.ts',
+    '      when: [\n        { key: keys.task(id), modRevision: revision },\n        { key: keys.lock(id), exists: true },\n      ],',
+    '      when: [],',
+    ['a node is paused as it submits or cancels'],
+  ),
+  mutant(
+    'SUBMIT does not look for a verdict',
+    'node-runtime/queue/submit.ts',
+    '        { key: keys.completed(id), exists: false },\n',
+    '',
+  ),
+  mutant(
+    'retention deletes before it has archived',
+    'node-runtime/queue/retention.ts',
+    '    await history.archive(old, signal);\n    moved += await removeAll(cluster, old, signal);',
+    '    moved += await removeAll(cluster, old, signal);\n    await history.archive(old, signal);',
+  ),
+  mutant(
+    'retention forgets what may be submitted again',
+    'node-runtime/queue/retention.ts',
+    'const KEEP_AT_LEAST_MS = FRESH_ID_MS + 600_000;',
+    'const KEEP_AT_LEAST_MS = -FRESH_ID_MS;',
+  ),
+  mutant(
+    'a task is frozen after twice the lease',
+    'node-runtime/runner/supervisor/freeze-when-silent.ts',
+    'freezeAfterMs: 20_000',
+    'freezeAfterMs: 60_000',
+  ),
+  mutant(
+    'the watchdog lives inside the node that it watches',
+    'test/simulation/model-supervisor.ts',
+    "return new ModelSupervisor(parts, parts.machine.start('supervisor'));",
+    'return new ModelSupervisor(parts, parts.node);',
+  ),
+  mutant(
+    'a supervisor trusts the clock that stands still in sleep',
+    'node-runtime/runner/supervisor/renewal-watch.ts',
+    'return Math.max(this.#clock.monotonic() - this.#sent.monotonic, this.#clock.now() - this.#sent.wall);',
+    'return this.#clock.monotonic() - this.#sent.monotonic;',
+    ['a machine sleeps'],
+  ),
+  mutant(
+    'a frozen task goes on never',
+    executor,
+    'if (lock?.revision === claim.fence) await sandbox.thaw();',
+    'if (lock?.revision === 0) await sandbox.thaw();',
+  ),
+  mutant(
+    'a watch goes on from the revision in the header',
+    'node-runtime/store/etcd/etcd-watch.ts',
+    'if (last) return { revision: Number(last.kv.mod_revision), changes: events.map(toChange) };',
+    'if (last) return { revision: Number(reply.header.revision), changes: events.map(toChange) };',
+  ),
+  mutant(
+    'the end of a lease goes unnoticed',
+    'node-runtime/cluster/session.ts',
+    '      if (ttl === 0) {',
+    '      if (ttl < 0) {',
+  ),
+  mutant(
+    'pieces of a log are stored without the fence',
+    'shared/keyspace.ts',
+    ['(task: TaskId, fence: Fence) => `', '{root}tasks/', '{task}/', '{fence}/`;'].join('$'),
+    ['(task: TaskId, _fence: Fence) => `', '{root}tasks/', '{task}/`;'].join('$'),
+  ),
+  mutant(
+    'a task is completed before its log is stored',
+    'node-runtime/logs/log-writer.ts',
+    '    await this.#uploads.putManifest({ v: 1, ...summary, sha256, pieces: this.#manifest, marks: [...marks] });',
+    '    void this.#uploads.putManifest({ v: 1, ...summary, sha256, pieces: this.#manifest, marks: [...marks] }).catch(() => undefined);',
+  ),
+  mutant(
+    'the end of a log is not stored',
+    'node-runtime/logs/log-writer.ts',
+    'if (open.end > open.start && !open.isFull) await this.#storeLastBlock(',
+    'if (open.end < open.start) await this.#storeLastBlock(',
+  ),
+  mutant(
+    'secrets are not masked',
+    'node-runtime/logs/node-logs.ts',
+    'mask: new Mask(mask)',
+    'mask: new Mask(mask.slice(mask.length))',
+  ),
+];

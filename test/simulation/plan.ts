@@ -1,0 +1,50 @@
+import { ACTS, type Act, badWeather } from './nemesis.ts';
+import { FAIR_WEATHER, type Weather } from './network.ts';
+import { SeededChance } from './seeded-chance.ts';
+import { type PlannedTask, planTasks } from './workload.ts';
+
+/** What a seed decides: sizes, and which faults there are at all. Few at a time find more than all of them always. */
+export interface Plan {
+  readonly seed: number;
+  readonly slots: readonly number[];
+  readonly tasks: readonly PlannedTask[];
+  /** How long there are faults, in milliseconds. */
+  readonly faultsMs: number;
+  readonly acts: readonly Act[];
+  readonly meanPauseMs: number;
+  readonly weather: { readonly store: Weather; readonly objects: Weather; readonly api: Weather };
+  /** An outage of etcd of some ten minutes. */
+  readonly hasLongOutage: boolean;
+  readonly hasRestore: boolean;
+  /** Hours pass at once by all calendars, so that finished tasks are old enough to leave etcd. */
+  readonly hasAging: boolean;
+  readonly keepMs: number;
+}
+
+export function planOf(seed: number): Plan {
+  const chance = new SeededChance(seed * 2_654_435_761);
+  const hasAging = chance.happens(0.25);
+  const faultsMs = chance.between(60_000, 420_000) + (hasAging ? 600_000 : 0);
+  const isCalm = chance.happens(0.1);
+  const weather = (likely: number, most: number) =>
+    !isCalm && chance.happens(likely) ? badWeather(chance, most) : FAIR_WEATHER;
+  return {
+    seed,
+    slots: Array.from({ length: chance.whole(1, 4) }, () => chance.whole(2, 4)),
+    tasks: planTasks(chance.whole(4, 14), chance.happens(0.3) ? 20_000 : faultsMs * (hasAging ? 0.3 : 0.8), chance),
+    faultsMs,
+    acts: isCalm ? [] : chooseActs(chance),
+    meanPauseMs: chance.pick([4000, 12_000, 40_000]),
+    weather: { store: weather(0.6, 0.1), objects: weather(0.4, 0.15), api: weather(0.5, 0.1) },
+    hasLongOutage: !isCalm && chance.happens(0.05),
+    hasRestore: !isCalm && chance.happens(0.06),
+    hasAging,
+    keepMs: chance.pick([0, 86_400_000]),
+  };
+}
+
+/** Few kinds of faults, or some, or many: what a single kind does often, many at once hide. */
+function chooseActs(chance: SeededChance): Act[] {
+  const share = chance.pick([0.08, 0.25, 0.5]);
+  return (Object.keys(ACTS) as Act[]).filter(() => chance.happens(share));
+}

@@ -1,0 +1,27 @@
+import type { TaskId } from '../../shared/ids.ts';
+
+/** The invariants, by the numbers of docs/reliability.md. */
+export type Invariant =
+  | 'I1'
+  | 'I2'
+  | 'I3'
+  | 'I4'
+  | 'I5'
+  | 'I6'
+  | 'I7'
+  | 'I8'
+  | 'I9'
+  | 'I10'
+  | 'I11'
+  | 'I12'
+  | 'I13'
+  /** What the next release has written is lost by this one. */
+  | 'two releases'
+  /** Something was thrown that nobody should throw. */
+  | 'no bug';
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly text: string;
+  readonly task: TaskId | undefined;
+}

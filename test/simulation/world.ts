@@ -1,0 +1,312 @@
+import { parseTaskId, type TaskId } from '../../shared/ids.ts';
+import { keyspace, objectKeys } from '../../shared/keyspace.ts';
+import type { Outcome as TaskOutcome } from '../../shared/result.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
+import type { StoredObject } from '../support/memory-object-store.ts';
+import { Client } from './client.ts';
+import { Executions } from './executions.ts';
+import { checkEnd } from './final-checks.ts';
+import { Invariants } from './invariants.ts';
+import { Machine, type Process } from './machine.ts';
+import { ModelEtcd } from './model-etcd.ts';
+import { type Act, heal, loseLeader, restore, torment, type Victims } from './nemesis.ts';
+import { FAIR_WEATHER, Link } from './network.ts';
+import { type Plan, planOf } from './plan.ts';
+import { Scheduler } from './scheduler.ts';
+import { SeededChance } from './seeded-chance.ts';
+import { CLUSTER, SimulatedNode, type Surroundings, type TaskSummaries } from './simulated-node.ts';
+import { Trace } from './trace.ts';
+import type { Violation } from './violation.ts';
+
+export interface Outcome {
+  readonly plan: Plan;
+  /** The same for two runs of one seed. */
+  readonly hash: string;
+  readonly violation: Violation | undefined;
+  /** The last things that happened and had to do with the violation. */
+  readonly lines: readonly string[];
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly executions: number;
+  /** How the tasks ended. */
+  readonly outcomes: readonly TaskOutcome[];
+}
+
+/** After the faults every task must end within so long: leases end, attempts are made anew, the longest task runs, an etcd is waited for. */
+const CALM_LIMIT_MS = 45 * 60_000;
+/** What was begun before the calm goes on for two minutes, and nodes that restart then wait for half a minute more. */
+const SETTLE_MS = 240_000;
+/** When all is well, a task that was told to stop has ended by then, its log stored or given up. */
+const CANCEL_MS = 120_000;
+/** When all is well, nothing is frozen for longer. */
+const THAW_MS = 60_000;
+/** Between two faults, when somebody has chosen them. */
+const MEAN_PAUSE_OF_FEW_MS = 6000;
+/** So long nothing may be written when there is nothing to do. */
+const IDLE_MS = 120_000;
+
+/**
+ * Runs one seed to its end, or to the first violation.
+ * @param acts the only faults that there are, again and again; by default the seed chooses
+ */
+export async function simulate(seed: number, acts?: readonly Act[]): Promise<Outcome> {
+  const plan = planOf(seed);
+  const world = new World(acts ? { ...plan, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : plan);
+  const guard = guardAgainstStrays(error => world.bug(error));
+  try {
+    return await world.run();
+  } finally {
+    guard[Symbol.dispose]();
+  }
+}
+
+class World {
+  readonly #plan: Plan;
+  readonly #scheduler = new Scheduler();
+  readonly #outside: Process;
+  readonly #chance: SeededChance;
+  readonly #etcd: ModelEtcd;
+  readonly #objects = new Map<string, StoredObject>();
+  readonly #executions = new Executions();
+  readonly #trace: Trace;
+  readonly #invariants: Invariants;
+  readonly #nodes: readonly SimulatedNode[];
+  readonly #links = new Set<Link>();
+  /** What people who look on see at each node that is up. */
+  readonly #feeds = new Map<string, TaskSummaries>();
+  #weather: Plan['weather'];
+  #violation: Violation | undefined;
+  /** When etcd was last written to, but for what retention does. */
+  #lastWrite = 0;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#weather = plan.weather;
+    this.#chance = new SeededChance(plan.seed);
+    this.#outside = new Machine('world', this.#scheduler).start('time');
+    this.#trace = new Trace(this.#scheduler);
+    this.#etcd = new ModelEtcd(this.#outside, this.#chance.fork());
+    this.#etcd.mostRevisionsInReply = this.#chance.pick([1, 3, 1000]);
+    this.#etcd.onEntry = entry => {
+      for (const change of entry.changes) {
+        const key = change.kind === 'put' ? change.record.key : change.key;
+        // Retention may still move finished tasks away when there is nothing else to do.
+        const isRetention = change.kind === 'delete' && key.startsWith(keyspace(CLUSTER).completedTasks);
+        if (!isRetention) this.#lastWrite = this.#scheduler.now;
+        this.#trace.note('etcd', `${entry.revision} ${change.kind} ${key} (${entry.cause})`);
+      }
+      this.#invariants.take(entry);
+    };
+    this.#invariants = new Invariants({
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      objects: this.#objects,
+      objectKeys: () => objectKeys(CLUSTER, this.#epoch()),
+      executions: this.#executions,
+      scheduler: this.#scheduler,
+      isLeaving: name => this.#nodes.find(({ id }) => id === name)?.isLeaving ?? true,
+      onViolation: violation => this.#note(violation),
+    });
+    this.#nodes = plan.slots.map((slots, at) => this.#makeNode(`n${at + 1}`, slots));
+  }
+
+  async run(): Promise<Outcome> {
+    const plan = this.#plan;
+    for (const node of this.#nodes) node.start();
+    const client = this.#startClient();
+    const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
+    const victims = this.#victims(client);
+    const faults = this.#torment(victims);
+    const during = () => this.#violation !== undefined;
+    await this.#scheduler.runUntil(during, plan.faultsMs);
+    this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
+    heal(victims, this.#links);
+    this.#trace.note('world', 'is calm from now on');
+    await this.#calm(Promise.all([faults, submitted]));
+    if (!this.#violation)
+      await checkEnd({
+        etcd: this.#etcd,
+        objects: this.#objects,
+        objectKeys: objectKeys(CLUSTER, this.#epoch()),
+        executions: this.#executions,
+        invariants: this.#invariants,
+        followers: client.followers,
+        onViolation: violation => this.#note(violation),
+      });
+    return this.#outcome();
+  }
+
+  bug(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const cause = error instanceof Error && error.cause instanceof Error ? `\n${error.cause.stack}` : '';
+    this.#note({ invariant: 'no bug', task: undefined, text: text + cause });
+  }
+
+  /** Liveness: every task ends, and then nothing happens any more. */
+  async #calm(faults: Promise<unknown>): Promise<void> {
+    const scheduler = this.#scheduler;
+    const begun = scheduler.now;
+    let haveFaultsEnded = false;
+    void faults.then(() => {
+      haveFaultsEnded = true;
+    });
+    scheduler.after(SETTLE_MS, () => this.#checkThawed());
+    scheduler.after(SETTLE_MS + CANCEL_MS, () => {
+      if (!this.#plan.hasLongOutage) this.#invariants.checkCancelled(begun + SETTLE_MS);
+    });
+    const isDone = () => this.#violation !== undefined || (haveFaultsEnded && this.#invariants.unfinished.length === 0);
+    if (!(await scheduler.runUntil(isDone, begun + CALM_LIMIT_MS)))
+      return this.#note({
+        invariant: 'I3',
+        task: this.#invariants.unfinished[0],
+        text: `Not everything has ended ${CALM_LIMIT_MS / 60_000} min after the last fault. Tasks that have not: ${this.#invariants.unfinished.join(', ') || 'none'}`,
+      });
+    const isViolated = () => this.#violation !== undefined;
+    await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS);
+    this.#trace.note('world', 'has nothing to do any more');
+    const idleSince = scheduler.now;
+    await scheduler.runUntil(isViolated, idleSince + IDLE_MS);
+    this.#checkIdle(idleSince);
+  }
+
+  /** Long after the last fault, tasks of nodes that have their lease go on. */
+  #checkThawed(): void {
+    for (const { id, up } of this.#nodes) {
+      const supervisor = up?.supervisor();
+      const since = supervisor?.frozenSince;
+      if (!up || since === undefined || up.process.monotonic() - since < THAW_MS || this.#plan.hasLongOutage) continue;
+      this.#note({ invariant: 'I3', task: undefined, text: `Tasks of ${id} are still frozen though it has its lease` });
+    }
+  }
+
+  #checkIdle(since: number): void {
+    const violated = (text: string, task?: TaskId) => this.#note({ invariant: 'I12', task, text });
+    for (const [node, tasks] of this.#feeds)
+      for (const { id, state } of tasks.values())
+        if (state !== 'finished')
+          violated(`Task ${id} has ended, and who looks on at ${node} sees it ${state}`, parseTaskId(id));
+    const left = [...this.#etcd.all(keyspace(CLUSTER).tasks)].map(({ key }) => key);
+    if (left.length > 0) violated(`The queue is not empty: ${left.join(', ')}`);
+    if (this.#lastWrite > since) violated(`An idle cluster writes, last at ${this.#lastWrite} ms`);
+  }
+
+  async #torment(victims: Victims): Promise<void> {
+    const plan = this.#plan;
+    const { outside, chance, etcd } = victims;
+    const tormented = torment(victims, plan.acts, plan.meanPauseMs, plan.faultsMs);
+    if (plan.hasAging) {
+      await outside.sleep(plan.faultsMs * 0.4, neverAborted);
+      this.#trace.note('world', 'is six hours older');
+      this.#scheduler.calendar += 6 * 3_600_000;
+    }
+    if (plan.hasLongOutage) {
+      await outside.sleep(plan.faultsMs * 0.5, neverAborted);
+      await loseLeader(victims, chance.between(300_000, 700_000));
+    }
+    if (plan.hasRestore) {
+      await outside.sleep(plan.faultsMs * chance.between(0.2, 0.4), neverAborted);
+      const backup = etcd.backUp();
+      this.#trace.note('etcd', `is backed up at ${etcd.revision}`);
+      await outside.sleep(plan.faultsMs * chance.between(0.1, 0.3), neverAborted);
+      await restore(victims, backup);
+    }
+    await tormented;
+  }
+
+  #startClient(): Client {
+    const chance = this.#chance.fork();
+    const process = new Machine('client', this.#scheduler).start('client');
+    const link = this.#track(new Link(process, this.#outside, chance.fork()), 'api');
+    return new Client({
+      process,
+      link,
+      chance,
+      nodes: this.#nodes,
+      invariants: this.#invariants,
+      trace: this.#trace,
+      onViolation: violation => this.#note(violation),
+      onBug: error => this.bug(error),
+    });
+  }
+
+  #makeNode(name: string, slots: number): SimulatedNode {
+    const machine = new Machine(name, this.#scheduler, this.#chance.between(0.9, 1.1));
+    const surroundings: Surroundings = {
+      etcd: this.#etcd,
+      objects: this.#objects,
+      outside: this.#outside,
+      executions: this.#executions,
+      trace: this.#trace,
+      retention: { keepMs: this.#plan.keepMs },
+      find: address => this.#nodes.find(node => node.address === address)?.up,
+      onBug: error => this.bug(error),
+      onNodeDied: (process, guard) => this.#invariants.nodeDied(process, guard),
+      feeds: this.#feeds,
+    };
+    const node = new SimulatedNode(name, machine, slots, surroundings, this.#chance.fork());
+    node.prepareLinks = ([store, objects]) => {
+      this.#track(store, 'store');
+      this.#track(objects, 'objects');
+    };
+    return node;
+  }
+
+  #victims(client: Client): Victims {
+    return {
+      scheduler: this.#scheduler,
+      outside: this.#outside,
+      chance: this.#chance.fork(),
+      etcd: this.#etcd,
+      nodes: this.#nodes,
+      trace: this.#trace,
+      mayTurnBack: !this.#plan.acts.includes('a machine sleeps'),
+      onSupervisor: (guard, isPaused) => this.#invariants.supervisorPaused(guard, isPaused),
+      onRestored: () => {
+        client.restored();
+        this.#invariants.restored();
+      },
+    };
+  }
+
+  #track(link: Link, kind: keyof Plan['weather']): Link {
+    this.#links.add(link);
+    link.weather = this.#weather[kind];
+    return link;
+  }
+
+  #epoch(): string {
+    const record = this.#etcd.get(keyspace(CLUSTER).cluster);
+    return record ? (JSON.parse(record.value) as { epoch: string }).epoch : '';
+  }
+
+  #note(violation: Violation): void {
+    if (this.#violation) return;
+    this.#violation = violation;
+    this.#trace.note('invariant', `${violation.invariant}: ${violation.text}`);
+  }
+
+  #outcome(): Outcome {
+    return {
+      plan: this.#plan,
+      hash: this.#trace.hash,
+      violation: this.#violation,
+      lines: this.#violation ? this.#trace.about(this.#violation.task, 80) : [],
+      virtualMs: this.#scheduler.now,
+      events: this.#scheduler.count,
+      executions: this.#executions.count,
+      outcomes: [...this.#invariants.finished()].map(([, { outcome }]) => outcome),
+    };
+  }
+}
+
+/** What is thrown where nobody listens is a bug too, and would otherwise end the whole process. */
+function guardAgainstStrays(onStray: (error: unknown) => void): Disposable {
+  process.on('unhandledRejection', onStray);
+  process.on('uncaughtException', onStray);
+  return {
+    [Symbol.dispose]: () => {
+      process.off('unhandledRejection', onStray);
+      process.off('uncaughtException', onStray);
+    },
+  };
+}
