@@ -46,14 +46,18 @@ const OPEN_TIMEOUT_MS = 5000;
 export class EtcdStore implements Store {
   readonly #connection: EtcdConnection;
   readonly #parts: EtcdStoreParts;
-  readonly #groups = new CommitGroups({
-    alone: (transaction, call) => this.#commitAlone(transaction, call),
-    together: (transactions, call) => this.#commitTogether(transactions, call),
-  });
+  readonly #groups: CommitGroups;
 
   private constructor(connection: EtcdConnection, parts: EtcdStoreParts) {
     this.#connection = connection;
     this.#parts = parts;
+    this.#groups = new CommitGroups(
+      {
+        alone: (transaction, call) => this.#commitAlone(transaction, call),
+        together: (transactions, call) => this.#commitTogether(transactions, call),
+      },
+      parts.clock,
+    );
   }
 
   /** Fails within 5 s with `unavailable`, `unauthenticated`, or `invalid` for certificates that cannot be used. */

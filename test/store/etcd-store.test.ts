@@ -301,7 +301,11 @@ describe('EtcdStore', { concurrency: 3 }, () => {
       for (let n = 0; n < 100; n++) await put(store, `a${n}`, 'x'.repeat(900_000));
     };
     await assert.rejects(fill(), failsWith('unavailable', /quota \(alarm NOSPACE\).*--quota-backend-bytes/));
-    await assert.rejects(store.grantLease(5, call), failsWith('unavailable', /NOSPACE/));
+    const noSpace = failsWith('unavailable', /NOSPACE/);
+    await assert.rejects(store.grantLease(5, call), noSpace);
+    const together = ['b', 'c'].map(key => put(store, key));
+    await Promise.all(together.map(refused => assert.rejects(refused, noSpace)));
+    assert.equal((await store.range({ prefix: 'b', limit: 1 }, call)).records.length, 0);
     assert.equal((await store.range({ key: 'a0', limit: 1 }, call)).records.length, 1);
   });
 

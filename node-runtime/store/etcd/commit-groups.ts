@@ -1,3 +1,4 @@
+import type { Clock } from '../../system/clock.ts';
 import type { Call, CommitResult, Transaction } from '../store.ts';
 
 /** How transactions get to etcd. */
@@ -22,16 +23,18 @@ const MAX_BYTES = 100_000;
  */
 export class CommitGroups {
   readonly #way: CommitWay;
+  readonly #clock: Clock;
   #waiting: Member[] = [];
 
-  constructor(way: CommitWay) {
+  constructor(way: CommitWay, clock: Clock) {
     this.#way = way;
+    this.#clock = clock;
   }
 
   commit(transaction: Transaction, call: Call): Promise<CommitResult> {
     // Nothing to write costs etcd no proposal.
     if (transaction.then.length === 0) return this.#way.alone(transaction, call);
-    const member = new Member(transaction, call);
+    const member = new Member(transaction, call, this.#clock.monotonic() + call.timeoutMs);
     if (this.#waiting.length === 0) setImmediate(() => this.#send());
     this.#waiting.push(member);
     return member.result;
@@ -48,19 +51,23 @@ export class CommitGroups {
     using group = callOf(members);
     try {
       const results = members.length > 1 ? await this.#together(members, group.call) : undefined;
-      for (const [at, member] of members.entries()) member.settle(results?.[at] ?? this.#alone(member));
+      if (results) for (const [at, member] of members.entries()) member.settle(results[at]!);
+      else await Promise.all(members.map(member => this.#sendAlone(member)));
     } catch (error) {
       for (const member of members) member.fail(error);
     }
   }
 
+  /** In the time that is left. Its caller may have given it up while the group was on its way. */
+  async #sendAlone({ transaction, call, until, settle, fail }: Member): Promise<void> {
+    if (call.signal.aborted) return;
+    const timeoutMs = Math.max(1, until - this.#clock.monotonic());
+    await this.#way.alone(transaction, { signal: call.signal, timeoutMs }).then(settle, fail);
+  }
+
   #together(members: readonly Member[], call: Call): Promise<readonly CommitResult[] | undefined> {
     const transactions = members.map(({ transaction }) => transaction);
     return this.#way.together(transactions, call);
-  }
-
-  #alone({ transaction, call }: Member): Promise<CommitResult> {
-    return this.#way.alone(transaction, call);
   }
 }
 
@@ -68,13 +75,16 @@ export class CommitGroups {
 class Member {
   readonly transaction: Transaction;
   readonly call: Call;
+  /** By `Clock.monotonic`. */
+  readonly until: number;
   readonly result: Promise<CommitResult>;
-  readonly settle: (result: CommitResult | Promise<CommitResult>) => void;
+  readonly settle: (result: CommitResult) => void;
   readonly fail: (error: unknown) => void;
 
-  constructor(transaction: Transaction, call: Call) {
+  constructor(transaction: Transaction, call: Call, until: number) {
     this.transaction = transaction;
     this.call = call;
+    this.until = until;
     const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
     const { signal } = call;
     const abort = () => reject(signal.reason);
@@ -90,16 +100,15 @@ class Member {
 function callOf(members: readonly Member[]): { readonly call: Call } & Disposable {
   const { timeoutMs } = members[0]!.call;
   const abandoned = new AbortController();
-  let waiting = members.length;
+  const signals = new Set(members.map(({ call }) => call.signal));
   const leave = () => {
-    waiting--;
-    if (waiting === 0) abandoned.abort(new Error('Nobody waits for it any more'));
+    if ([...signals].every(signal => signal.aborted)) abandoned.abort(new Error('Nobody waits for it any more'));
   };
-  for (const { call } of members) call.signal.addEventListener('abort', leave, { once: true });
+  for (const signal of signals) signal.addEventListener('abort', leave, { once: true });
   return {
     call: { signal: abandoned.signal, timeoutMs },
     [Symbol.dispose]: () => {
-      for (const { call } of members) call.signal.removeEventListener('abort', leave);
+      for (const signal of signals) signal.removeEventListener('abort', leave);
     },
   };
 }

@@ -43,9 +43,24 @@ export function toCommitResult(response: ITxnResponse): CommitResult {
   return { kind: 'refused', revision, records: new Map(found.map(record => [record.key, record])) };
 }
 
-/** All of them in one proposal: nested in a transaction that is always done. */
+/**
+ * All of them in one proposal: nested in a transaction whose compares contradict each other, as what is to be done otherwise.
+ * etcd 3.4 asks of puts on the first level only whether there is room for them: the one that is never done lets it refuse
+ * the group when its quota is used up.
+ */
 export function toGroupRequest(transactions: readonly Transaction[]): ITxnRequest {
-  return { success: transactions.map(transaction => ({ request_txn: toTxnRequest(transaction) })) };
+  const key = keyChangedBy(transactions);
+  return {
+    compare: [toCompare({ key, exists: true }), toCompare({ key, exists: false })],
+    success: [toOperation({ put: key, value: '' })],
+    failure: transactions.map(transaction => ({ request_txn: toTxnRequest(transaction) })),
+  };
+}
+
+/** A key that may be written to. */
+function keyChangedBy([first]: readonly Transaction[]): string {
+  const [operation] = first!.then;
+  return 'put' in operation! ? operation.put : operation!.delete;
 }
 
 /** etcd tells the revision for the whole only. */

@@ -8,7 +8,7 @@ import { EtcdFailure, STATUS } from './etcd-failure.ts';
 import { toChange, toPrefixRange } from './etcd-messages.ts';
 
 export interface WatchParts {
-  readonly connection: EtcdConnection;
+  readonly connection: Pick<EtcdConnection, 'stream' | 'closed' | 'isClosed' | 'hasAuth' | 'forgetToken'>;
   readonly clock: Clock;
   readonly chance: Chance;
 }
@@ -61,7 +61,7 @@ export async function* watchEtcd(
   }
 }
 
-function openStream(connection: EtcdConnection, prefix: string, from: number, signal: AbortSignal) {
+function openStream(connection: WatchParts['connection'], prefix: string, from: number, signal: AbortSignal) {
   const request: IWatchRequest = {
     create_request: { ...toPrefixRange(prefix), start_revision: from, progress_notify: true },
   };
