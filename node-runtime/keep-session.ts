@@ -3,11 +3,12 @@ import type { MemberRecord } from '../shared/result.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { type AskInstance, register } from './cluster/membership.ts';
 import { Session } from './cluster/session.ts';
+import type { Moment } from './system/clock.ts';
 
 export interface SessionKeeping {
   readonly cluster: Cluster;
   readonly member: () => MemberRecord;
-  readonly onRenewed: (sentAt: number) => void;
+  readonly onRenewed: (sent: Moment) => void;
   readonly askInstance: AskInstance;
   /** A session has begun, with the member record written; or has been lost. */
   readonly onSession: (session: Session | undefined) => void;

@@ -183,7 +183,7 @@ export class Node implements RunningNode {
       cluster,
       member,
       askInstance: keeping.askInstance,
-      onRenewed: sentAt => supervisors.renewed(sentAt),
+      onRenewed: sent => supervisors.renewed(sent),
       onSession: session => {
         state.session = session;
       },

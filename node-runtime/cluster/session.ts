@@ -1,4 +1,5 @@
 import type { LeaseId } from '../store/store.ts';
+import { type Moment, momentOf } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from './cluster.ts';
 
@@ -27,34 +28,29 @@ export class Session {
   /** Notified when a renewal is acknowledged after a silence long enough for tasks to have been frozen. */
   readonly recovered = new Wakeup();
   readonly #cluster: Cluster;
-  readonly #onRenewed: (sentAt: number) => void;
+  readonly #onRenewed: (sent: Moment) => void;
   readonly #lost = new AbortController();
-  #sent: { monotonic: number; wall: number };
+  #sent: Moment;
 
-  private constructor(
-    cluster: Cluster,
-    lease: LeaseId,
-    sent: { monotonic: number; wall: number },
-    onRenewed: (sentAt: number) => void,
-  ) {
+  private constructor(cluster: Cluster, lease: LeaseId, sent: Moment, onRenewed: (sent: Moment) => void) {
     this.#cluster = cluster;
     this.#onRenewed = onRenewed;
     this.lease = lease;
     this.lost = this.#lost.signal;
     this.#sent = sent;
-    onRenewed(sent.monotonic);
+    onRenewed(sent);
   }
 
-  /** @param onRenewed told the `Clock.monotonic` at which each acknowledged renewal was sent */
-  static async open(cluster: Cluster, onRenewed: (sentAt: number) => void, signal: AbortSignal): Promise<Session> {
-    const sent = moment(cluster);
+  /** @param onRenewed told when each acknowledged renewal was sent */
+  static async open(cluster: Cluster, onRenewed: (sent: Moment) => void, signal: AbortSignal): Promise<Session> {
+    const sent = momentOf(cluster.clock);
     const lease = await cluster.store.grantLease(LEASE_TTL_SECONDS, { signal, timeoutMs: CALL_TIMEOUT_MS });
     return new Session(cluster, lease, sent, onRenewed);
   }
 
   /** Milliseconds since the last acknowledged renewal was sent. */
   get age(): number {
-    const now = moment(this.#cluster);
+    const now = momentOf(this.#cluster.clock);
     return Math.max(now.monotonic - this.#sent.monotonic, now.wall - this.#sent.wall);
   }
 
@@ -81,7 +77,7 @@ export class Session {
   }
 
   async #renew(signal: AbortSignal): Promise<boolean> {
-    const sent = moment(this.#cluster);
+    const sent = momentOf(this.#cluster.clock);
     const silence = this.age;
     try {
       const ttl = await this.#cluster.store.renewLease(this.lease, { signal, timeoutMs: CALL_TIMEOUT_MS });
@@ -93,12 +89,8 @@ export class Session {
       return false;
     }
     this.#sent = sent;
-    this.#onRenewed(sent.monotonic);
+    this.#onRenewed(sent);
     if (silence >= STOP_CLAIMING_AFTER_MS) this.recovered.notify();
     return true;
   }
-}
-
-function moment({ clock }: Cluster): { monotonic: number; wall: number } {
-  return { monotonic: clock.monotonic(), wall: clock.now() };
 }

@@ -1,4 +1,5 @@
 import type { Fence, TaskId } from '../../shared/ids.ts';
+import type { Moment } from '../system/clock.ts';
 
 /**
  * How well a task is kept away from the node that runs it.
@@ -22,8 +23,8 @@ export interface Supervisor extends AsyncDisposable {
    * @throws CiError `unavailable` when the supervisor is lost or has as many sandboxes as it can have
    */
   open(attempt: { task: TaskId; fence: Fence }): Promise<Sandbox>;
-  /** Tells when (`Clock.monotonic`) the last renewal that etcd acknowledged was *sent*. */
-  renewed(sentAt: number): void;
+  /** Tells when the last renewal that etcd acknowledged was *sent*. */
+  renewed(sent: Moment): void;
   /** Fires if the supervisor process itself is lost: all its tasks are dead, and nothing more can be run. */
   readonly lost: AbortSignal;
 }

@@ -1,5 +1,5 @@
 import { CiError } from '../../shared/errors.ts';
-import type { Clock } from '../system/clock.ts';
+import type { Clock, Moment } from '../system/clock.ts';
 import type { Isolation, Supervisor } from './sandbox.ts';
 
 const RESTART_PAUSE_MS = 1000;
@@ -10,7 +10,7 @@ export class SupervisorKeeper implements AsyncDisposable {
   readonly #clock: Clock;
   #current: Supervisor | undefined;
   #starting: Promise<Supervisor> | undefined;
-  #renewedAt: number | undefined;
+  #renewed: Moment | undefined;
 
   constructor(start: () => Promise<Supervisor>, clock: Clock) {
     this.#start = start;
@@ -33,13 +33,13 @@ export class SupervisorKeeper implements AsyncDisposable {
   async begin(): Promise<void> {
     this.#starting = this.#start();
     this.#current = await this.#starting;
-    if (this.#renewedAt !== undefined) this.#current.renewed(this.#renewedAt);
+    if (this.#renewed !== undefined) this.#current.renewed(this.#renewed);
   }
 
   /** Passes on when the last acknowledged renewal was sent, also to a supervisor that is started later. */
-  renewed(sentAt: number): void {
-    this.#renewedAt = sentAt;
-    this.#current?.renewed(sentAt);
+  renewed(sent: Moment): void {
+    this.#renewed = sent;
+    this.#current?.renewed(sent);
   }
 
   /** Starts a new supervisor whenever one is lost, until the signal fires. */

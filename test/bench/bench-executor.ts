@@ -10,7 +10,7 @@ import { TaskExecutor } from '../../node-runtime/runner/task-executor.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import type { Isolation } from '../../node-runtime/runner/sandbox.ts';
 import type { TaskId } from '../../shared/ids.ts';
-import { systemClock } from '../../node-runtime/system/clock.ts';
+import { momentOf, systemClock } from '../../node-runtime/system/clock.ts';
 
 export const MAIN = fileURLToPath(new URL('../../node-runtime/main.ts', import.meta.url));
 
@@ -27,8 +27,8 @@ export async function realExecutor(
     clock: systemClock,
     onNotice: () => undefined,
   });
-  const renew = setInterval(() => supervisor.renewed(systemClock.monotonic()), 2000);
-  supervisor.renewed(systemClock.monotonic());
+  const renew = setInterval(() => supervisor.renewed(momentOf(systemClock)), 2000);
+  supervisor.renewed(momentOf(systemClock));
   const { objects, objectKeys, clock, chance } = cluster;
   const executor = new TaskExecutor({
     cluster,

@@ -29,7 +29,11 @@ async function openSession(answer: () => number | 'outage') {
   const { store, sent } = renewals(answer);
   const acknowledged: number[] = [];
   const living = new AbortController();
-  const session = await Session.open({ ...base, clock, store }, sentAt => acknowledged.push(sentAt), neverAborted);
+  const session = await Session.open(
+    { ...base, clock, store },
+    sent => acknowledged.push(sent.monotonic),
+    neverAborted,
+  );
   const kept = session.keep(living.signal);
   await settle();
   const close = async () => {

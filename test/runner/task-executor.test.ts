@@ -8,7 +8,7 @@ import { cancelTask } from '../../node-runtime/queue/cancel.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
 import { createPrepareSource } from '../../node-runtime/runner/prepare-source.ts';
 import type { Supervisor } from '../../node-runtime/runner/sandbox.ts';
-import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
+import { momentOf, neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { CiError } from '../../shared/errors.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { plainSupervisor, taskRunner } from '../support/task-runner.ts';
@@ -374,7 +374,7 @@ test('an attempt whose claim is lost in mid-run is killed at once and writes not
 test('a task frozen while the store was silent goes on in the same attempt when the store is back', async () => {
   await using own = await plainSupervisor({ freezeAfterMs: 400 });
   let renew = true;
-  const timer = setInterval(() => renew && own.renewed(systemClock.monotonic()), 20);
+  const timer = setInterval(() => renew && own.renewed(momentOf(systemClock)), 20);
   await using it = await taskRunner(own);
   const seconds = oddSeconds();
   const id = await it.submit({
@@ -400,7 +400,7 @@ test('a task frozen while the store was silent goes on in the same attempt when 
 test('the time in which a task stood still counts for none of its limits', async () => {
   await using own = await plainSupervisor({ freezeAfterMs: 400 });
   let renew = true;
-  const timer = setInterval(() => renew && own.renewed(systemClock.monotonic()), 20);
+  const timer = setInterval(() => renew && own.renewed(momentOf(systemClock)), 20);
   await using it = await taskRunner(own);
   const seconds = oddSeconds();
   const run = `sleep ${seconds} & until [ -e go ]; do sleep 0.05; done; kill %1; echo went on`;
@@ -424,7 +424,7 @@ test('the time in which a task stood still counts for none of its limits', async
 test('a task that was frozen for too long and killed is given up, not blamed', async () => {
   await using own = await plainSupervisor({ freezeAfterMs: 500, killAfterFrozenMs: 300 });
   let renew = true;
-  const timer = setInterval(() => renew && own.renewed(systemClock.monotonic()), 20);
+  const timer = setInterval(() => renew && own.renewed(momentOf(systemClock)), 20);
   await using it = await taskRunner(own);
   const seconds = oddSeconds();
   const id = await it.submit({ attempts: { lost: 1, crashed: 1 }, steps: [{ run: `exec sleep ${seconds}` }] });

@@ -8,7 +8,7 @@ import {
 import { Standstill } from '../../node-runtime/runner/supervisor/standstill.ts';
 import { RenewalWatch } from '../../node-runtime/runner/supervisor/renewal-watch.ts';
 import type { Command, CommandEnd, RunningCommand, Sandbox, Supervisor } from '../../node-runtime/runner/sandbox.ts';
-import { type Clock, neverAborted } from '../../node-runtime/system/clock.ts';
+import { type Clock, type Moment, neverAborted } from '../../node-runtime/system/clock.ts';
 import { Execution, type Executions } from './executions.ts';
 import type { Machine, Process } from './machine.ts';
 import { removeModelFiles, writeModelFile } from './model-files.ts';
@@ -74,8 +74,8 @@ export class ModelSupervisor implements Supervisor {
     return new ModelSandbox(this, guarded, `/simulated/${task}-${fence}`);
   }
 
-  renewed(sentAt: number): void {
-    this.tell(() => this.#renewals.renewed(sentAt));
+  renewed(sent: Moment): void {
+    this.tell(() => this.#renewals.renewed(sent));
   }
 
   /** Since when the longest frozen sandbox stands still, by the supervisor's clock. */

@@ -1,3 +1,4 @@
+import type { Moment } from '../../system/clock.ts';
 import type { CommandEnd } from '../sandbox.ts';
 import type { Marks } from './process-marks.ts';
 
@@ -14,7 +15,7 @@ export type Request =
       /** What the supervisor was started with, for its commands to inherit. */
       readonly tag: number;
     }
-  | { readonly kind: 'renewed'; readonly sentAt: number }
+  | { readonly kind: 'renewed'; readonly sent: Moment }
   | { readonly kind: 'open'; readonly sandbox: SandboxPlan }
   | { readonly kind: 'run'; readonly id: number; readonly sandbox: number; readonly command: CommandPlan }
   | { readonly kind: 'stop'; readonly sandbox: number; readonly graceMs: number }

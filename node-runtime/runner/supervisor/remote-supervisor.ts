@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { CiError } from '../../../shared/errors.ts';
 import type { Fence, TaskId } from '../../../shared/ids.ts';
-import { type Clock, deadline, neverAborted } from '../../system/clock.ts';
+import { type Clock, deadline, type Moment, neverAborted } from '../../system/clock.ts';
 import type { Isolation, Sandbox, SandboxFolders, Supervisor } from '../sandbox.ts';
 import { bubblewrapHolder, bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
 import { killProcesses } from './kill-processes.ts';
@@ -86,8 +86,8 @@ export class RemoteSupervisor implements Supervisor {
     }
   }
 
-  renewed(sentAt: number): void {
-    this.#parts.channel.tell({ kind: 'renewed', sentAt });
+  renewed(sent: Moment): void {
+    this.#parts.channel.tell({ kind: 'renewed', sent });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,22 +1,21 @@
-import type { Clock } from '../../system/clock.ts';
+import { type Clock, type Moment, momentOf } from '../../system/clock.ts';
 
 /**
  * How long ago the last acknowledged renewal was sent. A machine that sleeps stops its monotonic clock but not its calendar,
- * and a calendar may be set: the longer of both counts.
+ * and a calendar may be set: the longer of both counts. Both are counted from the sending: the machine may have slept while
+ * the news of it lay in a pipe.
  */
 export class RenewalWatch {
   readonly #clock: Clock;
-  #sent: { readonly monotonic: number; readonly wall: number };
+  #sent: Moment;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#sent = { monotonic: clock.monotonic(), wall: clock.now() };
+    this.#sent = momentOf(clock);
   }
 
-  renewed(sentAt: number): void {
-    if (!(sentAt > this.#sent.monotonic)) return;
-    const age = this.#clock.monotonic() - sentAt;
-    this.#sent = { monotonic: sentAt, wall: this.#clock.now() - age };
+  renewed(sent: Moment): void {
+    if (sent.monotonic > this.#sent.monotonic) this.#sent = sent;
   }
 
   /** In milliseconds. */

@@ -73,7 +73,7 @@ class Supervision {
   take(request: Request): void {
     switch (request.kind) {
       case 'renewed':
-        this.#renewals.renewed(request.sentAt);
+        this.#renewals.renewed(request.sent);
         break;
       case 'open':
         this.#open(request.sandbox);

@@ -7,12 +7,12 @@ import { encodeFrame, FrameReader } from '../../../node-runtime/runner/superviso
 import { NumberPool } from '../../../node-runtime/runner/supervisor/number-pool.ts';
 import { RenewalWatch } from '../../../node-runtime/runner/supervisor/renewal-watch.ts';
 import { Standstill } from '../../../node-runtime/runner/supervisor/standstill.ts';
-import type { Clock } from '../../../node-runtime/system/clock.ts';
+import { type Clock, type Moment, momentOf } from '../../../node-runtime/system/clock.ts';
 import { PATH, SUPERVISE } from './supervised.ts';
 
 describe('FrameReader', () => {
   it('gives messages back as they were, wherever their bytes are cut', () => {
-    const messages = [{ kind: 'renewed', sentAt: 1.5 }, 'ü', { deep: [1, [2, null]] }, ''];
+    const messages = [{ kind: 'renewed', sent: { monotonic: 1.5, wall: 2 } }, 'ü', { deep: [1, [2, null]] }, ''];
     const bytes = Buffer.concat(messages.map(encodeFrame));
     for (let size = 1; size <= bytes.length; size++) {
       const reader = new FrameReader();
@@ -59,12 +59,16 @@ describe('a supervisor process', () => {
   });
 });
 
+function ago(clock: Clock, ms: number): Moment {
+  return { monotonic: clock.monotonic() - ms, wall: clock.now() - ms };
+}
+
 describe('RenewalWatch', () => {
   it('knows how long ago the last renewal was sent', () => {
     const clock = new SettableClock();
     const watch = new RenewalWatch(clock);
     clock.pass(5000);
-    watch.renewed(clock.monotonic() - 3000);
+    watch.renewed(ago(clock, 3000));
     clock.pass(1000);
     assert.equal(watch.age, 4000);
   });
@@ -72,8 +76,18 @@ describe('RenewalWatch', () => {
   it('counts the time that the machine slept, in which only the calendar went on', () => {
     const clock = new SettableClock();
     const watch = new RenewalWatch(clock);
-    watch.renewed(clock.monotonic());
+    watch.renewed(ago(clock, 0));
     clock.wall += 60_000;
+    assert.equal(watch.age, 60_000);
+  });
+
+  it('counts the time that the machine slept while the news of a renewal lay in the pipe', () => {
+    const clock = new SettableClock();
+    const watch = new RenewalWatch(clock);
+    clock.pass(1000);
+    const sent = momentOf(clock);
+    clock.wall += 60_000;
+    watch.renewed(sent);
     assert.equal(watch.age, 60_000);
   });
 
@@ -89,8 +103,8 @@ describe('RenewalWatch', () => {
     const clock = new SettableClock();
     const watch = new RenewalWatch(clock);
     clock.pass(9000);
-    watch.renewed(clock.monotonic());
-    watch.renewed(clock.monotonic() - 5000);
+    watch.renewed(ago(clock, 0));
+    watch.renewed(ago(clock, 5000));
     assert.equal(watch.age, 0);
   });
 });

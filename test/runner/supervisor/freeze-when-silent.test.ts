@@ -23,8 +23,8 @@ function guarded() {
   void freezeWhenSilent(supervisor, renewals, () => [sandbox], RULES);
   let renews = true;
   const renew = () => {
-    const sentAt = machine.monotonic();
-    supervisor.deliver(() => renewals.renewed(sentAt));
+    const sent = { monotonic: machine.monotonic(), wall: machine.now() };
+    supervisor.deliver(() => renewals.renewed(sent));
     if (renews) scheduler.after(5000, renew);
   };
   renew();

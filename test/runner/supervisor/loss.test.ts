@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Isolation, Sandbox } from '../../../node-runtime/runner/sandbox.ts';
-import { systemClock } from '../../../node-runtime/system/clock.ts';
+import { momentOf, systemClock } from '../../../node-runtime/system/clock.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 import { isDead, ISOLATIONS, oddSeconds, processesWith, run, start, supervised } from './supervised.ts';
@@ -182,8 +182,8 @@ describe('a supervisor', () => {
     const running = start(sandbox, COUNT);
     await until('it counts', () => count(sandbox) > 0);
     // Renewals of long ago keep coming.
-    const sentAt = systemClock.monotonic();
-    const timer = setInterval(() => node.supervisor.renewed(sentAt), 20);
+    const sent = momentOf(systemClock);
+    const timer = setInterval(() => node.supervisor.renewed(sent), 20);
     await standstill(sandbox);
     clearInterval(timer);
     await sandbox.kill();

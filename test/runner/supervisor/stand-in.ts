@@ -2,7 +2,7 @@
 import type { TaskId } from '../../../shared/ids.ts';
 import type { Isolation } from '../../../node-runtime/runner/sandbox.ts';
 import { startSupervisor } from '../../../node-runtime/runner/supervisor/start-supervisor.ts';
-import { systemClock } from '../../../node-runtime/system/clock.ts';
+import { momentOf, systemClock } from '../../../node-runtime/system/clock.ts';
 import { start, SUPERVISE } from './supervised.ts';
 
 const [root = '', isolation = 'none', freezeAfterMs = '3600000', script = ''] = process.argv.slice(2);
@@ -14,7 +14,7 @@ const supervisor = await startSupervisor({
   onNotice: () => undefined,
   freezeAfterMs: Number(freezeAfterMs),
 });
-setInterval(() => supervisor.renewed(systemClock.monotonic()), 20);
+setInterval(() => supervisor.renewed(momentOf(systemClock)), 20);
 const sandbox = await supervisor.open({ task: '5standin' as TaskId, fence: 1 });
 const running = start(sandbox, script);
 process.stdout.write(`${sandbox.folders.home}\n`);

@@ -11,7 +11,7 @@ import type {
   Supervisor,
 } from '../../../node-runtime/runner/sandbox.ts';
 import { startSupervisor, type SupervisorOptions } from '../../../node-runtime/runner/supervisor/start-supervisor.ts';
-import { systemClock } from '../../../node-runtime/system/clock.ts';
+import { momentOf, systemClock } from '../../../node-runtime/system/clock.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 export const SUPERVISE = [
@@ -68,7 +68,7 @@ export async function supervised(
     notices,
     open: () => supervisor.open({ task: newTask(), fence: 7 }),
     keepRenewing() {
-      const timer = setInterval(() => supervisor.renewed(systemClock.monotonic()), 20);
+      const timer = setInterval(() => supervisor.renewed(momentOf(systemClock)), 20);
       return { [Symbol.dispose]: () => clearInterval(timer) };
     },
     async [Symbol.asyncDispose]() {
