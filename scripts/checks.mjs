@@ -30,6 +30,9 @@ export function run(argv, { env = process.env, onOutput } = {}) {
 
 const STATIC_CHECKS = [
   ['types of shared/', [bin('tsc'), '-p', 'shared']],
+  ['types of shared/log-viewer/', [bin('tsc'), '-p', 'shared/log-viewer']],
+  ['types of extension/', [bin('tsc'), '-p', 'extension']],
+  ['types of extension/webview/', [bin('tsc'), '-p', 'extension/webview']],
   ['types of node-runtime/', [bin('tsc'), '-p', 'node-runtime']],
   ['types of test/', [bin('tsc'), '-p', 'test']],
   ['lint and format', [bin('biome'), 'check', '--error-on-warnings', '.']],

@@ -1,0 +1,152 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { eventually } from './test-tasks.ts';
+
+/** An action that takes longer than this has something in its way. Milliseconds. */
+const ACTION_MS = 30_000;
+/** Starting VS Code on a busy machine. */
+const START_MS = 120_000;
+
+export interface TreeRow {
+  readonly label: string;
+  readonly description: string;
+  readonly spoken: string;
+}
+
+/** A window of VS Code in a browser that reaches nothing but this machine. */
+export class Workbench implements AsyncDisposable {
+  readonly page: Page;
+  /** What the page asked for elsewhere: nothing, if all is well. */
+  readonly strangers = new Set<string>();
+  /** What the page said was wrong. */
+  readonly errors: string[] = [];
+  readonly #context: BrowserContext;
+  readonly #profile: string;
+
+  private constructor(context: BrowserContext, page: Page, profile: string) {
+    this.#context = context;
+    this.page = page;
+    this.#profile = profile;
+    context.setDefaultTimeout(ACTION_MS);
+    context.on('request', request => {
+      const { protocol, hostname, href } = new URL(request.url());
+      if (/^https?:$/.test(protocol) && hostname !== '127.0.0.1') this.strangers.add(href.slice(0, 100));
+    });
+    page.on('console', message => {
+      if (message.type() === 'error') this.errors.push(message.text().slice(0, 500));
+    });
+  }
+
+  static async open(url: string): Promise<Workbench> {
+    const profile = await mkdtemp('/tmp/sci-br-');
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: '/usr/bin/chromium',
+      headless: true,
+      viewport: { width: 1360, height: 860 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+      env: {
+        ...process.env,
+        HOME: profile,
+        XDG_CONFIG_HOME: join(profile, 'config'),
+        XDG_CACHE_HOME: join(profile, 'cache'),
+      },
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-dev-shm-usage',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      ],
+    });
+    const page = context.pages()[0] ?? (await context.newPage());
+    const workbench = new Workbench(context, page, profile);
+    await page.goto(url);
+    await workbench.ready();
+    return workbench;
+  }
+
+  async ready(): Promise<void> {
+    await this.page.waitForSelector('.monaco-workbench .part.statusbar', { timeout: START_MS });
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  /** By its title in the command palette. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    await this.pick(title);
+  }
+
+  /** The row of the open list that begins with the text. */
+  async pick(text: string): Promise<void> {
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
+    await row.waitFor();
+    await row.click();
+  }
+
+  /** Types into the open input, and takes it. */
+  async type(text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  async openSideBar(name: string): Promise<void> {
+    await this.page.locator(`.activitybar .action-item a[aria-label^="${name}"]`).first().click();
+  }
+
+  pane(title: string): Locator {
+    return this.page.locator('.pane', { has: this.page.locator(`.pane-header[aria-label^="${title}"]`) }).first();
+  }
+
+  async rows(title: string): Promise<readonly TreeRow[]> {
+    const rows = await this.pane(title).locator('.monaco-list-row').all();
+    return Promise.all(
+      rows.map(async row => ({
+        label:
+          (await row
+            .locator('.label-name')
+            .first()
+            .textContent({ timeout: 1000 })
+            .catch(() => '')) ?? '',
+        description:
+          (await row
+            .locator('.label-description')
+            .first()
+            .textContent({ timeout: 300 })
+            .catch(() => '')) ?? '',
+        spoken: (await row.getAttribute('aria-label', { timeout: 1000 }).catch(() => '')) ?? '',
+      })),
+    );
+  }
+
+  /** Waits until the tree has a row for which this holds. */
+  row(title: string, what: string, isIt: (row: TreeRow) => boolean, limitMs = 60_000): Promise<TreeRow> {
+    return eventually(`${title}: ${what}`, async () => (await this.rows(title)).find(isIt), limitMs);
+  }
+
+  /** The page of the log: the one in the panel area, or the nth one that is open. */
+  log(nth = 0): FrameLocator {
+    return this.page.frameLocator('iframe.webview').nth(nth).frameLocator('iframe#active-frame');
+  }
+
+  async screenshot(folder: string, name: string): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    await this.page.screenshot({ path: join(folder, `${name}.png`) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.close();
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
