@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 
-/** All settings, as package.json names them. They are the user's or the machine's; a workspace has no say. */
-export const SETTINGS = ['programPath', 'codeLens', 'problems'] as const;
+// As package.json names them. They are the user's or the machine's; a workspace has no say.
 
 export function programPath(): string {
   return get('programPath', '');
@@ -16,7 +15,7 @@ export function fillsProblems(): boolean {
 }
 
 /** What a workspace says is passed over: it may have come from anybody. */
-function get<T>(name: (typeof SETTINGS)[number], otherwise: T): T {
+function get<T>(name: string, otherwise: T): T {
   const found = vscode.workspace.getConfiguration('simple-ci').inspect<T>(name);
   return found?.globalValue ?? found?.defaultValue ?? otherwise;
 }

@@ -107,7 +107,7 @@ export class LogWindow {
       if (event.kind === 'bytes') this.#size = Math.max(this.#size, event.offset + event.bytes.length);
       if (event.kind === 'mark') this.#learn({ kind: 'mark', ...placeOf(event.mark), mark: event.mark });
     }
-    if (isAtEnd) this.#append(events);
+    if (isAtEnd) this.#append(events, isWatched);
   }
 
   /** What was asked for by `after`. */
@@ -115,7 +115,7 @@ export class LogWindow {
     if (from !== this.#next(this.#end)) return;
     if (from !== this.#end) this.#reader = new LineReader();
     this.#end = from;
-    this.#append(events);
+    this.#append(events, true);
   }
 
   /** What was asked for by `before`, whose last byte is the one before the window's first. */
@@ -183,7 +183,7 @@ export class LogWindow {
     this.#rows = undefined;
   }
 
-  #append(events: readonly LogEvent[]): void {
+  #append(events: readonly LogEvent[], mayForget: boolean): void {
     const lines = this.#reader.read(events);
     const last = this.#lines.at(-1);
     if (last?.kind === 'output' && !last.isWhole && lines.some(({ offset }) => offset === last.offset))
@@ -199,7 +199,7 @@ export class LogWindow {
     this.#size = Math.max(this.#size, this.#end);
     // The first bytes of a tail are the rest of some line.
     if (this.#start > 0 && this.#lines.length === lines.length) this.#dropPartialLine();
-    this.#trim('start');
+    if (mayForget) this.#trim('start');
     this.#rows = undefined;
   }
 
