@@ -96,7 +96,11 @@ async function runOnce(submission: Submission, allowed: readonly string[], signa
   const options = [...where, ...(isLocal ? ['--env', 'PATH'] : []), ...allowed];
   const args = ['run', '--detach', '--json', ...options, ...wordsOf(task)];
   const call = { args, cwd: folder, env: { SIMPLE_CI_TOKEN: token } };
-  const end = await runProgram(program, call, line => onProgress(take(sent, line) ?? { kind: 'looking' }), signal);
+  const onLine = (line: Record<string, unknown>) => {
+    const progress = take(sent, line);
+    if (progress) onProgress(progress);
+  };
+  const end = await runProgram(program, call, onLine, signal);
   return { sent, ...end };
 }
 
@@ -124,7 +128,7 @@ function take(sent: Sent, line: Record<string, unknown>): Progress | undefined {
       return { kind: 'submitting' };
     case 'submitted':
       Object.assign(sent, { id: line.id, name: line.name });
-      return { kind: 'submitting' };
+      return undefined;
     default:
       return undefined;
   }

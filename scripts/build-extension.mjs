@@ -21,6 +21,8 @@ export async function buildExtension({ log = () => {} } = {}) {
     mainFields: ['module', 'main'],
     logLevel: 'warning',
     metafile: true,
+    // Its other form calls require, which a module has not.
+    alias: { yaml: `${root}node_modules/yaml/browser/dist/index.js` },
     plugins: [zodLocales()],
   };
   const [extension, page] = await Promise.all([

@@ -1,30 +1,36 @@
 // `npm run package`: builds everything and makes dist/simple-ci.vsix, the extension as it is installed.
-import { stat } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
 import { buildExtension } from './build-extension.mjs';
+import { run } from './checks.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const vsix = `${root}dist/simple-ci.vsix`;
+/** The sizes of what was built, in bytes. */
+export const sizesFile = `${root}dist/sizes.json`;
 
-/** Returns the size of the package in bytes. */
+/** Everything is bundled, so there are no dependencies; what is shipped is the whitelist of .vscodeignore. */
+const VSCE = [
+  `${root}node_modules/.bin/vsce`,
+  'package',
+  '--no-dependencies',
+  '--allow-missing-repository',
+  ...['--readme-path', 'docs/vscode.md'],
+  ...['--baseContentUrl', 'https://example.com/simple-ci/docs'],
+  ...['--baseImagesUrl', 'https://example.com/simple-ci/docs'],
+  ...['--out', vsix],
+];
+
+/** @param isBuilt whether dist/simple-ci.cjs is there already */
 export async function makePackage({ log = () => {}, isBuilt = false } = {}) {
-  const { createVSIX } = await import('@vscode/vsce');
   if (!isBuilt) await build({ log });
-  await buildExtension({ log });
-  // Everything is bundled; what is shipped is the whitelist of .vscodeignore.
-  await createVSIX({
-    cwd: root,
-    packagePath: vsix,
-    dependencies: false,
-    allowMissingRepository: true,
-    readmePath: 'docs/vscode.md',
-    baseContentUrl: 'https://example.com/simple-ci/docs',
-    baseImagesUrl: 'https://example.com/simple-ci/docs',
-  });
+  const sizes = await buildExtension({ log });
+  const { code, output } = await run(VSCE);
+  if (code !== 0) throw new Error(`vsce ended with ${code}:\n${output}`);
   const { size } = await stat(vsix);
+  await writeFile(sizesFile, JSON.stringify({ ...sizes, package: size }));
   log(`Packed dist/simple-ci.vsix: ${(size / 1e6).toFixed(2)} MB`);
-  return size;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await makePackage({ log: console.log });

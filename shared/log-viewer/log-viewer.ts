@@ -427,7 +427,7 @@ export class LogViewer extends LitElement {
   }
 
   #fold(step: number, isFolded: boolean): void {
-    this.#setFollowing(this.#isFollowing && !isFolded);
+    this.#setFollowing(this.#isFollowing && isFolded);
     this.#window?.setFolded(step, isFolded);
     this.#windowChanged();
   }

@@ -13,10 +13,14 @@ const TEMPORARY = '/tmp';
 const LISTENS_WITHIN_MS = 60_000;
 const ENDS_WITHIN_MS = 10_000;
 
+export function hasVscode(): boolean {
+  const hasBrowser = (process.env.PATH ?? '').split(delimiter).some(folder => existsSync(join(folder, 'chromium')));
+  return existsSync(codeServer) && hasBrowser;
+}
+
 /** Whether the test may go on. Without a VS Code to test in it is skipped, or fails where CI=true. */
 export function requireVscode(t: TestContext): boolean {
-  const hasBrowser = (process.env.PATH ?? '').split(delimiter).some(folder => existsSync(join(folder, 'chromium')));
-  if (existsSync(codeServer) && hasBrowser) return true;
+  if (hasVscode()) return true;
   if (process.env.CI === 'true') throw new Error('VS Code is not installed, and CI=true allows no skipping');
   t.skip('there is no VS Code and browser to test in (node scripts/install-vscode.mjs installs them)');
   return false;

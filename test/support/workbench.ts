@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { type BrowserContext, chromium, type Frame, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { eventually } from './test-tasks.ts';
 
 /** An action that takes longer than this has something in its way. Milliseconds. */
@@ -73,7 +73,9 @@ export class Workbench implements AsyncDisposable {
   }
 
   async reload(): Promise<void> {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent('load', { timeout: START_MS });
+    await this.command('Developer: Reload Window');
+    await loaded;
     await this.ready();
   }
 
@@ -102,7 +104,9 @@ export class Workbench implements AsyncDisposable {
   }
 
   async openSideBar(name: string): Promise<void> {
-    await this.page.locator(`.activitybar .action-item a[aria-label^="${name}"]`).first().click();
+    // A click on the one that is open would close it.
+    const item = this.page.locator('.activitybar .action-item', { has: this.page.locator(`a[aria-label^="${name}"]`) });
+    if (!/\bchecked\b/.test((await item.first().getAttribute('class')) ?? '')) await item.first().click();
   }
 
   pane(title: string): Locator {
@@ -133,6 +137,53 @@ export class Workbench implements AsyncDisposable {
   /** Waits until the tree has a row for which this holds. */
   row(title: string, what: string, isIt: (row: TreeRow) => boolean, limitMs = 60_000): Promise<TreeRow> {
     return eventually(`${title}: ${what}`, async () => (await this.rows(title)).find(isIt), limitMs);
+  }
+
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+P');
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill(name);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().waitFor();
+    await input.press('Enter');
+    await this.page.locator('.tab.active', { hasText: name.split('/').at(-1)! }).waitFor();
+    await this.page.locator('.editor-group-container.active .monaco-editor .view-lines').first().click();
+  }
+
+  /** What the terminal that is seen has printed. */
+  async terminalText(): Promise<string> {
+    const lines = await this.page.locator('.terminal-wrapper.active .xterm-rows > div').allTextContents();
+    return lines.map(line => line.replaceAll('\u00a0', ' ').trimEnd()).join('\n');
+  }
+
+  /** The documents of all logs that are seen. */
+  async logFrames(): Promise<readonly Frame[]> {
+    const frames = await Promise.all(
+      this.page.frames().map(async frame => {
+        const viewers = await frame
+          .locator('log-viewer')
+          .count()
+          .catch(() => 0);
+        return viewers > 0 && (await frame.locator('log-viewer').isVisible()) ? [frame] : [];
+      }),
+    );
+    return frames.flat();
+  }
+
+  /** Waits until so many logs are seen that have this text. */
+  async anyLog(text: string, howMany: number): Promise<void> {
+    await eventually(`${howMany} logs show ${text}`, async () => {
+      const shown = await Promise.all(
+        (await this.logFrames()).map(frame =>
+          frame
+            .getByText(text)
+            .first()
+            .isVisible()
+            .catch(() => false),
+        ),
+      );
+      return shown.filter(isShown => isShown).length === howMany ? true : undefined;
+    });
   }
 
   /** The page of the log: the one in the panel area, or the nth one that is open. */
