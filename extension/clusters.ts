@@ -26,6 +26,7 @@ export class Clusters implements AsyncDisposable {
   readonly localNodeLost = new EventSource<string>();
   readonly #options: ClustersOptions;
   readonly #ending = new AbortController();
+  #resuming: Promise<void> | undefined;
   #starting: Promise<LocalNode> | undefined;
   #local: LocalNode | undefined;
 
@@ -35,15 +36,20 @@ export class Clusters implements AsyncDisposable {
     this.connection = new ClusterConnection({ clock, note, tokenOf: choice => this.tokenOf(choice) });
   }
 
-  /** Back to the cluster of last time. A local node is started only when somebody wants to see or to run something. */
-  async resume(): Promise<void> {
-    const { store } = this.#options;
-    if (store.active !== LOCAL_CLUSTER) await this.connection.choose(store.activeChoice);
+  /** Whether the cluster of last time is elsewhere: then going back to it starts nothing. */
+  get isRemote(): boolean {
+    return this.#options.store.activeChoice !== undefined;
   }
 
-  /** Makes sure that there is a cluster to ask, if the user has chosen one. */
+  /** Back to the cluster of last time, if there is one and nobody has gone there yet. Starts the local node if it was that one. */
   async ready(): Promise<void> {
-    if (this.#options.store.active === LOCAL_CLUSTER && !this.#local) await this.useLocal();
+    if (this.connection.connection.kind !== 'none') return;
+    this.#resuming ??= this.#resume();
+    try {
+      await this.#resuming;
+    } finally {
+      this.#resuming = undefined;
+    }
   }
 
   /** Starts the local node, if it does not run, and makes its cluster the one that is meant. */
@@ -97,6 +103,12 @@ export class Clusters implements AsyncDisposable {
     this.#ending.abort(new Error('The window closes'));
     await this.connection[Symbol.asyncDispose]();
     await this.#endLocal();
+  }
+
+  async #resume(): Promise<void> {
+    const { store } = this.#options;
+    if (store.active === LOCAL_CLUSTER) await this.useLocal();
+    else await this.connection.choose(store.activeChoice);
   }
 
   #localNode(): Promise<LocalNode> {

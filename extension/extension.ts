@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import * as vscode from 'vscode';
 import { ArtifactFiles } from './artifact-files.ts';
 import { ARTIFACT_SCHEME } from './artifact-uri.ts';
@@ -40,7 +41,7 @@ export function activate(context: vscode.ExtensionContext): void {
     clock: systemClock,
     findProgram: program,
     localDataFolder: vscode.Uri.joinPath(context.globalStorageUri, 'local').fsPath,
-    localNodeName: `window-${randomBytes(4).toString('hex')}`,
+    localNodeName: `${hostname().replace(/[^\w.-]/g, '-')}-${randomBytes(2).toString('hex')}`,
     note,
   });
   const views = new ClusterViews(clusters, systemClock, context.workspaceState);
@@ -98,7 +99,8 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
     ...tellMenus(clusters),
   );
-  void log.guard(() => clusters!.resume());
+  // Where going back starts nothing, the status bar tells of the cluster at once.
+  if (clusters.isRemote) void log.guard(() => clusters!.ready());
 }
 
 /** The window closes, or the extension is switched off: the local node ends with it. */

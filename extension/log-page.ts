@@ -24,6 +24,8 @@ export class LogPage implements vscode.Disposable {
   readonly #options: LogPageOptions;
   readonly #listening: vscode.Disposable[];
   #isReady = false;
+  /** The cluster could not be asked: once it can, the log is opened anew. */
+  #hasFailed = false;
   #wanted: { readonly task: string; readonly attempt?: number | undefined } | undefined;
   #feed: LogFeed | undefined;
   #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
@@ -33,7 +35,13 @@ export class LogPage implements vscode.Disposable {
     this.#webview = webview;
     this.#options = options;
     webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(options.extension, 'dist')] };
-    this.#listening = [webview.onDidReceiveMessage((message: FromPanel) => void this.#receive(message))];
+    const again = options.clusters.connection.connectionChanged.on(({ kind }) => {
+      if (kind === 'connected' && this.#hasFailed) void this.#open();
+    });
+    this.#listening = [
+      webview.onDidReceiveMessage((message: FromPanel) => void this.#receive(message)),
+      new vscode.Disposable(() => again[Symbol.dispose]()),
+    ];
     webview.html = logPageHtml(webview, options.extension, options.isInPanel);
   }
 
@@ -93,6 +101,7 @@ export class LogPage implements vscode.Disposable {
 
   async #open(): Promise<void> {
     await this.#close();
+    this.#hasFailed = false;
     const wanted = this.#wanted;
     if (!wanted) return this.#send({ type: 'task', task: undefined });
     const signal = new AbortController();
@@ -101,10 +110,14 @@ export class LogPage implements vscode.Disposable {
       const view = await this.#tell(wanted.task, signal.signal);
       const client = await this.#options.clusters.connection.client();
       if (this.#wanted !== wanted || !this.#isReady) return client[Symbol.asyncDispose]();
-      this.#feed = new LogFeed(client, wanted.task, message => this.#send(message));
+      this.#feed = new LogFeed(client, wanted.task, message => {
+        if (message.type === 'failed') this.#hasFailed = true;
+        this.#send(message);
+      });
       this.#feed.start(wanted.attempt, () => void this.#tell(wanted.task, signal.signal).catch(() => undefined));
       if (view.state !== 'finished') this.#watch(wanted.task, signal);
     } catch (error) {
+      this.#hasFailed = true;
       this.#send({ type: 'failed', message: describeError(error) });
     }
   }

@@ -10,7 +10,8 @@ export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeVie
   const queued = tasks.filter(({ state }) => state === 'queued').sort((a, b) => (a.id < b.id ? -1 : 1));
   return queued.map(task => {
     const why = explainQueue(task.id as TaskId, task, tasks, nodes);
-    const description = `${why} · submitted ${formatAge(task.submitted, now)}`;
+    const waits = now - task.submitted < 60_000 ? '' : ` · submitted ${formatAge(task.submitted, now)}`;
+    const description = `${why}${waits}`;
     return {
       id: `queue:${task.id}`,
       label: task.name,

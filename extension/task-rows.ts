@@ -33,7 +33,7 @@ export function taskRow(task: TaskSummary, now: number): Row {
     ...(took === undefined ? [] : [took]),
     ...(task.attempt !== undefined && task.attempt > 1 ? [`attempt ${task.attempt}`] : []),
     ...(task.node !== undefined && task.state === 'running' ? [`on ${task.node}`] : []),
-    ...(task.finished === undefined ? [] : [formatAge(task.finished, now)]),
+    ...(task.finished === undefined ? [] : [ageText(task.finished, now)]),
   ];
   const description = parts.join(' · ');
   return {
@@ -148,6 +148,11 @@ function passes(task: TaskSummary, { submitter, onlyFailed, onlyUnfinished }: Ta
   const isFailed = !isUnfinished && task.outcome !== 'passed' && task.outcome !== 'cancelled';
   if (onlyFailed && onlyUnfinished) return isFailed || isUnfinished;
   return (!onlyFailed || isFailed) && (!onlyUnfinished || isUnfinished);
+}
+
+/** In minutes at the finest: a row that changes every second is hard to click on. */
+function ageText(finished: number, now: number): string {
+  return now - finished < 60_000 ? 'just now' : formatAge(finished, now);
 }
 
 function rank({ state }: TaskSummary): number {

@@ -194,6 +194,10 @@ export const styles: CSSResult = css`
   .step button:focus-visible {
     outline: 1px solid var(--accent);
   }
+  .step button span {
+    display: inline-flex;
+    align-items: center;
+  }
   .step svg {
     flex: none;
     width: 14px;

@@ -103,6 +103,12 @@ export class Workbench implements AsyncDisposable {
     await input.press('Enter');
   }
 
+  /** The row of the open list whose label is the text and nothing else. */
+  async pickLabel(text: string): Promise<void> {
+    const label = this.page.locator('.quick-input-list .monaco-list-row .label-name').getByText(text, { exact: true });
+    await label.first().click();
+  }
+
   async openSideBar(name: string): Promise<void> {
     // A click on the one that is open would close it.
     const item = this.page.locator('.activitybar .action-item', { has: this.page.locator(`a[aria-label^="${name}"]`) });

@@ -57,18 +57,23 @@ describe('the extension in VS Code', () => {
   let server: CodeServer;
   let workbench: Workbench;
   let hosts: readonly number[];
+  let data: Awaited<ReturnType<typeof temporaryFolder>>;
+  let cluster: ClusterNode | undefined;
   let canRun = false;
 
   before(async () => {
     if (!hasVscode()) return;
     server = await startCodeServer({ files: FILES, vsix: await packagedExtension() });
     workbench = await Workbench.open(server.url);
+    data = await temporaryFolder();
     canRun = true;
   });
 
   after(async () => {
     await workbench?.[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
+    for (const node of nodes) node.kill('SIGKILL');
+    await data?.[Symbol.asyncDispose]();
   });
 
   /** A step of the story. What it leaves behind, the next one finds; a picture tells what was there when it failed. */
@@ -86,7 +91,7 @@ describe('the extension in VS Code', () => {
   const picture = (name: string) => workbench.screenshot(PICTURES, name);
   const runTask = async (name: string) => {
     await workbench.command('Simple CI: Run Task from Workspace');
-    await workbench.pick(name);
+    await workbench.pickLabel(name);
   };
   const rowOf = (name: string, state: RegExp) =>
     workbench.row('Tasks', `${name} is ${state}`, row => row.label === name && state.test(row.spoken));
@@ -114,7 +119,10 @@ describe('the extension in VS Code', () => {
 
   step('shows the log as it is printed, and follows it until somebody scrolls', async () => {
     const log = workbench.log();
-    await log.getByText(/^line [1-9]\d$/).last().waitFor();
+    await log
+      .getByText(/^line [1-9]\d$/)
+      .last()
+      .waitFor();
     await picture('running');
     await log.locator('.view').hover();
     await workbench.page.mouse.wheel(0, -3000);
@@ -164,7 +172,7 @@ describe('the extension in VS Code', () => {
   step('unfolds a step, and searches the whole log', async () => {
     const log = workbench.log();
     await log.locator('.step', { hasText: 'Install' }).click();
-    await log.locator('.row', { hasText: /^40$/ }).waitFor();
+    await log.locator('.row', { hasText: /^5$/ }).waitFor();
     await log.locator('.step', { hasText: 'Install' }).click();
     await log.getByRole('button', { name: 'Search' }).click();
     await log.getByRole('textbox').fill('^3[0-9]$');
@@ -261,8 +269,7 @@ describe('the extension in VS Code', () => {
   }
 
   step('says that a token is wrong, and that a cluster cannot be reached, and recovers from both', async () => {
-    await using data = await temporaryFolder();
-    const first = await clusterNode(data.path, 0);
+    const first = await clusterNode('n1', data.path, 0);
     await connect(first.address, 'sci_wrong');
     await workbench.page.locator('.notification-toast', { hasText: /token/i }).first().waitFor();
     await picture('wrong-token');
@@ -275,13 +282,45 @@ describe('the extension in VS Code', () => {
       .first()
       .waitFor();
     await picture('not-reachable');
-    const second = await clusterNode(data.path, Number(new URL(first.address).port));
+    cluster = await clusterNode('n1', data.path, Number(new URL(first.address).port));
     await workbench.row('Nodes', 'its node is there again', row => row.label === 'n1');
     await workbench.page
       .getByText(/Trying again in/)
       .first()
       .waitFor({ state: 'detached' });
-    await end(second.process, 'SIGTERM');
+  });
+
+  step('asks once before files go to another host, and goes on with the next attempt when a node dies', async () => {
+    const second = await clusterNode('n2', data.path, 0);
+    await workbench.row('Nodes', 'both nodes are there', row => row.label === 'n2');
+    await runTask('greet');
+    await workbench.page.locator('.monaco-dialog-box', { hasText: 'Send files of your workspaces' }).waitFor();
+    await picture('consent');
+    await workbench.page.locator('.monaco-dialog-box').getByRole('button', { name: 'Send', exact: true }).click();
+    const { spoken } = await rowOf('greet', /running.*on n\d/);
+    const [dying, other] = /on n1/.test(spoken) ? [cluster!, 'n2'] : [second, 'n1'];
+    await workbench
+      .log()
+      .getByText(/^line \d+$/)
+      .first()
+      .waitFor();
+    await end(dying.process, 'SIGKILL');
+    await workbench.row(
+      'Tasks',
+      'the task has moved',
+      row => row.description.includes(`attempt 2 · on ${other}`),
+      120_000,
+    );
+    await workbench.log().getByText('hello').first().waitFor();
+    await workbench
+      .log()
+      .getByText(/Attempt 1 did not finish; attempt 2 runs on/)
+      .waitFor();
+    assert.equal(await workbench.log().locator('#attempt option').count(), 2);
+    await picture('second-attempt');
+    await workbench.command('Simple CI: Cancel Task');
+    await rowOf('greet', /cancelled/);
+    for (const { process } of [cluster!, second]) if (process.exitCode === null) await end(process, 'SIGTERM');
   });
 
   step('ran on one extension host all the time, and asked nobody else for anything', async () => {
@@ -298,6 +337,9 @@ describe('the extension in VS Code', () => {
   }
 });
 
+/** All that were started: none outlives the tests. */
+const nodes: ChildProcess[] = [];
+
 interface ClusterNode {
   readonly process: ChildProcess;
   readonly address: string;
@@ -306,9 +348,10 @@ interface ClusterNode {
 }
 
 /** `simple-ci node` as an operator starts it. */
-async function clusterNode(data: string, port: number): Promise<ClusterNode> {
-  const words = ['--cluster', 'acme/ci', '--node-id', 'n1', '--listen', `127.0.0.1:${port}`, '--data', data];
+async function clusterNode(name: string, data: string, port: number): Promise<ClusterNode> {
+  const words = ['--cluster', 'acme/ci', '--node-id', name, '--listen', `127.0.0.1:${port}`, '--data', data];
   const child = await start(['node', '--json', ...words], { env: {} });
+  nodes.push(child);
   let text = '';
   child.stdout?.on('data', chunk => (text += chunk));
   const events = () =>
