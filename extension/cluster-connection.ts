@@ -1,4 +1,4 @@
-import type { ClusterView } from '../shared/api.ts';
+import type { ClusterView, NodeView } from '../shared/api.ts';
 import type { Client } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
 import type { Clock } from './clock.ts';
@@ -15,8 +15,13 @@ export interface ConnectionOptions {
   readonly note: (text: string) => void;
 }
 
-/** A stream that broke tries its nodes for this long by itself; then the state says so. Milliseconds. */
-const PATIENCE_MS = 2000;
+/**
+ * A stream that broke tries the nodes it knows for this long by itself; then the state says so, and other nodes are tried.
+ * Milliseconds.
+ */
+export const PATIENCE_MS = 2000;
+/** For those who cannot begin anew. */
+const LONG_PATIENCE_MS = 120_000;
 
 /**
  * The way to the chosen cluster: kept up while somebody wants it, with tasks and nodes pushed to `state`. Who only needs an
@@ -42,6 +47,11 @@ export class ClusterConnection implements AsyncDisposable {
 
   get state(): ClusterState {
     return this.#state;
+  }
+
+  /** Of the nodes that are asked, the first first. */
+  get urls(): readonly string[] {
+    return this.#urls;
   }
 
   /** From now on it is about this cluster, or about none. */
@@ -75,10 +85,10 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   /** Talks to the chosen cluster. The caller ends it. Throws if none is chosen. */
-  async client(): Promise<Client> {
+  async client(patienceMs = LONG_PATIENCE_MS): Promise<Client> {
     if (this.#connection.kind === 'none')
       throw new CiError('invalid', 'Cannot ask the cluster as none is chosen: connect to one, or start a local node');
-    return this.#clientOf(this.#connection.choice, this.#urls);
+    return this.#clientOf(this.#connection.choice, this.#urls, patienceMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -138,11 +148,15 @@ export class ClusterConnection implements AsyncDisposable {
     await using client = await this.#clientOf(choice, urls, PATIENCE_MS);
     const cluster = await client.call('cluster', {}, signal);
     const { nodes } = await client.call('listNodes', {}, signal);
-    this.#urls = failoverUrls(
-      choice.urls,
-      nodes.map(node => node.address),
-    );
+    this.#learnUrls(nodes);
     return cluster;
+  }
+
+  /** Nodes come and go: those that are there now are asked when one of them falls silent. */
+  #learnUrls(nodes: Iterable<NodeView>): void {
+    if (this.#connection.kind === 'none') return;
+    const addresses = [...nodes].map(node => node.address);
+    this.#urls = failoverUrls(this.#connection.choice.urls, addresses);
   }
 
   async #watchTasks(client: Client, cluster: ClusterView, signal: AbortSignal): Promise<void> {
@@ -153,14 +167,17 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   async #watchNodes(client: Client, signal: AbortSignal): Promise<void> {
-    for await (const update of client.watchNodes(signal)) this.#setState(withNodes(this.#state, update));
+    for await (const update of client.watchNodes(signal)) {
+      this.#setState(withNodes(this.#state, update));
+      this.#learnUrls(this.#state.nodes?.values() ?? []);
+    }
   }
 
-  async #clientOf(choice: ClusterChoice, urls: readonly string[], patienceMs?: number): Promise<Client> {
+  async #clientOf(choice: ClusterChoice, urls: readonly string[], patienceMs: number): Promise<Client> {
     // The schemas of the API are most of the extension's code: they are loaded when there is somebody to talk to.
     const { createClient } = await import('../shared/client.ts');
     const token = () => this.#options.tokenOf(choice);
-    return createClient({ urls, token, ...(patienceMs !== undefined && { patienceMs }) });
+    return createClient({ urls, token, patienceMs });
   }
 
   #happened(event: ConnectionEvent): void {

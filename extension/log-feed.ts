@@ -138,7 +138,7 @@ export class LogFeed implements AsyncDisposable {
 }
 
 /** The events of a part of an attempt's log. */
-export async function readRange(
+async function readRange(
   client: Client,
   task: string,
   fence: number,

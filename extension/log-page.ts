@@ -4,6 +4,7 @@ import { describeError } from '../shared/errors.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
 import type { TaskId } from '../shared/ids.ts';
 import type { FromPanel, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
+import { PATIENCE_MS } from './cluster-connection.ts';
 import type { Clusters } from './clusters.ts';
 import { LogFeed } from './log-feed.ts';
 import { logPageHtml } from './log-page-html.ts';
@@ -108,11 +109,13 @@ export class LogPage implements vscode.Disposable {
     try {
       await this.#options.clusters.ready();
       const view = await this.#tell(wanted.task, signal.signal);
-      const client = await this.#options.clusters.connection.client();
+      const { connection } = this.#options.clusters;
+      const { urls } = connection;
+      const client = await connection.client(PATIENCE_MS);
       if (this.#wanted !== wanted || !this.#isReady) return client[Symbol.asyncDispose]();
       this.#feed = new LogFeed(client, wanted.task, message => {
-        if (message.type === 'failed') this.#hasFailed = true;
         this.#send(message);
+        if (message.type === 'failed') this.#failed(urls);
       });
       this.#feed.start(wanted.attempt, () => void this.#tell(wanted.task, signal.signal).catch(() => undefined));
       if (view.state !== 'finished') this.#watch(wanted.task, signal);
@@ -120,6 +123,13 @@ export class LogPage implements vscode.Disposable {
       this.#hasFailed = true;
       this.#send({ type: 'failed', message: describeError(error) });
     }
+  }
+
+  /** Meanwhile the connection may have found other nodes: then they have the rest of the log. */
+  #failed(urls: readonly string[]): void {
+    this.#hasFailed = true;
+    const { connection } = this.#options.clusters;
+    if (connection.connection.kind === 'connected' && connection.urls.join() !== urls.join()) void this.#open();
   }
 
   /** While the task is under way, what changes is told. */

@@ -71,7 +71,7 @@ export async function findTests() {
   const withServers = [];
   for (const name of names) {
     const text = await readFile(`${root}test/${name}`, 'utf8');
-    const needsServer = name.startsWith('end-to-end/') || /support\/(etcd|ceph)-server|needs-servers/.test(text);
+    const needsServer = /^(end-to-end|vscode)\//.test(name) || /support\/(etcd|ceph)-server|needs-servers/.test(text);
     const list = needsServer ? withServers : THOROUGH.test(name) ? thorough : quick;
     list.push(`test/${name}`);
   }

@@ -10,7 +10,10 @@ export const vsix = `${root}dist/simple-ci.vsix`;
 /** The sizes of what was built, in bytes. */
 export const sizesFile = `${root}dist/sizes.json`;
 
-/** Everything is bundled, so there are no dependencies; what is shipped is the whitelist of .vscodeignore. */
+/**
+ * Links and pictures of the page that the marketplace shows need an address: this one stands for the home that the project has not yet.
+ * Everything is bundled, so there are no dependencies; what is shipped is the whitelist of .vscodeignore.
+ */
 const VSCE = [
   `${root}node_modules/.bin/vsce`,
   'package',

@@ -3,7 +3,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import type { LogEvent } from '../log.ts';
 import { compileQuery } from '../log-model/log-search.ts';
 import type { TextLink } from '../log-model/links.ts';
-import { type LogRow, LogWindow } from '../log-model/log-window.ts';
+import { LogWindow } from '../log-model/log-window.ts';
 import { type PanelTask, TIMESTAMP_STYLES, type TimestampStyle } from '../log-model/panel-messages.ts';
 import { atEnd, offsetOfThumb, type ScrollPosition, scrolledBy, showing, thumb } from '../log-model/scroll-position.ts';
 import { ICONS } from './icons.ts';
@@ -572,5 +572,3 @@ declare global {
     'log-viewer': LogViewer;
   }
 }
-
-export type { LogRow };

@@ -37,7 +37,7 @@ function stepTemplate(row: Extract<LogRow, { kind: 'step' }>, context: RowContex
   const state = end === undefined ? 'running' : end.text === 'passed' ? 'passed' : 'failed';
   const took = end === undefined ? '' : formatDuration(Math.max(0, end.time - row.time));
   const label = `Step ${step + 1}, ${text}, ${end?.text ?? 'running'} ${took}`;
-  return html`<div class="row step open" role="listitem" @click=${() => context.fold(step, !isFolded)}>${time(row.time, context)}<button class=${state} ?disabled=${end === undefined} aria-expanded=${!isFolded} aria-label=${label}>${isFolded ? ICONS.right : ICONS.down}<span class=${state}>${ICONS[state]}</span><span>${text}</span><span class="took">${took}</span></button></div>`;
+  return html`<div class="row step" role="listitem" @click=${() => context.fold(step, !isFolded)}>${time(row.time, context)}<button ?disabled=${end === undefined} aria-expanded=${!isFolded} aria-label=${label}>${isFolded ? ICONS.right : ICONS.down}<span class=${state}>${ICONS[state]}</span><span>${text}</span><span class="took">${took}</span></button></div>`;
 }
 
 function textTemplate(part: RowText, context: RowContext): TemplateResult | string {

@@ -25,7 +25,7 @@ export const styles: CSSResult = css`
     --passed: var(--vscode-testing-iconPassed, #2a7d2a);
     --failed: var(--vscode-testing-iconFailed, #c72e2e);
     display: grid;
-    grid-template-rows: auto auto 1fr;
+    grid-template: auto auto minmax(0, 1fr) / minmax(0, 1fr);
     height: 100%;
     min-height: 0;
     color: var(--text);
@@ -50,6 +50,7 @@ export const styles: CSSResult = css`
     padding: 2px 10px;
     border-bottom: 1px solid var(--line);
     white-space: nowrap;
+    overflow: hidden;
   }
   .name {
     font-weight: 600;
@@ -119,6 +120,8 @@ export const styles: CSSResult = css`
     padding: 0 6px;
   }
   select {
+    flex: 0 1 auto;
+    min-width: 4em;
     max-width: 14em;
     background: var(--vscode-dropdown-background, transparent);
     color: var(--vscode-dropdown-foreground, inherit);
@@ -208,14 +211,17 @@ export const styles: CSSResult = css`
     color: var(--quiet);
     font-weight: 400;
   }
-  .passed > svg {
+  .step button > svg {
+    color: var(--quiet);
+  }
+  .step span.passed {
     color: var(--passed);
   }
-  .failed > svg,
+  .step span.failed,
   .failure {
     color: var(--failed);
   }
-  .open .running svg {
+  .step span.running svg {
     animation: turn 1.2s linear infinite;
   }
   @keyframes turn {
@@ -224,7 +230,7 @@ export const styles: CSSResult = css`
     }
   }
   @media (prefers-reduced-motion: reduce) {
-    .open .running svg {
+    .step span.running svg {
       animation: none;
     }
   }
@@ -268,9 +274,6 @@ export const styles: CSSResult = css`
     color: inherit;
     background: var(--vscode-editor-findMatchBackground, #ea08);
     outline: 1px solid var(--vscode-editor-findMatchBorder, transparent);
-  }
-  .bar.scroll {
-    all: unset;
   }
   .track {
     position: relative;

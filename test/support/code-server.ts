@@ -43,7 +43,8 @@ export interface CodeServerOptions {
   readonly vsix?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
-  readonly isTrustAsked?: boolean;
+  /** Default: true. */
+  readonly isTrusted?: boolean;
 }
 
 /** A VS Code of its own, as a server for a browser; nothing of the user's is read. */
@@ -89,7 +90,8 @@ async function start(folder: string, options: CodeServerOptions): Promise<CodeSe
   }
   const settings = JSON.stringify({
     ...SETTINGS,
-    'security.workspace.trust.enabled': options.isTrustAsked ?? false,
+    'security.workspace.trust.enabled': options.isTrusted === false,
+    'security.workspace.trust.startupPrompt': 'never',
     ...options.settings,
   });
   await writeFile(join(folder, 'data/User/settings.json'), settings);
@@ -99,7 +101,7 @@ async function start(folder: string, options: CodeServerOptions): Promise<CodeSe
   if (options.vsix !== undefined) await install(folder, options, options.vsix);
   const [port] = await freePorts(1);
   const words = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
-  const trust = options.isTrustAsked ? [] : ['--disable-workspace-trust'];
+  const trust = options.isTrusted === false ? [] : ['--disable-workspace-trust'];
   const more = ['--disable-getting-started-override', '--ignore-last-opened', ...trust, workspace];
   const child = run(folder, options, [...words, ...more]);
   const ended = once(child, 'close');

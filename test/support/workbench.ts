@@ -14,6 +14,12 @@ export interface TreeRow {
   readonly spoken: string;
 }
 
+interface HostTests {
+  /** The folder of the extension. */
+  readonly extension: string;
+  readonly suite: string;
+}
+
 /** A window of VS Code in a browser that reaches nothing but this machine. */
 export class Workbench implements AsyncDisposable {
   readonly page: Page;
@@ -23,6 +29,7 @@ export class Workbench implements AsyncDisposable {
   readonly errors: string[] = [];
   readonly #context: BrowserContext;
   readonly #profile: string;
+  readonly #testsEnded = Promise.withResolvers<number>();
 
   private constructor(context: BrowserContext, page: Page, profile: string) {
     this.#context = context;
@@ -39,6 +46,47 @@ export class Workbench implements AsyncDisposable {
   }
 
   static async open(url: string): Promise<Workbench> {
+    const workbench = await Workbench.#start();
+    await workbench.page.goto(url);
+    await workbench.ready();
+    return workbench;
+  }
+
+  /** A window whose extension host loads an extension from its folder, and then a file with tests. */
+  static async openForTests(url: string, { extension, suite }: HostTests): Promise<Workbench> {
+    const workbench = await Workbench.#start();
+    const { page } = workbench;
+    const authority = new URL(url).host;
+    const place = (path: string) => ({ scheme: 'vscode-remote', authority, path });
+    const options = { extensions: [place(extension)], extensionTestsPath: place(suite) };
+    await page.exposeFunction('codeAutomationLog', () => undefined);
+    await page.exposeFunction('codeAutomationExit', (code: number) => workbench.#testsEnded.resolve(code));
+    // Before its scripts run, the page is told to test: in the element that its configuration is read from.
+    await page.addInitScript(`(() => {
+      if (window !== window.top) return;
+      new MutationObserver((_, observer) => {
+        const element = document.getElementById('vscode-workbench-web-configuration');
+        if (!element) return;
+        observer.disconnect();
+        const configuration = JSON.parse(element.getAttribute('data-settings'));
+        configuration.developmentOptions = { ...configuration.developmentOptions, ...${JSON.stringify(options)} };
+        element.setAttribute('data-settings', JSON.stringify(configuration));
+      }).observe(document, { childList: true, subtree: true });
+    })()`);
+    await page.goto(url);
+    return workbench;
+  }
+
+  /** Resolves when VS Code says that the tests are over; what they found is another matter. */
+  async testsEnded(limitMs: number): Promise<void> {
+    let isOver = false;
+    void this.#testsEnded.promise.then(() => {
+      isOver = true;
+    });
+    await eventually('the tests have ended', () => (isOver ? true : undefined), limitMs);
+  }
+
+  static async #start(): Promise<Workbench> {
     const profile = await mkdtemp('/tmp/sci-br-');
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: '/usr/bin/chromium',
@@ -61,11 +109,7 @@ export class Workbench implements AsyncDisposable {
         '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       ],
     });
-    const page = context.pages()[0] ?? (await context.newPage());
-    const workbench = new Workbench(context, page, profile);
-    await page.goto(url);
-    await workbench.ready();
-    return workbench;
+    return new Workbench(context, context.pages()[0] ?? (await context.newPage()), profile);
   }
 
   async ready(): Promise<void> {
