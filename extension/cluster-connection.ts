@@ -81,7 +81,7 @@ export class ClusterConnection implements AsyncDisposable {
   async tryNow(): Promise<void> {
     await this.#stop();
     this.#happened({ kind: 'tried' });
-    this.#start();
+    if (this.#wants > 0) this.#start();
   }
 
   /** Talks to the chosen cluster. The caller ends it. Throws if none is chosen. */

@@ -8,7 +8,7 @@ import { emptyRow, nodeChildren, nodeDetails, nodeRows } from './node-rows.ts';
 import { queueRows } from './queue-rows.ts';
 import type { Row } from './row.ts';
 import { type RowElement, type RowSource, RowTree } from './row-tree.ts';
-import { readTaskDetails } from './task-details.ts';
+import { readTaskDetails, type TaskDetails } from './task-details.ts';
 import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
 
 /**
@@ -16,6 +16,7 @@ import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './t
  * on both sides of that is lost, so not more often than this.
  */
 const TICK_MS = 5000;
+const DETAILS_MS = 20_000;
 const FILTER = 'filter';
 
 interface View {
@@ -30,6 +31,8 @@ export class ClusterViews implements vscode.Disposable {
   readonly #memory: vscode.Memento;
   readonly #views: readonly View[];
   readonly #disposables: vscode.Disposable[] = [];
+  /** Of tasks that were unfolded. */
+  readonly #details = new Map<string, { readonly stage: string; readonly details: TaskDetails }>();
   #filter: TaskFilter;
   #want: Disposable | undefined;
   #ticking: AbortController | undefined;
@@ -187,12 +190,23 @@ export class ClusterViews implements vscode.Disposable {
   async #taskChildren(row: Row): Promise<readonly Row[]> {
     if (row.task === undefined) return [];
     try {
-      await using client = await this.#connection.client();
-      const { view, artifacts } = await readTaskDetails(client, row.task, AbortSignal.timeout(20_000));
+      const { view, artifacts } = await this.#detailsOf(row.task);
       return taskChildren(view, artifacts, this.#clock.now());
     } catch (error) {
       return [noteRow(row.task, 'failed', describeError(error))];
     }
+  }
+
+  /** Asked for again only when the task has moved on: VS Code wants the children of a row whenever the row has changed. */
+  async #detailsOf(id: string): Promise<TaskDetails> {
+    const { state, attempt } = this.#connection.state.tasks?.get(id) ?? {};
+    const stage = `${state} ${attempt}`;
+    const known = this.#details.get(id);
+    if (known?.stage === stage) return known.details;
+    await using client = await this.#connection.client();
+    const details = await readTaskDetails(client, id, AbortSignal.timeout(DETAILS_MS));
+    this.#details.set(id, { stage, details });
+    return details;
   }
 
   #taskTooltip(row: Row): vscode.MarkdownString | undefined {

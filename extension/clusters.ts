@@ -17,6 +17,8 @@ export interface ClustersOptions {
   /** Of this window's node, among those of other windows. */
   readonly localNodeName: string;
   readonly note: (text: string) => void;
+  /** Whether programs may be started: the user trusts the workspace. */
+  readonly mayStart: () => boolean;
 }
 
 /** Which cluster is meant, the connection to it, and the local node if it is that one. */
@@ -117,8 +119,9 @@ export class Clusters implements AsyncDisposable {
   }
 
   async #startLocal(): Promise<LocalNode> {
-    const { findProgram, localDataFolder: dataFolder, localNodeName: name, note } = this.#options;
+    const { findProgram, localDataFolder: dataFolder, localNodeName: name, note, mayStart } = this.#options;
     try {
+      if (!mayStart()) throw new CiError('forbidden', 'Cannot start a local node as this workspace is not trusted');
       const node = await LocalNode.start({ program: await findProgram(), dataFolder, name, note }, this.#ending.signal);
       this.#local = node;
       void node.ended.then(why => this.#localEnded(node, why));

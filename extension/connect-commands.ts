@@ -78,6 +78,8 @@ export class ConnectCommands {
     const { connection } = this.#clusters;
     await this.#clusters.ready();
     if (connection.connection.kind === 'none') return this.switchCluster();
+    // Where it is seen how that goes; and while nobody looks, nothing is connected.
+    await vscode.commands.executeCommand('simple-ci.tasks.focus');
     await connection.tryNow();
   }
 

@@ -43,6 +43,7 @@ export function activate(context: vscode.ExtensionContext): void {
     localDataFolder: vscode.Uri.joinPath(context.globalStorageUri, 'local').fsPath,
     localNodeName: `${hostname().replace(/[^\w.-]/g, '-')}-${randomBytes(2).toString('hex')}`,
     note,
+    mayStart: () => vscode.workspace.isTrusted,
   });
   const views = new ClusterViews(clusters, systemClock, context.workspaceState);
   const panels = new LogPanels(clusters, context);

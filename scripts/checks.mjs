@@ -35,6 +35,7 @@ const STATIC_CHECKS = [
   ['types of extension/webview/', [bin('tsc'), '-p', 'extension/webview']],
   ['types of node-runtime/', [bin('tsc'), '-p', 'node-runtime']],
   ['types of test/', [bin('tsc'), '-p', 'test']],
+  ['types of test/log-viewer/page.ts', [bin('tsc'), '-p', 'test/log-viewer']],
   ['lint and format', [bin('biome'), 'check', '--error-on-warnings', '.']],
   ['dead code and dependencies', [bin('knip')]],
 ];
@@ -71,7 +72,8 @@ export async function findTests() {
   const withServers = [];
   for (const name of names) {
     const text = await readFile(`${root}test/${name}`, 'utf8');
-    const needsServer = /^(end-to-end|vscode)\//.test(name) || /support\/(etcd|ceph)-server|needs-servers/.test(text);
+    const needsServer =
+      /^(end-to-end|vscode|log-viewer)\//.test(name) || /support\/(etcd|ceph)-server|needs-servers/.test(text);
     const list = needsServer ? withServers : THOROUGH.test(name) ? thorough : quick;
     list.push(`test/${name}`);
   }

@@ -366,12 +366,15 @@ export class LogViewer extends LitElement {
     if (goTo !== undefined) void this.#show(goTo);
   }
 
-  /** An attempt that is over is read, not watched: steps that passed are out of the way of the one that did not. */
+  /**
+   * An attempt that is over is read, not watched: steps that passed are out of the way of the one that did not. Whoever reads already
+   * keeps what he reads.
+   */
   #ended(reason: 'finished' | 'lost'): void {
     if (reason === 'lost')
       this.#lostNote = 'The attempt was lost with its node: its last second of output may be missing';
     const window = this.#window;
-    if (!window?.steps.some(({ end }) => end !== undefined && end.text !== 'passed')) return;
+    if (!this.#isFollowing || !window?.steps.some(({ end }) => end !== undefined && end.text !== 'passed')) return;
     for (const { step, end } of window.steps) if (end?.text === 'passed') window.setFolded(step, true);
   }
 

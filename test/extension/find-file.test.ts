@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { filePlaces } from '../../extension/find-file.ts';
 
 const cases: [string, string[]][] = [
-  ['src/a.ts', ['src/a.ts', 'a.ts']],
-  ['./src/a.ts', ['src/a.ts', 'a.ts']],
+  ['src/a.ts', ['src/a.ts']],
+  ['./src/a.ts', ['src/a.ts']],
   [
     '/var/lib/ci/ws/src/a.ts',
     ['var/lib/ci/ws/src/a.ts', 'lib/ci/ws/src/a.ts', 'ci/ws/src/a.ts', 'ws/src/a.ts', 'src/a.ts', 'a.ts'],
   ],
-  ['../../../etc/passwd', ['etc/passwd', 'passwd']],
+  ['../../../etc/passwd', ['etc/passwd']],
   ['a/../../b.ts', ['b.ts']],
 ];
 

@@ -249,6 +249,11 @@ describe('the task of a command', () => {
     assert.throws(() => taskOfCommand([]), fails('invalid', /none after --/));
   });
 
+  test('that is a script for a shell is called by the script', () => {
+    const task = taskOfCommand(['sh', '-c', 'make && make test']);
+    assert.deepEqual([task.name, task.steps[0]?.name], ['make && make test', 'make && make test']);
+  });
+
   test('may begin with what a shell would take for a variable', () => {
     using user = new GitWorkspace();
     user.write('A=b', '#!/bin/sh\necho "ran $1"\n');
