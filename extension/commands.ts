@@ -17,6 +17,7 @@ export const COMMANDS = [
   'simple-ci.findInLog',
   'simple-ci.toggleTimestamps',
   'simple-ci.copyTaskId',
+  'simple-ci.copyTaskLink',
   'simple-ci.filterTasks',
   'simple-ci.openArtifact',
   'simple-ci.saveArtifact',

@@ -72,6 +72,7 @@ export function activate(context: vscode.ExtensionContext): void {
     status,
     problems,
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
     vscode.languages.registerCodeLensProvider(taskFiles, new TaskLenses()),
     ...register(log, {
@@ -92,6 +93,7 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.findInLog': async () => panels.find(),
       'simple-ci.toggleTimestamps': async () => panels.nextTimestamps(),
       'simple-ci.copyTaskId': (given: Given) => tasks.copyTaskId(given),
+      'simple-ci.copyTaskLink': (given: Given) => tasks.copyTaskLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
       'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
       'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),

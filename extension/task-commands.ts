@@ -5,6 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import * as vscode from 'vscode';
 import type { Client } from '../shared/client.ts';
 import { stateWord } from './outcome-icon.ts';
+import { CiError } from '../shared/errors.ts';
+import { quote } from '../shared/ids.ts';
 import { signalOf } from './abort.ts';
 import { artifactUri } from './artifact-uri.ts';
 import type { ClusterViews } from './cluster-views.ts';
@@ -13,6 +15,7 @@ import type { LogPanels } from './log-panels.ts';
 import { findWorkspaceFile } from './open-file.ts';
 import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
+import { parseTaskLink, taskLinkText } from './task-link.ts';
 
 /** What menus and clicks give to a command: the row, or nothing from the palette. */
 export type Given = { readonly row: Row } | RowElement | undefined;
@@ -72,6 +75,29 @@ export class TaskCommands {
   async copyTaskId(given: Given): Promise<void> {
     const id = rowOf(given)?.task ?? this.#panels.task;
     if (id !== undefined) await vscode.env.clipboard.writeText(id);
+  }
+
+  /** For somebody else with the same cluster. */
+  async copyTaskLink(given: Given): Promise<void> {
+    const task = rowOf(given)?.task ?? this.#panels.task;
+    if (task === undefined) return;
+    await using client = await this.#clusters.connection.client();
+    const { cluster } = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
+    await vscode.env.clipboard.writeText(taskLinkText(vscode.env.uriScheme, { task, cluster }));
+  }
+
+  /** Shows what a link names. */
+  async openLink(uri: vscode.Uri): Promise<void> {
+    const { task, cluster } = parseTaskLink(uri);
+    await this.#clusters.ready();
+    await using client = await this.#clusters.connection.client();
+    const here = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
+    if (here.cluster !== cluster)
+      throw new CiError(
+        'not-found',
+        `Cannot open task as it is on cluster ${quote(cluster)}, and this window is connected to ${quote(here.cluster)}`,
+      );
+    await this.#panels.show(task);
   }
 
   /** Straight to the disk: a log may be larger than memory. */

@@ -82,7 +82,8 @@ describe('the log viewer in a browser', () => {
     await viewer.run(`page.push(${JSON.stringify(`${hostile.join('\n')}\n`).replaceAll('\\\\u', '\\u')})`);
     await viewer.page.getByText('<script>window.pwned=1</script>').waitFor();
     assert.equal(await viewer.page.locator('.row img, .row script, .row a').count(), 0);
-    const color = await viewer.page.getByText('true colour').evaluate('element => getComputedStyle(element).color');
+    const colored = `[...page.viewer.shadowRoot.querySelectorAll('span')].find(span => span.textContent === 'true colour')`;
+    const color = await viewer.run(`getComputedStyle(${colored}).color`);
     assert.equal(await viewer.run('window.pwned'), undefined);
     assert.equal(color, 'rgb(1, 2, 3)');
     assert.deepEqual(viewer.errors, []);
