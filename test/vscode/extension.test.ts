@@ -37,6 +37,9 @@ const TASK_FILE = `tasks:
   pack:
     run: tr a-z A-Z < greeting.txt > greeting.out && cp greeting.out greeting.txt
     artifacts: [greeting.txt]
+  wait:
+    run: echo never
+    labels: [gpu]
 `;
 
 const FILES = {
@@ -224,11 +227,53 @@ describe('the extension in VS Code', () => {
     await picture('artifact');
   });
 
+  step('says why a task waits, in the queue and where its log will be, and lets go of it', async () => {
+    await runTask('wait');
+    await workbench.log().getByText('Waits: no node has 1 label gpu.').first().waitFor();
+    await workbench.page.locator('.pane-header[aria-label^="Queue"]').click();
+    await workbench.row('Queue', 'it waits', row => row.description.startsWith('no node has 1 label gpu'));
+    await picture('queue');
+    const waiting = workbench.pane('Queue').locator('.monaco-list-row', { hasText: 'wait' });
+    await waiting.hover();
+    await waiting.getByRole('button', { name: 'Cancel Task' }).click();
+    await workbench.row('Queue', 'nothing waits', row => row.label === 'Nothing waits');
+    await rowOf('wait', /cancelled/);
+    await workbench.page.locator('.pane-header[aria-label^="Queue"]').click();
+  });
+
+  step('shows the tasks that one wants to see', async () => {
+    await workbench.command('Simple CI: Filter Tasks');
+    await workbench.pickLabel('Failed');
+    await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
+    await eventually('only the failed one is shown', async () => {
+      const labels = (await workbench.rows('Tasks')).map(({ label }) => label);
+      return labels.length === 1 && labels[0] === 'build' ? true : undefined;
+    });
+    await workbench.command('Simple CI: Filter Tasks');
+    await workbench.pickLabel('Failed');
+    await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
+    await rowOf('greet', /cancelled/);
+  });
+
+  step('saves a log byte for byte', async () => {
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
+    await workbench.log().getByText('expected ";"').waitFor();
+    await workbench.command('Simple CI: Save Log');
+    const target = join(server.workspace, 'saved.log');
+    await workbench.type(target);
+    const printed =
+      'src/main.c:3:10: \u001b[31merror:\u001b[0m expected ";"\ndownloading 10%\rdownloading 60%\rdownloading 100%\n';
+    const numbers = Array.from({ length: 40 }, (_, i) => `${i + 1}\n`).join('');
+    await eventually('the file is whole', async () =>
+      (await readFile(target, 'utf8').catch(() => '')) === numbers + printed ? true : undefined,
+    );
+  });
+
   step('runs a task from the line above it in the task file', async () => {
     await workbench.openFile('simple-ci.yaml');
     await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).first().waitFor();
     await picture('task-file');
-    assert.equal(await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).count(), 3);
+    assert.equal(await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).count(), 4);
     await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).nth(2).click();
     await eventually('a second run', async () =>
       (await workbench.rows('Tasks')).filter(({ label, spoken }) => label === 'pack' && /passed/.test(spoken))
