@@ -27,6 +27,8 @@ export class LogPage implements vscode.Disposable {
   #isReady = false;
   /** The cluster could not be asked: once it can, the log is opened anew. */
   #hasFailed = false;
+  /** Of several that overlap, only the last opens the log. */
+  #opening: object | undefined;
   #wanted: { readonly task: string; readonly attempt?: number | undefined } | undefined;
   #feed: LogFeed | undefined;
   #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
@@ -101,6 +103,8 @@ export class LogPage implements vscode.Disposable {
   }
 
   async #open(): Promise<void> {
+    const opening = {};
+    this.#opening = opening;
     await this.#close();
     this.#hasFailed = false;
     const wanted = this.#wanted;
@@ -112,7 +116,7 @@ export class LogPage implements vscode.Disposable {
       const { connection } = this.#options.clusters;
       const { urls } = connection;
       const client = await connection.client(PATIENCE_MS);
-      if (this.#wanted !== wanted || !this.#isReady) return client[Symbol.asyncDispose]();
+      if (this.#opening !== opening || !this.#isReady) return client[Symbol.asyncDispose]();
       this.#feed = new LogFeed(client, wanted.task, message => {
         this.#send(message);
         if (message.type === 'failed') this.#failed(urls);
@@ -120,6 +124,7 @@ export class LogPage implements vscode.Disposable {
       this.#feed.start(wanted.attempt, () => void this.#tell(wanted.task, signal.signal).catch(() => undefined));
       if (view.state !== 'finished') this.#watch(wanted.task, signal);
     } catch (error) {
+      if (this.#opening !== opening) return;
       this.#hasFailed = true;
       this.#send({ type: 'failed', message: describeError(error) });
     }

@@ -115,6 +115,8 @@ export class LogWindow {
     if (from !== this.#next(this.#end)) return;
     if (from !== this.#end) this.#reader = new LineReader();
     this.#end = from;
+    // A node that died may have told of bytes that were never stored: the log ends here.
+    if (endOf(events, from) === from) this.#size = from;
     this.#append(events, true);
   }
 

@@ -132,6 +132,17 @@ describe('a window over a log', () => {
     assert.ok(window.rows.length < 30_000 && !window.reachesEnd);
   });
 
+  test('does not ask for ever for bytes that were lost with their node', () => {
+    const log = new TestLog(numbered(10));
+    const window = new LogWindow(0);
+    window.follow(log.read({ from: 0, to: 35 }));
+    window.replace(log.read({ from: 0, to: 14 }), { from: 0, to: 14 });
+    const range = window.after();
+    assert.deepEqual(range, { from: 14, to: 35 });
+    window.append([], range!);
+    assert.equal(window.after(), undefined);
+  });
+
   test('goes to any place', () => {
     const log = new TestLog(numbered(200_000));
     const window = log.tail(1000);
