@@ -1,6 +1,6 @@
 import type { Client } from '../shared/client.ts';
 import { describeError } from '../shared/errors.ts';
-import type { LogEvent } from '../shared/log.ts';
+import type { LogEvent, LogMark } from '../shared/log.ts';
 import { compileQuery, LogSearch, type LogQuery } from '../shared/log-model/log-search.ts';
 import type { ByteRange } from '../shared/log-model/log-window.ts';
 import type { ToPanel } from '../shared/log-model/panel-messages.ts';
@@ -57,6 +57,13 @@ export class LogFeed implements AsyncDisposable {
     } catch (error) {
       if (!signal.aborted) this.#send({ type: 'range', request, events: [], problem: describeError(error) });
     }
+  }
+
+  /** Of a log that is still being written elsewhere there are none, and that is no reason to say so. */
+  async marks(request: number, fence: number): Promise<void> {
+    const params = { id: this.#task, fence };
+    const { marks } = await this.#client.call('logMarks', { params }, this.#ending.signal).catch(() => ({ marks: [] }));
+    this.#send({ type: 'marks', request, marks: marks as LogMark[] });
   }
 
   async search(request: number, fence: number, query: LogQuery): Promise<void> {

@@ -86,6 +86,8 @@ export class LogPage implements vscode.Disposable {
         return this.#feed?.taken();
       case 'read':
         return this.#feed?.read(message.request, message.fence, message.range);
+      case 'marks':
+        return this.#feed?.marks(message.request, message.fence);
       case 'search':
         return this.#feed?.search(message.request, message.fence, message.query);
       case 'stopSearch':

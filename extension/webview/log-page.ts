@@ -1,4 +1,4 @@
-import type { LogEvent } from '../../shared/log.ts';
+import type { LogEvent, LogMark } from '../../shared/log.ts';
 import type { LogQuery } from '../../shared/log-model/log-search.ts';
 import type { ByteRange } from '../../shared/log-model/log-window.ts';
 import type { FromPanel, PanelState, PanelTask, ToPanel } from '../../shared/log-model/panel-messages.ts';
@@ -18,6 +18,7 @@ const viewer = document.createElement('log-viewer');
 document.body.append(viewer);
 
 class PanelSource implements LogSource {
+  readonly #marks = new Map<number, (marks: readonly LogMark[]) => void>();
   readonly #reads = new Map<number, PromiseWithResolvers<readonly LogEvent[]>>();
   #requests = 0;
   #search:
@@ -30,6 +31,17 @@ class PanelSource implements LogSource {
     const read = Promise.withResolvers<readonly LogEvent[]>();
     this.#reads.set(request, read);
     return read.promise;
+  }
+
+  marks(fence: number): Promise<readonly LogMark[]> {
+    const request = ++this.#requests;
+    vscode.postMessage({ type: 'marks', request, fence });
+    return new Promise(resolve => this.#marks.set(request, resolve));
+  }
+
+  told({ request, marks }: Extract<ToPanel, { type: 'marks' }>): void {
+    this.#marks.get(request)?.(marks);
+    this.#marks.delete(request);
   }
 
   search(fence: number, query: LogQuery, found: (offsets: readonly number[]) => void): Promise<string | undefined> {
@@ -101,6 +113,9 @@ function receive(message: ToPanel): void {
       return;
     case 'range':
       source.answer(message);
+      return;
+    case 'marks':
+      source.told(message);
       return;
     case 'hits':
       source.found(message.request, message.offsets);

@@ -1,4 +1,4 @@
-import type { LogEvent } from '../log.ts';
+import type { LogEvent, LogMark } from '../log.ts';
 import { LineReader, type LogLine, type MarkLine, type OutputLine } from './line-reader.ts';
 
 /** What is shown as one row. */
@@ -130,6 +130,7 @@ export class LogWindow {
     const known = new Set(this.#lines.filter(line => line.kind === 'mark').map(keyOf));
     this.#lines = [...fresh.filter(line => line.kind === 'output' || !known.has(keyOf(line))), ...this.#lines];
     this.#start = from === 0 ? 0 : (fresh[0]?.offset ?? from);
+    this.#headFolds();
     this.#trim('end');
     this.#rows = undefined;
   }
@@ -173,12 +174,20 @@ export class LogWindow {
     return this.#folded.has(step);
   }
 
+  /** What is known of steps without having read that far. */
+  learn(marks: readonly LogMark[]): void {
+    for (const mark of marks) this.#learn({ kind: 'mark', ...placeOf(mark), mark });
+    this.#rows = undefined;
+  }
+
   /** Hides what a finished step printed, or shows it again. */
   setFolded(step: number, isFolded: boolean): void {
     const range = this.#step(step);
     if (!range?.end || isFolded === this.#folded.has(step)) return;
-    if (isFolded) this.#folded.add(step);
-    else {
+    if (isFolded) {
+      this.#folded.add(step);
+      this.#headFolds();
+    } else {
       this.#folded.delete(step);
       this.#openGap(range.start, range.end.offset);
     }
@@ -231,6 +240,22 @@ export class LogWindow {
     this.#lines = this.#lines.slice(0, LINES_AFTER_TRIM);
     this.#end = this.#lines.at(-1)!.end;
     this.#reader = new LineReader();
+  }
+
+  /** A window that begins within folded steps begins with their headings instead: what is under them is not read. */
+  #headFolds(): void {
+    const step = [...this.#folded].find(one => {
+      const range = this.#step(one);
+      return range?.end && this.#start > range.start && this.#start <= range.end.offset;
+    });
+    const range = step === undefined ? undefined : this.#step(step);
+    if (!range?.end) return;
+    const { start, time, text, end } = range;
+    const mark: LogMark = { offset: start, time, kind: 'step-started', step: range.step, text };
+    const heading: MarkLine = { kind: 'mark', offset: start, end: start, time, mark };
+    this.#lines = [heading, ...this.#lines.filter(line => line.offset >= end.offset && keyOf(line) !== keyOf(heading))];
+    this.#start = start;
+    this.#headFolds();
   }
 
   /** A step that was jumped over is opened: what comes after it is let go, and read again. */

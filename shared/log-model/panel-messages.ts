@@ -1,4 +1,4 @@
-import type { LogEvent } from '../log.ts';
+import type { LogEvent, LogMark } from '../log.ts';
 import type { TextLink } from './links.ts';
 import type { LogQuery } from './log-search.ts';
 import type { ByteRange } from './log-window.ts';
@@ -31,6 +31,7 @@ export type ToPanel =
       /** Why they could not be read. */
       readonly problem?: string;
     }
+  | { readonly type: 'marks'; readonly request: number; readonly marks: readonly LogMark[] }
   | { readonly type: 'hits'; readonly request: number; readonly offsets: readonly number[]; readonly searched: number }
   | { readonly type: 'searched'; readonly request: number; readonly problem?: string }
   | { readonly type: 'find' }
@@ -42,6 +43,7 @@ export type FromPanel =
   /** So many events have been drawn: as many more may come. */
   | { readonly type: 'taken' }
   | { readonly type: 'read'; readonly request: number; readonly fence: number; readonly range: ByteRange }
+  | { readonly type: 'marks'; readonly request: number; readonly fence: number }
   | { readonly type: 'search'; readonly request: number; readonly fence: number; readonly query: LogQuery }
   | { readonly type: 'stopSearch' }
   | { readonly type: 'attempt'; readonly attempt: number | undefined }

@@ -46,6 +46,7 @@ export class LogViewer extends LitElement {
   #window: LogWindow | undefined;
   #position: ScrollPosition = { index: 0, part: 0 };
   #isFollowing = true;
+  #hasEnded = false;
   /** How big the log was when following ended. */
   #leftAt = 0;
   #problem: string | undefined;
@@ -361,6 +362,7 @@ export class LogViewer extends LitElement {
     this.#fence = fence;
     this.#attempt = attempt;
     this.#window = new LogWindow(offset);
+    if (offset > 0) void this.#learn(fence);
     const goTo = this.#goTo;
     this.#goTo = undefined;
     if (goTo !== undefined) void this.#show(goTo);
@@ -373,12 +375,29 @@ export class LogViewer extends LitElement {
   #ended(reason: 'finished' | 'lost'): void {
     if (reason === 'lost')
       this.#lostNote = 'The attempt was lost with its node: its last second of output may be missing';
+    this.#hasEnded = true;
+    this.#foldPassed();
+  }
+
+  #foldPassed(): void {
     const window = this.#window;
     if (!this.#isFollowing || !window?.steps.some(({ end }) => end !== undefined && end.text !== 'passed')) return;
     for (const { step, end } of window.steps) if (end?.text === 'passed') window.setFolded(step, true);
   }
 
+  /** Of a log that began before what is shown: its steps, for the list and for folds. */
+  async #learn(fence: number): Promise<void> {
+    const window = this.#window;
+    // Without them the log can be read all the same.
+    const marks = (await this.source?.marks(fence).catch(() => undefined)) ?? [];
+    if (window !== this.#window) return;
+    window?.learn(marks);
+    if (this.#hasEnded) this.#foldPassed();
+    this.#windowChanged();
+  }
+
   #forget(): void {
+    this.#hasEnded = false;
     this.#window = undefined;
     this.#fence = undefined;
     this.#problem = undefined;

@@ -152,7 +152,7 @@ test('the log and the artifacts of a run can be had afterwards', async t => {
 test('Ctrl-C cancels the task, and nothing of it is left', async t => {
   const { start, folder } = await place(t);
   const running = await start('run', '--', 'sh', '-c', `echo $$ > ${folder}/pid; echo started; sleep 300`);
-  await eventually('it runs', () => running.out().includes('started'));
+  await eventually('it runs', () => /^started$/m.test(running.out()));
   running.child.kill('SIGINT');
   assert.equal(await running.ended, 130);
   assert.match(running.err(), /Cancelling.*■ cancelled/s);
@@ -163,7 +163,7 @@ test('Ctrl-C cancels the task, and nothing of it is left', async t => {
 test('an interrupt that comes twice at once, as from npm, is one', async t => {
   const { start } = await place(t);
   const running = await start('run', '--', 'sh', '-c', 'echo started; sleep 300');
-  await eventually('it runs', () => running.out().includes('started'));
+  await eventually('it runs', () => /^started$/m.test(running.out()));
   running.child.kill('SIGINT');
   running.child.kill('SIGTERM');
   assert.equal(await running.ended, 130);

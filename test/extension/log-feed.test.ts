@@ -5,17 +5,19 @@ import { createClient } from '../../shared/client.ts';
 import { newTaskId } from '../../shared/ids.ts';
 import type { LogEvent } from '../../shared/log.ts';
 import { LogWindow } from '../../shared/log-model/log-window.ts';
+import type { Step } from '../../shared/task.ts';
 import type { ToPanel } from '../../shared/log-model/panel-messages.ts';
 import { extensionParts } from '../support/extension-parts.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 /** A task with this script that has run, and a feed of its log to a page that the test plays. */
-async function feedOf(t: TestContext, script: string, whenRunning = false) {
+async function feedOf(t: TestContext, script: string | readonly Step[], whenRunning = false) {
   const { address } = await (await extensionParts(t)).node('n1');
   const client = () => createClient({ urls: [address.url], token: address.token });
   const id = newTaskId(5, Date.now(), Math.random);
+  const steps = typeof script === 'string' ? [{ run: script }] : [...script];
   await using own = client();
-  await own.call('submitTask', { body: { id, task: { name: 'log', steps: [{ run: script }] } } }, t.signal);
+  await own.call('submitTask', { body: { id, task: { name: 'log', steps } } }, t.signal);
   await eventually('it has run', async () => {
     const { state } = await own.call('getTask', { params: { id } }, t.signal);
     return state === (whenRunning ? 'running' : 'finished') ? true : undefined;
@@ -73,6 +75,35 @@ test('a page that draws nothing is sent one batch, and the rest when it goes on'
   await eventually('the log has ended', () => (of('ended').length > 0 ? true : undefined));
   assert.equal(of('events').length, 1);
   assert.match(textOf(await drain()), /line 40\n$/);
+});
+
+test('the steps of a long log are known at once, and those that passed need not be read', async t => {
+  const steps = [
+    { name: 'long', run: 'seq 1 300000' },
+    { name: 'short', run: 'echo broken; exit 1' },
+  ];
+  const { feed, of, drain } = await feedOf(t, steps);
+  feed.start(undefined, () => undefined);
+  const events = await drain();
+  const attempt = events.find(event => event.kind === 'attempt');
+  assert.ok(attempt?.kind === 'attempt');
+  await feed.marks(1, attempt.fence);
+  const window = new LogWindow(attempt.offset);
+  window.follow(events.slice(1));
+  window.learn(of('marks')[0]!.marks);
+  assert.deepEqual(
+    window.steps.map(({ text, end }) => [text, end?.text]),
+    [
+      ['long', 'passed'],
+      ['short', 'failed: It exited with code 1'],
+    ],
+  );
+  window.setFolded(0, true);
+  assert.deepEqual(window.before(), undefined);
+  assert.deepEqual(
+    window.rows.map(row => row.text),
+    ['long', 'short', 'broken', 'failed: It exited with code 1'],
+  );
 });
 
 test('a search finds lines of the whole log by their offsets', async t => {

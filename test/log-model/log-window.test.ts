@@ -187,6 +187,28 @@ describe('steps in a window', () => {
     assert.ok(reads <= 2, `${reads} reads`);
   });
 
+  test('that are folded show their headings, although nothing of them was read', () => {
+    const window = log.tail(text.length - 100);
+    window.learn(log.marks);
+    window.setFolded(0, true);
+    window.setFolded(1, true);
+    assert.deepEqual(texts(window).slice(0, 3), ['▶ step 0', '▶ step 1', '▶ step 2']);
+    log.fill(window);
+    assert.deepEqual(
+      texts(window).filter(row => row.startsWith('▶')),
+      ['▶ step 0', '▶ step 1', '▶ step 2'],
+    );
+    window.setFolded(0, false);
+    log.fill(window);
+    assert.equal(texts(window)[1], 'line 0');
+    window.setFolded(1, false);
+    log.fill(window);
+    assert.deepEqual(
+      texts(window).filter(row => row.startsWith('line')),
+      text.trimEnd().split('\n'),
+    );
+  });
+
   test('do not lose their end when they are read from the end backwards', () => {
     const window = log.tail(20);
     log.fill(window);

@@ -28,6 +28,10 @@ class MadeUpLog implements LogSource {
     return this.events(range);
   }
 
+  async marks(): Promise<[]> {
+    return [];
+  }
+
   async search(): Promise<undefined> {}
 
   stopSearch(): void {}
