@@ -9,7 +9,7 @@ import { pinnedNode } from './setup.mjs';
 
 /** VS Code 1.139.1. Outside of package.json: 300 MB that nobody needs who does not test the extension. */
 const CODE_SERVER = '4.139.1';
-const INTEGRITY_NOTE = `code-server@${CODE_SERVER}`;
+const INSTALLED_NOTE = `code-server@${CODE_SERVER}`;
 const folder = fileURLToPath(new URL('../.cache/vscode', import.meta.url));
 
 /** What is started with the pinned Node to run it. */
@@ -28,7 +28,7 @@ export async function installVscode({ log }) {
 /** The note is written last: an installation that was interrupted does not count. */
 async function isInstalled() {
   const note = await readFile(join(folder, 'installed'), 'utf8').catch(() => '');
-  return note === INTEGRITY_NOTE && (await exists(codeServer));
+  return note === INSTALLED_NOTE && (await exists(codeServer));
 }
 
 async function install(log) {
@@ -45,7 +45,7 @@ async function install(log) {
     await npmInstall(fresh);
     // What its install script would do, without building what is not needed. The list of versions is the one it ships.
     await npmInstall(join(fresh, 'node_modules/code-server/lib/vscode'));
-    await writeFile(join(fresh, 'installed'), INTEGRITY_NOTE);
+    await writeFile(join(fresh, 'installed'), INSTALLED_NOTE);
     await rm(folder, { recursive: true, force: true });
     await rename(fresh, folder);
     log(`Installed in ${Math.round((Date.now() - started) / 1000)} s.`);
