@@ -30,8 +30,12 @@ export function run(argv, { env = process.env, onOutput } = {}) {
 
 const STATIC_CHECKS = [
   ['types of shared/', [bin('tsc'), '-p', 'shared']],
+  ['types of shared/log-viewer/', [bin('tsc'), '-p', 'shared/log-viewer']],
+  ['types of extension/', [bin('tsc'), '-p', 'extension']],
+  ['types of extension/webview/', [bin('tsc'), '-p', 'extension/webview']],
   ['types of node-runtime/', [bin('tsc'), '-p', 'node-runtime']],
   ['types of test/', [bin('tsc'), '-p', 'test']],
+  ['types of test/log-viewer/page.ts', [bin('tsc'), '-p', 'test/log-viewer']],
   ['lint and format', [bin('biome'), 'check', '--error-on-warnings', '.']],
   ['dead code and dependencies', [bin('knip')]],
 ];
@@ -55,7 +59,7 @@ export async function runStaticChecks(log) {
 
 /** Tests with real processes, disks and leases in numbers: too slow for the quick part. */
 const THOROUGH =
-  /\.contract\.test|^runner\/|^simulation\/|^workspace\/(snapshot|upload|pack)|^objects\/directory|^logs\/log-writer|^store\/embedded-store\.test/;
+  /\.contract\.test|^runner\/|^simulation\/|^workspace\/(snapshot|upload|pack)|^objects\/directory|^logs\/log-writer|^store\/embedded-store\.test|^extension\/(local-node|submit-workspace|cluster-connection|log-feed)/;
 
 /**
  * All test files: the quick ones, the thorough ones that need nothing but this machine, and those that need a server. A test
@@ -68,7 +72,8 @@ export async function findTests() {
   const withServers = [];
   for (const name of names) {
     const text = await readFile(`${root}test/${name}`, 'utf8');
-    const needsServer = name.startsWith('end-to-end/') || /support\/(etcd|ceph)-server|needs-servers/.test(text);
+    const needsServer =
+      /^(end-to-end|vscode|log-viewer)\//.test(name) || /support\/(etcd|ceph)-server|needs-servers/.test(text);
     const list = needsServer ? withServers : THOROUGH.test(name) ? thorough : quick;
     list.push(`test/${name}`);
   }

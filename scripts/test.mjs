@@ -2,14 +2,17 @@
 import { build } from './build.mjs';
 import { add, findTests, runStaticChecks, runTests, sentence } from './checks.mjs';
 import { installServers } from './install-servers.mjs';
+import { installVscode } from './install-vscode.mjs';
+import { makePackage } from './package.mjs';
 import { setUp } from './setup.mjs';
 
 const log = text => console.log(text);
 
 await setUp({ log });
-const { missing } = await installServers({ log });
-if (missing.length > 0 && process.env.CI === 'true') log(`In CI a missing server is a failure: ${missing.join(', ')}`);
+const missing = [...(await installServers({ log })).missing, ...(await installVscode({ log })).missing];
+if (missing.length > 0 && process.env.CI === 'true') log(`In CI what is missing is a failure: ${missing.join(', ')}`);
 await build({ log });
+await makePackage({ log, isBuilt: true });
 const { quick, thorough, withServers } = await findTests();
 let total = await runStaticChecks(log);
 // One Ceph for all of them; a bundle that is built already.

@@ -103,6 +103,14 @@ export const TokenView = z.object({
 });
 export type TokenView = z.infer<typeof TokenView>;
 
+export const LogMarkView = z.object({
+  offset: z.number(),
+  time: z.number(),
+  kind: z.enum(['step-started', 'step-finished', 'note']),
+  step: z.int().optional(),
+  text: z.string(),
+});
+
 const Upload = z.object({ url: z.string(), expires: z.number() });
 
 /** Who may call a route: a role, anyone with a token, or everyone. */
@@ -205,6 +213,15 @@ export const routes = {
       from: number.optional(),
       to: number.optional(),
     }),
+  },
+  logMarks: {
+    method: 'GET',
+    path: '/v1/tasks/:id/marks/:fence',
+    access: 'viewer',
+    summary:
+      'Where the steps of an attempt begin and end in its log, and how many bytes it has: of a finished attempt, or one that the node asked runs itself. Else nothing.',
+    params: z.object({ id: Id, fence: z.coerce.number().int().min(0) }),
+    response: z.object({ bytes: z.number(), marks: z.array(LogMarkView) }),
   },
   listArtifacts: {
     method: 'GET',

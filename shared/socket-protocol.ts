@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Id, NodeView, TaskSummary } from './api.ts';
+import { Id, LogMarkView, NodeView, TaskSummary } from './api.ts';
 
 /** Where the WebSocket is, and the subprotocol it speaks. A ticket goes beside it as the subprotocol `ticket.WORD`. */
 export const SOCKET_PATH = '/v1/stream';
@@ -70,13 +70,7 @@ export const ServerMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('mark'),
     id: Subscription,
-    mark: z.object({
-      offset: z.number(),
-      time: z.number(),
-      kind: z.enum(['step-started', 'step-finished', 'note']),
-      step: z.int().optional(),
-      text: z.string(),
-    }),
+    mark: LogMarkView,
   }),
   z.object({
     type: z.literal('attempt-end'),

@@ -9,6 +9,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** What a folder may import from, besides itself. Files directly under node-runtime/ are where everything meets. */
 const ALLOWED: Record<string, readonly string[]> = {
   shared: [],
+  'shared/log-model': ['shared'],
+  'shared/log-viewer': ['shared', 'shared/log-model'],
+  extension: ['shared', 'shared/log-model'],
+  'extension/webview': ['shared', 'shared/log-model', 'shared/log-viewer'],
   'node-runtime/system': ['shared'],
   'node-runtime/store': ['shared', 'node-runtime/system'],
   'node-runtime/objects': ['shared', 'node-runtime/system'],
@@ -89,10 +93,11 @@ function importsOf(file: string): Import[] {
 
 function folderOf(file: string): string {
   const [top = '', second = ''] = file.split('/');
-  return top === 'node-runtime' && !second.endsWith('.ts') ? `${top}/${second}` : top;
+  const isFolderOfItsOwn = top === 'node-runtime' || `${top}/${second}` in ALLOWED;
+  return isFolderOfItsOwn && !second.endsWith('.ts') ? `${top}/${second}` : top;
 }
 
-const code = [...sources('shared'), ...sources('node-runtime')];
+const code = [...sources('shared'), ...sources('node-runtime'), ...sources('extension')];
 const imports = code.flatMap(importsOf);
 
 test('the imports that are checked are really found', () => {
@@ -139,34 +144,60 @@ test('shared/ imports nothing of Node', () => {
   );
 });
 
-test('time and chance come in through system/ only', () => {
-  const banned =
-    /\bDate\.now\(|\bnew Date\(\)|(?<![.\w])setTimeout\(|(?<![.\w])setInterval\(|\bMath\.random\(|\bperformance\.now\(/;
-  const wrong = code
-    .filter(file => file.startsWith('node-runtime/') && !file.startsWith('node-runtime/system/'))
-    .flatMap(file =>
-      textOf(file)
-        .split('\n')
-        .flatMap((line, at) =>
-          banned.test(line.replace(/\/\/.*|^\s*\*.*/, '')) ? [`${file}:${at + 1}: ${line.trim()}`] : [],
-        ),
-    );
-  assert.deepEqual(wrong, []);
+test('only the files of the extension that name it import vscode, and what has no need of it is tested without', () => {
+  const importers = new Set(imports.filter(({ to }) => to === 'vscode').map(({ from }) => from));
+  assert.deepEqual(
+    [...importers].filter(file => !file.startsWith('extension/')),
+    [],
+  );
+  const model = ['cluster-connection', 'clusters', 'log-feed', 'submit-workspace', 'problem-scanner', 'task-rows'];
+  for (const name of model) assert.ok(!importers.has(`extension/${name}.ts`), name);
 });
 
-test('the environment of the process is read in one place', () => {
+test('only the log viewer is made of Lit', () => {
+  const strangers = imports.filter(({ from, to }) => /^lit\b/.test(to) && !from.startsWith('shared/log-viewer/'));
+  assert.deepEqual(strangers, []);
+});
+
+test('the extension reads time and chance in its clock only', () => {
+  assert.deepEqual(
+    readersOfTime(file => file.startsWith('extension/') && file !== 'extension/clock.ts'),
+    [],
+  );
+});
+
+test('time and chance come in through system/ only', () => {
+  assert.deepEqual(
+    readersOfTime(file => file.startsWith('node-runtime/') && !file.startsWith('node-runtime/system/')),
+    [],
+  );
+});
+
+function readersOfTime(isMeant: (file: string) => boolean): string[] {
+  const banned =
+    /\bDate\.now\(|\bnew Date\(\)|(?<![.\w])setTimeout\(|(?<![.\w])setInterval\(|\bMath\.random\(|\bperformance\.now\(/;
+  return code.filter(isMeant).flatMap(file =>
+    textOf(file)
+      .split('\n')
+      .flatMap((line, at) =>
+        banned.test(line.replace(/\/\/.*|^\s*\*.*/, '')) ? [`${file}:${at + 1}: ${line.trim()}`] : [],
+      ),
+  );
+}
+
+test('the environment of the process is read in one place of each program', () => {
   const readers = code.filter(file => /process\.env\b/.test(textOf(file)));
   assert.deepEqual(
-    readers.filter(file => file !== 'node-runtime/cli/environment.ts'),
+    readers.filter(file => file !== 'node-runtime/cli/environment.ts' && file !== 'extension/extension.ts'),
     [],
   );
 });
 
 test('ARCHITECTURE.md maps every folder and names none that is not there', () => {
   const text = textOf('ARCHITECTURE.md');
-  const mapped = [...text.matchAll(/^\| `((?:shared|node-runtime|test|scripts|docs|examples)[^`]*)\/`/gm)].map(
-    match => match[1] ?? '',
-  );
+  const mapped = [
+    ...text.matchAll(/^\| `((?:shared|node-runtime|extension|test|scripts|docs|examples)[^`]*)\/`/gm),
+  ].map(match => match[1] ?? '');
   const folders = Object.keys(ALLOWED);
   assert.deepEqual(
     folders.filter(folder => !mapped.includes(folder)),
@@ -180,7 +211,7 @@ test('ARCHITECTURE.md maps every folder and names none that is not there', () =>
 
 test('the files that ARCHITECTURE.md names as entry points exist', () => {
   const text = textOf('ARCHITECTURE.md');
-  const named = [...text.matchAll(/`((?:shared|node-runtime|test|scripts)\/[\w./-]+\.(?:ts|mjs))`/g)].map(
+  const named = [...text.matchAll(/`((?:shared|node-runtime|extension|test|scripts)\/[\w./-]+\.(?:ts|mjs))`/g)].map(
     match => match[1] ?? '',
   );
   assert.ok(named.length >= 8);

@@ -39,7 +39,7 @@ export interface ApiOptions {
   readonly origins?: readonly string[] | undefined;
   readonly tasks: TasksService;
   readonly taskLogs: TaskLogs;
-  readonly logs: Pick<Logs, 'read'>;
+  readonly logs: Pick<Logs, 'read' | 'outline'>;
   readonly access: AccessControl;
   /** Undefined: secrets cannot be set at this node. */
   readonly secretsKey?: Buffer | undefined;

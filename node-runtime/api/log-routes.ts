@@ -2,11 +2,24 @@ import { Readable } from 'node:stream';
 import { CiError } from '../../shared/errors.ts';
 import { parseTaskId } from '../../shared/ids.ts';
 import type { LogAttemptEvent, LogEvent } from '../../shared/log.ts';
-import type { FollowRequest, TaskLogs } from '../logs/logs.ts';
+import type { FollowRequest, Logs, TaskLogs } from '../logs/logs.ts';
 import type { Handlers } from './handlers.ts';
 
-export function logHandlers({ taskLogs }: { taskLogs: TaskLogs }): Pick<Handlers, 'taskLog'> {
+interface LogParts {
+  readonly taskLogs: TaskLogs;
+  readonly logs: Pick<Logs, 'outline'>;
+}
+
+export function logHandlers({ taskLogs, logs }: LogParts): Pick<Handlers, 'taskLog' | 'logMarks'> {
   return {
+    logMarks: async ({ params: { id, fence }, signal }) => {
+      const { bytes, marks } = (await logs.outline({ task: parseTaskId(id), fence }, signal)) ?? {
+        bytes: 0,
+        marks: [],
+      };
+      return { bytes, marks: [...marks] };
+    },
+
     taskLog: async ({ params, query, signal }) => {
       const { from = 0, to = Number.POSITIVE_INFINITY, attempt } = query;
       if (to < from) throw new CiError('invalid', `Cannot read log as "to" lies before "from": ${to}, ${from}`);

@@ -4,7 +4,7 @@ import type { Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
 import { quote, type TaskId } from '../../shared/ids.ts';
 import type { Artifact } from '../../shared/result.ts';
-import { count, formatBytes } from './amounts.ts';
+import { count, formatBytes } from '../../shared/amounts.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import { connect } from './connect.ts';
 import type { CliContext } from './context.ts';

@@ -1,5 +1,5 @@
 import type { Finding } from '../system/finding.ts';
-import { count } from './amounts.ts';
+import { count } from '../../shared/amounts.ts';
 import type { Style } from './style.ts';
 import { textWidth, wrap } from './text-width.ts';
 

@@ -1,5 +1,5 @@
 import type { NodeView } from '../../shared/api.ts';
-import { formatAge } from './amounts.ts';
+import { formatAge } from '../../shared/amounts.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import { connect } from './connect.ts';
 import type { CliContext } from './context.ts';

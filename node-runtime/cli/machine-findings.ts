@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describeError } from '../../shared/errors.ts';
 import type { Finding } from '../system/finding.ts';
 import { runProcess } from '../system/subprocess.ts';
-import { formatBytes } from './amounts.ts';
+import { formatBytes } from '../../shared/amounts.ts';
 import type { CliContext } from './context.ts';
 
 /** Below this a node is soon in trouble, in bytes. */

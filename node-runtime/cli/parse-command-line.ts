@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
-import { count } from './amounts.ts';
+import { count } from '../../shared/amounts.ts';
 import type { Command, Input, OptionTable } from './command.ts';
 import type { Environment } from './environment.ts';
 import { nearest } from '../../shared/nearest.ts';

@@ -2,7 +2,7 @@ import type { NodeView, TaskSummary } from '../../shared/api.ts';
 import type { Client } from '../../shared/client.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { TaskSpec } from '../../shared/task.ts';
-import { explainQueue } from './explain-queue.ts';
+import { explainQueue } from '../../shared/explain-queue.ts';
 
 /**
  * Says why a task waits, again whenever that changes, until its signal ends it. For people to look at: never rejects, and

@@ -24,6 +24,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly data: string | undefined;
   readonly isolation: NodeOptions['isolation'];
   readonly 'drain-timeout': number;
+  readonly attached: boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
   readonly json: boolean;
@@ -41,10 +42,12 @@ export async function runNode(context: CliContext, options: NodeCommandOptions):
     if (howMany > 1) node.hurry();
     else drain(node, report);
   });
-  announce(node, context, options, report);
+  await announce(node, context, options, report);
   using settling = deadline(context.clock, SETTLED_MS, neverAborted);
   settling.signal.addEventListener('abort', giveBackMemory, { once: true });
   if (signal.aborted) drain(node, report);
+  // Nothing to await: when the node has ended, so does the process, whoever holds its input.
+  if (options.attached) void drainWithInput(context, node, report);
   await node.ended;
   report('stopped', 'Stopped.');
   return EXIT.passed;
@@ -57,20 +60,28 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
   return (event, text, fields = {}) => terminal.print(json ? JSON.stringify({ event, text, ...fields }) : text);
 }
 
-function announce(
-  { address }: RunningNode,
+async function announce(
+  node: RunningNode,
   { environment }: CliContext,
-  { cluster }: NodeCommandOptions,
+  { cluster, attached }: NodeCommandOptions,
   report: Report,
-): void {
+): Promise<void> {
+  const { address } = node;
+  const token = attached ? { token: await node.localToken() } : {};
   const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
-  report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster });
+  report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster, ...token });
 }
 
 function drain(node: RunningNode, report: Report): void {
   report('draining', 'Draining: running tasks may finish. Again to hand them back at once.');
   // Its failure is that of `node.ended`, which is awaited.
   node.drain().catch(() => undefined);
+}
+
+/** However the program that started it ends, the pipe to it closes: no node is left behind. */
+async function drainWithInput({ terminal }: CliContext, node: RunningNode, report: Report): Promise<void> {
+  await terminal.readInput(neverAborted).catch(() => undefined);
+  drain(node, report);
 }
 
 async function nodeOptions(context: CliContext, options: NodeCommandOptions): Promise<NodeOptions> {

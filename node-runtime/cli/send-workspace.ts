@@ -5,12 +5,13 @@ import type { SnapshotSource } from '../../shared/task.ts';
 import type { Workspace } from '../workspace/find-workspace.ts';
 import { refuseSecrets, type Snapshot, takeSnapshot } from '../workspace/take-snapshot.ts';
 import { type SnapshotTransport, uploadSnapshot } from '../workspace/upload-snapshot.ts';
-import { count, formatBytes } from './amounts.ts';
+import { count, formatBytes } from '../../shared/amounts.ts';
 import type { CliContext } from './context.ts';
 
 export interface SendOptions {
   readonly 'allow-secrets': boolean;
   readonly yes: boolean;
+  readonly json: boolean;
 }
 
 /** What goes beyond this is asked about, in bytes. */
@@ -49,22 +50,31 @@ export function beginSnapshot(context: CliContext, workspace: Workspace): Pendin
 export async function sendWorkspace(
   context: CliContext,
   client: Client,
+  workspace: Workspace,
   snapshot: Snapshot,
   options: SendOptions,
 ): Promise<SnapshotSource> {
   const { terminal, environment, signal, clock, chance } = context;
+  const report = (event: string, fields: object) => {
+    if (options.json) terminal.print(JSON.stringify({ event, ...fields }));
+  };
   const call = { env: environment.variables, signal, clock, chance };
-  if (!options['allow-secrets']) refuseSecrets(snapshot.secrets);
+  const { files, bytes, secrets } = snapshot;
+  report('workspace', { root: workspace.root, files, bytes, secrets });
+  if (!options['allow-secrets']) refuseSecrets(secrets);
   let isFirst = false;
   const { sentBytes } = await uploadSnapshot(snapshot, transport(client), {
     ...call,
     beforeSending: async pack => {
-      if (pack.bytes > ASK_ABOVE_BYTES && !options.yes) await confirm(context, snapshot, pack.bytes);
+      const isLarge = pack.bytes > ASK_ABOVE_BYTES;
+      report('sending', { bytes: pack.bytes, isLarge });
+      if (isLarge && !options.yes) await confirm(context, snapshot, pack.bytes);
       isFirst = pack.isFull;
       terminal.status(`Sending ${describe(snapshot)}, packed as ${formatBytes(pack.bytes)} …`);
     },
   });
   terminal.status(undefined);
+  report('sent', { bytes: sentBytes });
   const sent = isFirst ? `all sent, as ${formatBytes(sentBytes)}` : `${formatBytes(sentBytes)} sent of what is new`;
   terminal.say(`Workspace: ${describe(snapshot)}; ${sentBytes === 0 ? 'nothing is new' : sent}`);
   return { type: 'snapshot', commit: snapshot.commit, tree: snapshot.tree };

@@ -1,5 +1,5 @@
 import type { TaskView } from '../../shared/api.ts';
-import { count, durationBetween, formatAge, formatBytes } from './amounts.ts';
+import { count, durationBetween, formatAge, formatBytes } from '../../shared/amounts.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import { type Connection, connect } from './connect.ts';
 import type { CliContext } from './context.ts';

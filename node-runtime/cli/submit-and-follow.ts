@@ -35,11 +35,10 @@ export async function submitAndFollow(
     );
   }
   const view = await submit(context, connection, submission);
-  if (!detach) {
-    if (json) terminal.print(JSON.stringify({ event: 'submitted', id: view.id, name: view.task.name }));
-    return followTask(context, connection, view, submission);
-  }
-  terminal.print(json ? JSON.stringify(view) : view.id);
+  const submitted = { event: 'submitted', id: view.id, name: view.task.name };
+  if (json) terminal.print(JSON.stringify(detach ? { ...submitted, ...view } : submitted));
+  else if (detach) terminal.print(view.id);
+  if (!detach) return followTask(context, connection, view, submission);
   if (!json) terminal.say(`Submitted. Its log: ${connection.hint(`logs ${view.id} -f`)}`);
   return EXIT.passed;
 }

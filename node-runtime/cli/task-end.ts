@@ -1,5 +1,5 @@
 import type { TaskView } from '../../shared/api.ts';
-import { count, durationBetween, formatBytes } from './amounts.ts';
+import { count, durationBetween, formatBytes } from '../../shared/amounts.ts';
 import type { Connection } from './connect.ts';
 import { outcomeText } from './outcome-text.ts';
 import type { Style } from './style.ts';

@@ -1,5 +1,5 @@
 import type { TaskSummary } from '../../shared/api.ts';
-import { durationBetween, formatAge } from './amounts.ts';
+import { durationBetween, formatAge } from '../../shared/amounts.ts';
 import { stateText } from './outcome-text.ts';
 import type { Style } from './style.ts';
 import { formatTable } from './table.ts';

@@ -46,6 +46,13 @@ export interface Logs {
   read(request: ReadRequest, signal: AbortSignal): AsyncIterable<LogBytesEvent | LogMarkEvent | LogEndEvent>;
   /** How many bytes of the attempt's log are known here now: all of them if this node runs it, else those that are stored. */
   length(attempt: AttemptName, signal: AbortSignal): Promise<number>;
+  /** All marks of an attempt that is finished, or that this node runs; undefined for others. */
+  outline(attempt: AttemptName, signal: AbortSignal): Promise<LogOutline | undefined>;
+}
+
+export interface LogOutline {
+  readonly bytes: number;
+  readonly marks: readonly LogMark[];
 }
 
 export interface ReadRequest extends AttemptName {

@@ -1,3 +1,4 @@
+import type { LogMark } from '../../shared/log.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { Chance } from '../system/chance.ts';
 import { type Clock, deadline } from '../system/clock.ts';
@@ -7,7 +8,7 @@ import { LogPieces } from './log-pieces.ts';
 import { type AttemptLogEvent, LiveLogReader, StoredLogReader } from './log-reader.ts';
 import { LogUploads } from './log-uploads.ts';
 import { PieceLogWriter } from './log-writer.ts';
-import type { AttemptName, LogKeys, Logs, LogWriter, ReadRequest } from './logs.ts';
+import type { AttemptName, LogKeys, LogOutline, Logs, LogWriter, ReadRequest } from './logs.ts';
 import { Mask } from './mask.ts';
 
 export interface LogsOptions {
@@ -72,6 +73,13 @@ class NodeLogs implements Logs {
     const manifest = await pieces.manifest(signal);
     if (manifest !== undefined) return manifest.bytes;
     return (await pieces.list(0, signal)).reduce((most, piece) => Math.max(most, piece.end), 0);
+  }
+
+  async outline(attempt: AttemptName, signal: AbortSignal): Promise<LogOutline | undefined> {
+    const live = this.#live.get(nameOf(attempt));
+    if (live !== undefined) return { bytes: live.bytes, marks: live.marks };
+    const manifest = await this.#pieces(attempt).manifest(signal);
+    return manifest && { bytes: manifest.bytes, marks: manifest.marks as LogMark[] };
   }
 
   async #tailStart(request: ReadRequest, tail: number, signal: AbortSignal): Promise<number> {

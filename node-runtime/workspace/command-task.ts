@@ -11,15 +11,21 @@ export function taskOfCommand(argv: readonly string[], subdirectory = ''): TaskB
     throw new CiError('invalid', 'Cannot run a command as there is none after --');
   return {
     name: nameOf(argv),
-    steps: [{ run: shellCommand(argv), shell: 'sh' }],
+    steps: [{ ...(isScript(argv) && { name: nameOf(argv) }), run: shellCommand(argv), shell: 'sh' }],
     ...(subdirectory !== '' && { workingDirectory: subdirectory }),
   };
 }
 
+/** `sh -c SCRIPT`: the script says what it is about. */
+function isScript([shell = '', option, script, ...more]: readonly string[]): boolean {
+  return /^(ba|da|z)?sh$/.test(shell) && option === '-c' && script !== undefined && more.length === 0;
+}
+
 /** What people read in lists. */
 function nameOf(argv: readonly string[]): string {
+  const words = isScript(argv) ? argv.slice(2) : argv;
   const line =
-    argv
+    words
       .join(' ')
       .replace(/[\u0000-\u001f\u007f]+/g, ' ')
       .trim() || 'command';

@@ -46,7 +46,12 @@ export async function vscodeTasks(workspace: Workspace): Promise<WorkspaceTask[]
 function parseTasks(text: string, path: string): VscodeTask[] {
   const value = parseJsonWithComments(text, path) as { tasks?: unknown } | null;
   const tasks = Array.isArray(value?.tasks) ? value.tasks : [];
-  return tasks.filter((task): task is VscodeTask => typeof task === 'object' && task !== null && labelOf(task) !== '');
+  return tasks.filter((task): task is VscodeTask => typeof task === 'object' && task !== null && isMeant(task));
+}
+
+/** Tasks of our own extension are the ones that lead here. */
+function isMeant(task: VscodeTask): boolean {
+  return labelOf(task) !== '' && task.type !== 'simple-ci';
 }
 
 function labelOf(task: VscodeTask): string {

@@ -63,5 +63,6 @@ function overhear(logs: Logs, onOutput: ((task: TaskId, text: string) => void) |
     },
     read: logs.read.bind(logs),
     length: logs.length.bind(logs),
+    outline: logs.outline.bind(logs),
   };
 }

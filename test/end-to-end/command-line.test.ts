@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type Finished, type RunOptions, simpleCi, start, temporaryFolder } from '../support/simple-ci.ts';
+import { createClient } from '../../shared/client.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 interface Place {
@@ -151,7 +152,7 @@ test('the log and the artifacts of a run can be had afterwards', async t => {
 test('Ctrl-C cancels the task, and nothing of it is left', async t => {
   const { start, folder } = await place(t);
   const running = await start('run', '--', 'sh', '-c', `echo $$ > ${folder}/pid; echo started; sleep 300`);
-  await eventually('it runs', () => running.out().includes('started'));
+  await eventually('it runs', () => /^started$/m.test(running.out()));
   running.child.kill('SIGINT');
   assert.equal(await running.ended, 130);
   assert.match(running.err(), /Cancelling.*■ cancelled/s);
@@ -162,7 +163,7 @@ test('Ctrl-C cancels the task, and nothing of it is left', async t => {
 test('an interrupt that comes twice at once, as from npm, is one', async t => {
   const { start } = await place(t);
   const running = await start('run', '--', 'sh', '-c', 'echo started; sleep 300');
-  await eventually('it runs', () => running.out().includes('started'));
+  await eventually('it runs', () => /^started$/m.test(running.out()));
   running.child.kill('SIGINT');
   running.child.kill('SIGTERM');
   assert.equal(await running.ended, 130);
@@ -247,7 +248,18 @@ test('a run with --json prints a line for each thing that happens, and nothing e
     .map(line => JSON.parse(line));
   assert.deepEqual(
     [...new Set(events.map(({ event }) => event))].filter(event => event !== 'queued'),
-    ['submitted', 'attempt', 'step-started', 'output', 'step-finished', 'attempt-ended', 'finished'],
+    [
+      'workspace',
+      'sending',
+      'sent',
+      'submitted',
+      'attempt',
+      'step-started',
+      'output',
+      'step-finished',
+      'attempt-ended',
+      'finished',
+    ],
   );
   const printed = events.map(({ text = '', base64 = '' }) => text || Buffer.from(base64, 'base64').toString('latin1'));
   assert.ok(printed.join('').includes('a'));
@@ -346,4 +358,34 @@ test('a task file with mistakes is refused with their places', async t => {
   const { code, stderr } = await run('run', 'test');
   assert.equal(code, 2);
   assert.match(stderr, /simple-ci\.yaml:\d+:\d+: /);
+});
+
+test('a node that is attached gives a token to whoever starts it, and ends when that one does', async t => {
+  const { home, start } = await place(t);
+  const words = ['--cluster', 'own', '--listen', '127.0.0.1:0', '--data', join(home, 'data'), '--attached', '--json'];
+  const node = await start('node', ...words);
+  const ready = await eventually('it is ready', () =>
+    node
+      .out()
+      .split('\n')
+      .filter(line => line !== '')
+      .map(line => JSON.parse(line))
+      .find(({ event }) => event === 'ready'),
+  );
+  await using client = createClient({ urls: [ready.address], token: ready.token });
+  assert.equal((await client.call('cluster', {}, AbortSignal.timeout(30_000))).role, 'admin');
+  node.child.stdin?.end();
+  assert.equal(await node.ended, 0, node.err());
+});
+
+test('files that look like secrets are named to programs too, before they are refused', async t => {
+  const { run } = await place(t, { '.env': 'PASSWORD=x\n', 'a.txt': 'a' });
+  const { code, stdout } = await run('run', '--json', '--', 'true');
+  assert.equal(code, 2);
+  const [{ event, files, secrets }, ...others] = stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line));
+  assert.deepEqual([event, files, secrets.map(({ path }: { path: string }) => path)], ['workspace', 2, ['.env']]);
+  assert.deepEqual(others, []);
 });

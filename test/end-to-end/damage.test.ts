@@ -216,7 +216,7 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
     await writeFile(join(workspace.path, 'large'), randomBytes(30_000_000));
     const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
     assert.equal(sent.code, 0, sent.stderr);
-    const { id } = JSON.parse(sent.stdout);
+    const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
     const tried = await eventually('an attempt was given up', async () => {
       const view = await own.view(id);
       return view.past[0] ?? (view.state === 'finished' ? view.result.past[0] : undefined);

@@ -359,3 +359,21 @@ test('a log on a disk is followed here and elsewhere while it is written, and re
     await rm(root, { recursive: true });
   }
 });
+
+test('the marks of a log are told without its bytes, while it is written here and once it is finished', async () => {
+  const objects = new MemoryObjectStore();
+  const [here, elsewhere] = [testLogs(objects, systemClock), testLogs(objects, systemClock)];
+  const attempt = newAttempt();
+  const writer = here.open(attempt, []);
+  writer.mark('step-started', 'first', 0);
+  await writer.write(Buffer.from('hello'));
+  writer.mark('step-finished', 'passed', 0);
+  const told = async (logs: Logs) => {
+    const outline = await logs.outline(attempt, neverAborted);
+    return outline && [outline.bytes, ...outline.marks.map(({ kind, offset }) => `${kind} at ${offset}`)];
+  };
+  const expected = [5, 'step-started at 0', 'step-finished at 5'];
+  assert.deepEqual([await told(here), await told(elsewhere)], [expected, undefined]);
+  await writer.finish();
+  assert.deepEqual([await told(here), await told(elsewhere)], [expected, expected]);
+});

@@ -10,11 +10,13 @@ interface ScriptedAttempt {
 }
 
 /** Logs that a test writes by hand, served as the product's are: every reader gets them from where it asks, and live. */
-export class ScriptedLogs implements TaskLogs, Pick<Logs, 'read'> {
+export class ScriptedLogs implements TaskLogs, Pick<Logs, 'read' | 'outline'> {
   /** How many bytes readers have taken so far. */
   taken = 0;
   readonly #attempts: ScriptedAttempt[] = [];
   readonly #changed = new Wakeup();
+
+  async outline(): Promise<undefined> {}
 
   attempt(fence: number): void {
     this.#attempts.push({ fence, said: [], bytes: 0 });

@@ -192,6 +192,20 @@ describe('a task of .vscode/tasks.json', () => {
     await assert.rejects(taskOf(user, 'loop'), fails('invalid', /depends on itself/));
   });
 
+  test('of the extension of Simple CI is none: it is a way to one', async () => {
+    using user = new GitWorkspace();
+    const tasks = [
+      { label: 'remote', type: 'simple-ci', task: 'local' },
+      { label: 'local', type: 'shell', command: 'true' },
+    ];
+    user.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks }));
+    const found = await listTasks(await findWorkspace(user.root));
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['local'],
+    );
+  });
+
   test('that cannot run without VS Code says why', async () => {
     using user = new GitWorkspace();
     const refused: readonly [object, RegExp][] = [
@@ -247,6 +261,11 @@ describe('the task of a command', () => {
     assert.equal(task.workingDirectory, 'sub/folder');
     assert.match(task.name, /^echo a b x+…$/);
     assert.throws(() => taskOfCommand([]), fails('invalid', /none after --/));
+  });
+
+  test('that is a script for a shell is called by the script', () => {
+    const task = taskOfCommand(['sh', '-c', 'make && make test']);
+    assert.deepEqual([task.name, task.steps[0]?.name], ['make && make test', 'make && make test']);
   });
 
   test('may begin with what a shell would take for a variable', () => {

@@ -65,6 +65,10 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       default: '10m',
       env: 'SIMPLE_CI_DRAIN_TIMEOUT',
     },
+    attached: {
+      kind: 'flag',
+      summary: 'For a program that starts it: says a token with `ready`, and drains when standard input ends',
+    },
     'secrets-key': {
       kind: 'text',
       value: 'FILE',

@@ -10,7 +10,7 @@ export const secretList = defineCommand({
   async run(context, { options }) {
     const { connect } = await import('../connect.ts');
     const { formatTable } = await import('../table.ts');
-    const { formatAge } = await import('../amounts.ts');
+    const { formatAge } = await import('../../../shared/amounts.ts');
     await using connection = await connect(context, options);
     const { terminal, clock } = context;
     const { secrets } = await connection.client.call('listSecrets', {}, context.signal);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { count, formatAge, formatBytes } from '../../node-runtime/cli/amounts.ts';
+import { count, formatAge, formatBytes } from '../../shared/amounts.ts';
 
 test('an age is told in the unit that people would choose', () => {
   const now = Date.UTC(2026, 10, 24, 12);

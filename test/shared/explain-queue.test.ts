@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeView, TaskSummary } from '../../shared/api.ts';
 import type { TaskId } from '../../shared/ids.ts';
-import { explainQueue } from '../../node-runtime/cli/explain-queue.ts';
+import { explainQueue } from '../../shared/explain-queue.ts';
 
 const id = '5aaaaaaaaaaaaaaaaaaaaaaaaab' as TaskId;
 const queued = (other: string) => ({ id: other, state: 'queued' }) as TaskSummary;

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../shared/duration.ts';
+import { formatDuration } from './duration.ts';
 
 /** `just now`, `42 s ago`, `3 min ago`, `5 h ago`, then the date. */
 export function formatAge(time: number, now: number): string {

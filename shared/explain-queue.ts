@@ -1,6 +1,6 @@
-import type { NodeView, TaskSummary } from '../../shared/api.ts';
-import type { TaskId } from '../../shared/ids.ts';
-import type { TaskSpec } from '../../shared/task.ts';
+import type { NodeView, TaskSummary } from './api.ts';
+import type { TaskId } from './ids.ts';
+import type { TaskSpec } from './task.ts';
 import { count } from './amounts.ts';
 
 /** Why a task waits, as far as one can see from outside: a sentence without its full stop. */

@@ -1,0 +1,244 @@
+import * as vscode from 'vscode';
+import { describeError } from '../shared/errors.ts';
+import type { ClusterConnection } from './cluster-connection.ts';
+import type { Clusters } from './clusters.ts';
+import type { Clock } from './clock.ts';
+import { connectionText } from './connection-text.ts';
+import { emptyRow, nodeChildren, nodeDetails, nodeRows } from './node-rows.ts';
+import { queueRows } from './queue-rows.ts';
+import type { Row } from './row.ts';
+import { type RowElement, type RowSource, RowTree } from './row-tree.ts';
+import { readTaskDetails, type TaskDetails } from './task-details.ts';
+import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
+
+/**
+ * How often durations are drawn anew while somebody looks, in milliseconds. VS Code takes a row out and puts it back: a click that falls
+ * on both sides of that is lost, so not more often than this.
+ */
+const TICK_MS = 5000;
+const DETAILS_MS = 20_000;
+const FILTER = 'filter';
+
+interface View {
+  readonly tree: RowTree;
+  readonly view: vscode.TreeView<RowElement>;
+}
+
+/** The three trees of the side bar. What they show is pushed; while none of them is to be seen, nothing runs. */
+export class ClusterViews implements vscode.Disposable {
+  readonly #clusters: Clusters;
+  readonly #clock: Clock;
+  readonly #memory: vscode.Memento;
+  readonly #views: readonly View[];
+  readonly #disposables: vscode.Disposable[] = [];
+  /** Of tasks that were unfolded. */
+  readonly #details = new Map<string, { readonly stage: string; readonly details: TaskDetails }>();
+  #filter: TaskFilter;
+  #want: Disposable | undefined;
+  #ticking: AbortController | undefined;
+
+  constructor(clusters: Clusters, clock: Clock, memory: vscode.Memento) {
+    this.#clusters = clusters;
+    this.#clock = clock;
+    this.#memory = memory;
+    this.#filter = memory.get(FILTER, NO_FILTER);
+    this.#views = [
+      this.#view('simple-ci.tasks', this.#tasks()),
+      this.#view('simple-ci.queue', this.#queue()),
+      this.#view('simple-ci.nodes', this.#nodes()),
+    ];
+    const { connection } = clusters;
+    const refresh = () => this.#refresh();
+    const changes = [connection.stateChanged.on(refresh), connection.connectionChanged.on(refresh)];
+    this.#disposables.push(...changes.map(change => new vscode.Disposable(() => change[Symbol.dispose]())));
+    this.#refresh();
+  }
+
+  get filter(): TaskFilter {
+    return this.#filter;
+  }
+
+  async setFilter(filter: TaskFilter): Promise<void> {
+    this.#filter = filter;
+    await this.#memory.update(FILTER, filter);
+    this.#refresh();
+  }
+
+  dispose(): void {
+    this.#ticking?.abort();
+    this.#want?.[Symbol.dispose]();
+    for (const disposable of this.#disposables) disposable.dispose();
+  }
+
+  get #connection(): ClusterConnection {
+    return this.#clusters.connection;
+  }
+
+  #view(id: string, source: RowSource): View {
+    const tree = new RowTree(source);
+    const view = vscode.window.createTreeView(id, { treeDataProvider: tree, canSelectMany: id !== 'simple-ci.nodes' });
+    this.#disposables.push(
+      tree,
+      view,
+      view.onDidChangeVisibility(() => void this.#visibilityChanged()),
+    );
+    return { tree, view };
+  }
+
+  async #visibilityChanged(): Promise<void> {
+    const isVisible = this.#views.some(({ view }) => view.visible);
+    if (isVisible) await this.#clusters.ready().catch(error => this.#say(describeError(error)));
+    this.#updateWant();
+    this.#tick(isVisible);
+  }
+
+  /** While tasks of the user are under way they are watched even if nobody looks: he wants to hear of their end. */
+  #updateWant(): void {
+    const isWanted = this.#views.some(({ view }) => view.visible) || this.#ownUnfinished() > 0;
+    if (isWanted) this.#want ??= this.#connection.want();
+    else {
+      this.#want?.[Symbol.dispose]();
+      this.#want = undefined;
+    }
+  }
+
+  #refresh(): void {
+    for (const { tree } of this.#views) tree.refresh();
+    const text = connectionText(this.#connection.connection);
+    this.#say(text.message);
+    const own = this.#ownUnfinished();
+    const [tasks] = this.#views;
+    if (tasks) {
+      tasks.view.description = text.cluster;
+      tasks.view.badge = own === 0 ? undefined : { value: own, tooltip: `${own} of your tasks are under way` };
+    }
+    if (this.#want) this.#updateWant();
+  }
+
+  #say(message: string | undefined): void {
+    const [tasks] = this.#views;
+    // The API takes undefined for none, its types do not.
+    if (tasks) tasks.view.message = message as string;
+  }
+
+  #tick(isVisible: boolean): void {
+    this.#ticking?.abort();
+    this.#ticking = undefined;
+    if (!isVisible) return;
+    const ticking = new AbortController();
+    this.#ticking = ticking;
+    void this.#keepTicking(ticking.signal);
+  }
+
+  async #keepTicking(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const { tree, view } of this.#views) if (view.visible) tree.refresh();
+      await this.#clock.sleep(TICK_MS, signal).catch(() => undefined);
+    }
+  }
+
+  #ownUnfinished(): number {
+    const { connection, state } = this.#connection;
+    if (connection.kind !== 'connected') return 0;
+    const { principal } = connection.cluster;
+    return [...(state.tasks?.values() ?? [])].filter(
+      ({ submitter, state }) => submitter === principal && state !== 'finished',
+    ).length;
+  }
+
+  #tasks(): RowSource {
+    return {
+      roots: () => {
+        const tasks = this.#connection.state.tasks;
+        if (!tasks) return [];
+        const rows = taskRows(tasks.values(), this.#filter, this.#clock.now());
+        if (rows.length > 0 || tasks.size === 0) return rows;
+        return [emptyRow('No task passes the filter')];
+      },
+      childrenOf: row => this.#taskChildren(row),
+      tooltipOf: row => this.#taskTooltip(row),
+      commandOf: openLogCommand,
+    };
+  }
+
+  #queue(): RowSource {
+    return {
+      roots: () => {
+        const { tasks, nodes } = this.#connection.state;
+        if (!tasks || !nodes) return [];
+        const rows = queueRows([...tasks.values()], [...nodes.values()], this.#clock.now());
+        return rows.length > 0 ? rows : [emptyRow('Nothing waits')];
+      },
+      childrenOf: async () => [],
+      tooltipOf: row => this.#taskTooltip(row),
+      commandOf: openLogCommand,
+    };
+  }
+
+  #nodes(): RowSource {
+    return {
+      roots: () => {
+        const { tasks, nodes } = this.#connection.state;
+        return nodes ? nodeRows(nodes.values(), tasks?.values() ?? []) : [];
+      },
+      childrenOf: async row => nodeChildren(row.label, this.#connection.state.tasks?.values() ?? [], this.#clock.now()),
+      tooltipOf: row => this.#nodeTooltip(row),
+      commandOf: openLogCommand,
+    };
+  }
+
+  async #taskChildren(row: Row): Promise<readonly Row[]> {
+    if (row.task === undefined) return [];
+    try {
+      const { view, artifacts } = await this.#detailsOf(row.task);
+      return taskChildren(view, artifacts, this.#clock.now());
+    } catch (error) {
+      return [noteRow(row.task, 'failed', describeError(error))];
+    }
+  }
+
+  /** Asked for again only when the task has moved on: VS Code wants the children of a row whenever the row has changed. */
+  async #detailsOf(id: string): Promise<TaskDetails> {
+    const { state, attempt } = this.#connection.state.tasks?.get(id) ?? {};
+    const stage = `${state} ${attempt}`;
+    const known = this.#details.get(id);
+    if (known?.stage === stage) return known.details;
+    await using client = await this.#connection.client();
+    const details = await readTaskDetails(client, id, AbortSignal.timeout(DETAILS_MS));
+    this.#details.set(id, { stage, details });
+    return details;
+  }
+
+  #taskTooltip(row: Row): vscode.MarkdownString | undefined {
+    const task = row.task === undefined ? undefined : this.#connection.state.tasks?.get(row.task);
+    if (!task) return undefined;
+    const lines = [
+      task.name,
+      ...(task.message === undefined ? [] : [task.message]),
+      `Submitted by ${task.submitter}`,
+      ...(task.node === undefined ? [] : [`Node: ${task.node}, attempt ${task.attempt}`]),
+      ...(task.labels === undefined || task.labels.length === 0 ? [] : [`Labels: ${task.labels.join(', ')}`]),
+      task.id,
+    ];
+    return plainLines(lines);
+  }
+
+  #nodeTooltip(row: Row): vscode.MarkdownString | undefined {
+    const node = this.#connection.state.nodes?.get(row.label);
+    return node && plainLines(nodeDetails(node, this.#clock.now()));
+  }
+}
+
+function openLogCommand(row: Row): vscode.Command | undefined {
+  if (row.task === undefined || row.task === '' || row.kind === 'note') return undefined;
+  const [command, title] =
+    row.kind === 'artifact' ? ['simple-ci.openArtifact', 'Open artifact'] : ['simple-ci.openLog', 'Open log'];
+  return { command, title, arguments: [{ row }] };
+}
+
+/** What a cluster says is text, never markup. */
+function plainLines(lines: readonly string[]): vscode.MarkdownString {
+  const markdown = new vscode.MarkdownString();
+  for (const line of lines) markdown.appendText(line).appendMarkdown('\n\n');
+  return markdown;
+}

@@ -1,0 +1,148 @@
+import { CiError } from '../shared/errors.ts';
+import type { Clock } from './clock.ts';
+import { ClusterConnection } from './cluster-connection.ts';
+import type { ClusterStore } from './cluster-store.ts';
+import type { ClusterChoice } from './connection.ts';
+import { EventSource } from './event-source.ts';
+import { LOCAL_CLUSTER, LocalNode } from './local-node.ts';
+import { checkNodeUrl } from './node-urls.ts';
+import type { Program } from './program.ts';
+
+export interface ClustersOptions {
+  readonly store: ClusterStore;
+  readonly clock: Clock;
+  readonly findProgram: () => Promise<Program>;
+  /** Where local nodes keep their cluster. */
+  readonly localDataFolder: string;
+  /** Of this window's node, among those of other windows. */
+  readonly localNodeName: string;
+  readonly note: (text: string) => void;
+  /** Whether programs may be started: the user trusts the workspace. */
+  readonly mayStart: () => boolean;
+}
+
+/** Which cluster is meant, the connection to it, and the local node if it is that one. */
+export class Clusters implements AsyncDisposable {
+  readonly connection: ClusterConnection;
+  /** The local node ended although nobody asked for it; with what it said last. */
+  readonly localNodeLost = new EventSource<string>();
+  readonly #options: ClustersOptions;
+  readonly #ending = new AbortController();
+  #resuming: Promise<void> | undefined;
+  #starting: Promise<LocalNode> | undefined;
+  #local: LocalNode | undefined;
+
+  constructor(options: ClustersOptions) {
+    const { clock, note } = options;
+    this.#options = options;
+    this.connection = new ClusterConnection({ clock, note, tokenOf: choice => this.tokenOf(choice) });
+  }
+
+  /** Whether the cluster of last time is elsewhere: then going back to it starts nothing. */
+  get isRemote(): boolean {
+    return this.#options.store.activeChoice !== undefined;
+  }
+
+  /** Back to the cluster of last time, if there is one and nobody has gone there yet. Starts the local node if it was that one. */
+  async ready(): Promise<void> {
+    if (this.connection.connection.kind !== 'none') return;
+    this.#resuming ??= this.#resume();
+    try {
+      await this.#resuming;
+    } finally {
+      this.#resuming = undefined;
+    }
+  }
+
+  /** Starts the local node, if it does not run, and makes its cluster the one that is meant. */
+  async useLocal(): Promise<void> {
+    const { address } = await this.#localNode();
+    await this.#options.store.activate(LOCAL_CLUSTER);
+    await this.connection.choose({ id: LOCAL_CLUSTER, label: 'Local node', urls: [address.url] });
+  }
+
+  /** Tries the token, and keeps it if the cluster knows it. Rejects with why not. */
+  async add(address: string, token: string, signal: AbortSignal): Promise<ClusterChoice> {
+    const url = checkNodeUrl(address);
+    const { createClient } = await import('../shared/client.ts');
+    await using client = createClient({ urls: [url], token });
+    const { cluster } = await client.call('cluster', {}, signal);
+    const choice = { id: new URL(url).origin, label: cluster, urls: [url] };
+    await this.#options.store.add(choice, token);
+    await this.connection.choose(choice);
+    return choice;
+  }
+
+  async use(choice: ClusterChoice): Promise<void> {
+    await this.#options.store.activate(choice.id);
+    await this.connection.choose(choice);
+  }
+
+  /** Forgets the cluster and its token. */
+  async remove(choice: ClusterChoice): Promise<void> {
+    const wasActive = this.#options.store.active === choice.id;
+    await this.#options.store.remove(choice);
+    if (wasActive) await this.connection.choose(undefined);
+  }
+
+  /** What the local node runs is handed back, and goes on when one is started again. */
+  async stopLocal(): Promise<void> {
+    const { store } = this.#options;
+    if (store.active === LOCAL_CLUSTER) {
+      await store.activate(undefined);
+      await this.connection.choose(undefined);
+    }
+    await this.#endLocal();
+  }
+
+  async tokenOf(choice: ClusterChoice): Promise<string> {
+    if (choice.id !== LOCAL_CLUSTER) return this.#options.store.tokenOf(choice);
+    if (this.#local) return this.#local.address.token;
+    throw new CiError('unavailable', 'Cannot ask the local node as it does not run');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(new Error('The window closes'));
+    await this.connection[Symbol.asyncDispose]();
+    await this.#endLocal();
+  }
+
+  async #resume(): Promise<void> {
+    const { store } = this.#options;
+    if (store.active === LOCAL_CLUSTER) await this.useLocal();
+    else await this.connection.choose(store.activeChoice);
+  }
+
+  #localNode(): Promise<LocalNode> {
+    this.#starting ??= this.#startLocal();
+    return this.#starting;
+  }
+
+  async #startLocal(): Promise<LocalNode> {
+    const { findProgram, localDataFolder: dataFolder, localNodeName: name, note, mayStart } = this.#options;
+    try {
+      if (!mayStart()) throw new CiError('forbidden', 'Cannot start a local node as this workspace is not trusted');
+      const node = await LocalNode.start({ program: await findProgram(), dataFolder, name, note }, this.#ending.signal);
+      this.#local = node;
+      void node.ended.then(why => this.#localEnded(node, why));
+      return node;
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  async #localEnded(node: LocalNode, why: string): Promise<void> {
+    if (this.#local !== node) return;
+    this.#local = undefined;
+    this.#starting = undefined;
+    this.localNodeLost.emit(why);
+  }
+
+  async #endLocal(): Promise<void> {
+    const node = this.#local;
+    this.#local = undefined;
+    this.#starting = undefined;
+    await node?.[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,113 @@
+import * as vscode from 'vscode';
+import { signalOf } from './abort.ts';
+import type { ClusterStore } from './cluster-store.ts';
+import type { Clusters } from './clusters.ts';
+import type { ClusterChoice } from './connection.ts';
+import { LOCAL_CLUSTER } from './local-node.ts';
+import { checkNodeUrl } from './node-urls.ts';
+
+/** Choosing a cluster: a local node, one that is new, or one of before. */
+export class ConnectCommands {
+  readonly #clusters: Clusters;
+  readonly #store: ClusterStore;
+
+  constructor(clusters: Clusters, store: ClusterStore) {
+    this.#clusters = clusters;
+    this.#store = store;
+  }
+
+  async startLocalNode(): Promise<void> {
+    if (!(await checkTrust())) return;
+    const options = { location: { viewId: 'simple-ci.tasks' }, title: 'Starting a local node …' };
+    await vscode.window.withProgress(options, () => this.#clusters.useLocal());
+  }
+
+  async stopLocalNode(): Promise<void> {
+    await this.#clusters.stopLocal();
+  }
+
+  async connect(): Promise<void> {
+    const address = await vscode.window.showInputBox({
+      title: 'Connect to a cluster (1 of 2)',
+      prompt: 'The address of any node, or of the load balancer before them',
+      placeHolder: 'https://ci.example.com',
+      ignoreFocusOut: true,
+      validateInput: text => problemOf(() => checkNodeUrl(text)),
+    });
+    if (address === undefined) return;
+    const token = await vscode.window.showInputBox({
+      title: 'Connect to a cluster (2 of 2)',
+      prompt: `A token of the cluster at ${new URL(address).host}. It is kept in the secret storage of VS Code`,
+      placeHolder: 'sci_…',
+      password: true,
+      ignoreFocusOut: true,
+      validateInput: text => (text.trim() === '' ? 'A token is needed' : undefined),
+    });
+    if (token === undefined) return;
+    const title = `Connecting to ${new URL(address).host} …`;
+    const location = vscode.ProgressLocation.Notification;
+    await vscode.window.withProgress({ location, title, cancellable: true }, async (_, cancel) => {
+      await this.#clusters.add(address, token.trim(), signalOf(cancel));
+    });
+  }
+
+  async switchCluster(): Promise<void> {
+    const { active } = this.#store;
+    const mark = (id: string) => (id === active ? '$(check) ' : '');
+    const known = this.#store.clusters.map(choice => ({
+      label: `${mark(choice.id)}${choice.label}`,
+      description: choice.urls[0] ?? '',
+      act: () => this.#clusters.use(choice),
+    }));
+    const local = {
+      label: `${mark(LOCAL_CLUSTER)}Local node`,
+      description: 'on this machine, with nothing to set up',
+      act: () => this.startLocalNode(),
+    };
+    const other = { label: '$(add) Connect to another cluster…', description: '', act: () => this.connect() };
+    const picked = await vscode.window.showQuickPick([...known, local, other], { title: 'Which cluster?' });
+    await picked?.act();
+  }
+
+  async forgetCluster(): Promise<void> {
+    const choice = await this.#pick('Forget which cluster, and its token?');
+    if (choice) await this.#clusters.remove(choice);
+  }
+
+  async reconnect(): Promise<void> {
+    const { connection } = this.#clusters;
+    await this.#clusters.ready();
+    if (connection.connection.kind === 'none') return this.switchCluster();
+    // Where it is seen how that goes; and while nobody looks, nothing is connected.
+    await vscode.commands.executeCommand('simple-ci.tasks.focus');
+    await connection.tryNow();
+  }
+
+  async #pick(title: string): Promise<ClusterChoice | undefined> {
+    const items = this.#store.clusters.map(choice => ({
+      label: choice.label,
+      description: choice.urls[0] ?? '',
+      choice,
+    }));
+    return (await vscode.window.showQuickPick(items, { title }))?.choice;
+  }
+}
+
+/** Whether tasks may be run: they, and the node, run programs that the workspace names. */
+export async function checkTrust(): Promise<boolean> {
+  if (vscode.workspace.isTrusted) return true;
+  const manage = 'Manage Workspace Trust';
+  const text = 'This workspace is not trusted: you can look at tasks and logs, but not run anything from here.';
+  if ((await vscode.window.showWarningMessage(text, manage)) === manage)
+    await vscode.commands.executeCommand('workbench.trust.manage');
+  return vscode.workspace.isTrusted;
+}
+
+function problemOf(check: () => unknown): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import * as vscode from 'vscode';
+import { ArtifactFiles } from './artifact-files.ts';
+import { ARTIFACT_SCHEME } from './artifact-uri.ts';
+import { systemClock } from './clock.ts';
+import { ClusterStore } from './cluster-store.ts';
+import { ClusterViews } from './cluster-views.ts';
+import { Clusters } from './clusters.ts';
+import type { CommandId } from './commands.ts';
+import { ConnectCommands } from './connect-commands.ts';
+import { LogPanels } from './log-panels.ts';
+import { OwnLog } from './own-log.ts';
+import { findProgram } from './program.ts';
+import { RunCommands, type WorkspaceRun } from './run-commands.ts';
+import type { RowElement } from './row-tree.ts';
+import { programPath } from './settings.ts';
+import { StatusItem } from './status-item.ts';
+import { type Given, TaskCommands } from './task-commands.ts';
+import { TaskLenses } from './task-lenses.ts';
+import { TaskProblems } from './task-problems.ts';
+import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
+
+let clusters: Clusters | undefined;
+
+/** Puts the parts together. Nothing is connected, read or started here: that waits until somebody looks or runs something. */
+export function activate(context: vscode.ExtensionContext): void {
+  const log = new OwnLog();
+  const store = new ClusterStore(context);
+  const program = () =>
+    findProgram({
+      setting: programPath(),
+      bundle: vscode.Uri.joinPath(context.extensionUri, 'dist', 'simple-ci.cjs').fsPath,
+      env: process.env,
+      execPath: process.execPath,
+      nodeVersion: process.versions.node,
+    });
+  const note = (text: string) => log.note(text);
+  clusters = new Clusters({
+    store,
+    clock: systemClock,
+    findProgram: program,
+    localDataFolder: vscode.Uri.joinPath(context.globalStorageUri, 'local').fsPath,
+    localNodeName: `${hostname().replace(/[^\w.-]/g, '-')}-${randomBytes(2).toString('hex')}`,
+    note,
+    mayStart: () => vscode.workspace.isTrusted,
+  });
+  const views = new ClusterViews(clusters, systemClock, context.workspaceState);
+  const panels = new LogPanels(clusters, context);
+  const status = new StatusItem(clusters, context.workspaceState);
+  const problems = new TaskProblems(clusters, note);
+  const connecting = new ConnectCommands(clusters, store);
+  const tasks = new TaskCommands(clusters, panels, views);
+  const running = new RunCommands({
+    clusters,
+    panels,
+    memory: context.workspaceState,
+    consents: context.globalState,
+    findProgram: program,
+    note,
+    onSubmitted: submitted => {
+      void status.submitted(submitted);
+      problems.follow(submitted);
+    },
+  });
+  const artifacts = new ArtifactFiles(clusters);
+  const taskFiles = { scheme: 'file', pattern: '**/simple-ci.{yaml,yml,json}' };
+  context.subscriptions.push(
+    log,
+    views,
+    panels,
+    status,
+    problems,
+    vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
+    vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
+    vscode.languages.registerCodeLensProvider(taskFiles, new TaskLenses()),
+    ...register(log, {
+      'simple-ci.startLocalNode': () => connecting.startLocalNode(),
+      'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),
+      'simple-ci.connect': () => connecting.connect(),
+      'simple-ci.switchCluster': () => connecting.switchCluster(),
+      'simple-ci.forgetCluster': () => connecting.forgetCluster(),
+      'simple-ci.reconnect': () => connecting.reconnect(),
+      'simple-ci.runTask': () => running.runTask(),
+      'simple-ci.runNamedTask': (run: WorkspaceRun) => running.runTask(run),
+      'simple-ci.runLast': () => running.runLast(),
+      'simple-ci.runAgain': (given: Given) => tasks.runAgain(given),
+      'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),
+      'simple-ci.openLog': (given: Given) => tasks.openLog(given),
+      'simple-ci.openLogToSide': (given: Given) => tasks.openLogToSide(given),
+      'simple-ci.saveLog': (given: Given) => tasks.saveLog(given),
+      'simple-ci.findInLog': async () => panels.find(),
+      'simple-ci.toggleTimestamps': async () => panels.nextTimestamps(),
+      'simple-ci.copyTaskId': (given: Given) => tasks.copyTaskId(given),
+      'simple-ci.copyTaskLink': (given: Given) => tasks.copyTaskLink(given),
+      'simple-ci.filterTasks': () => tasks.filterTasks(),
+      'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
+      'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),
+      'simple-ci.compareArtifact': (given: Given) => tasks.compareArtifact(given),
+      'simple-ci.showOwnLog': async () => log.show(),
+    }),
+    ...tellMenus(clusters),
+  );
+  // Where going back starts nothing, the status bar tells of the cluster at once.
+  if (clusters.isRemote) void log.guard(() => clusters!.ready());
+}
+
+/** The window closes, or the extension is switched off: the local node ends with it. */
+export async function deactivate(): Promise<void> {
+  await clusters?.[Symbol.asyncDispose]();
+  clusters = undefined;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what VS Code passes to a command depends on where it was called.
+type Handlers = Record<CommandId, (...given: any[]) => Promise<void>>;
+
+function register(log: OwnLog, handlers: Handlers): vscode.Disposable[] {
+  return Object.entries(handlers).map(([id, handle]) =>
+    vscode.commands.registerCommand(id, (...given: unknown[]) => log.guard(() => handle(...given))),
+  );
+}
+
+/** What `when` clauses ask for: where the connection stands, and whether a local node runs. */
+function tellMenus({ connection, localNodeLost }: Clusters): vscode.Disposable[] {
+  const tell = (name: string, value: unknown) => void vscode.commands.executeCommand('setContext', name, value);
+  const update = () => {
+    const now = connection.connection;
+    tell('simple-ci.connection', now.kind);
+    tell('simple-ci.isLocal', now.kind !== 'none' && now.choice.id === 'local');
+  };
+  update();
+  const listening = [
+    connection.connectionChanged.on(update),
+    localNodeLost.on(why => void vscode.window.showWarningMessage(`The local node ended: ${why}`)),
+  ];
+  return listening.map(one => new vscode.Disposable(() => one[Symbol.dispose]()));
+}

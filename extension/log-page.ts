@@ -1,0 +1,191 @@
+import * as vscode from 'vscode';
+import type { TaskView } from '../shared/api.ts';
+import { describeError } from '../shared/errors.ts';
+import { explainQueue } from '../shared/explain-queue.ts';
+import type { TaskId } from '../shared/ids.ts';
+import type { FromPanel, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
+import { PATIENCE_MS } from './cluster-connection.ts';
+import type { Clusters } from './clusters.ts';
+import { LogFeed } from './log-feed.ts';
+import { logPageHtml } from './log-page-html.ts';
+import { openWorkspaceFile } from './open-file.ts';
+import { panelTask } from './panel-task.ts';
+
+export interface LogPageOptions {
+  readonly clusters: Clusters;
+  readonly extension: vscode.Uri;
+  readonly isInPanel: boolean;
+  /** The name of the task, for the title of what the page is in. */
+  readonly onTitle: (title: string) => void;
+}
+
+/** One log on one page, from the moment the page says that it is there until it is gone. */
+export class LogPage implements vscode.Disposable {
+  readonly #webview: vscode.Webview;
+  readonly #options: LogPageOptions;
+  readonly #listening: vscode.Disposable[];
+  #isReady = false;
+  /** The cluster could not be asked: once it can, the log is opened anew. */
+  #hasFailed = false;
+  /** Of several that overlap, only the last opens the log. */
+  #opening: object | undefined;
+  #wanted: { readonly task: string; readonly attempt?: number | undefined } | undefined;
+  #feed: LogFeed | undefined;
+  #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
+  #last = '';
+
+  constructor(webview: vscode.Webview, options: LogPageOptions) {
+    this.#webview = webview;
+    this.#options = options;
+    webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(options.extension, 'dist')] };
+    const again = options.clusters.connection.connectionChanged.on(({ kind }) => {
+      if (kind === 'connected' && this.#hasFailed) void this.#open();
+    });
+    this.#listening = [
+      webview.onDidReceiveMessage((message: FromPanel) => void this.#receive(message)),
+      new vscode.Disposable(() => again[Symbol.dispose]()),
+    ];
+    webview.html = logPageHtml(webview, options.extension, options.isInPanel);
+  }
+
+  get task(): string | undefined {
+    return this.#wanted?.task;
+  }
+
+  show(task: string, attempt?: number): void {
+    this.#wanted = { task, attempt };
+    if (this.#isReady) void this.#open();
+  }
+
+  find(): void {
+    this.#send({ type: 'find' });
+  }
+
+  nextTimestamps(): void {
+    this.#send({ type: 'timestamps' });
+  }
+
+  /** The page cannot be seen: VS Code has taken it down, and will load it anew. */
+  hidden(): void {
+    this.#isReady = false;
+    void this.#close();
+  }
+
+  dispose(): void {
+    for (const listener of this.#listening) listener.dispose();
+    void this.#close();
+  }
+
+  async #receive(message: FromPanel): Promise<void> {
+    switch (message.type) {
+      case 'ready':
+        this.#isReady = true;
+        if (message.state) this.#wanted ??= wantedOf(message.state);
+        return this.#open();
+      case 'taken':
+        return this.#feed?.taken();
+      case 'read':
+        return this.#feed?.read(message.request, message.fence, message.range);
+      case 'marks':
+        return this.#feed?.marks(message.request, message.fence);
+      case 'search':
+        return this.#feed?.search(message.request, message.fence, message.query);
+      case 'stopSearch':
+        return this.#feed?.stopSearch();
+      case 'attempt':
+        if (this.#wanted) this.show(this.#wanted.task, message.attempt);
+        return;
+      case 'link':
+        if (message.link.kind === 'file') return openWorkspaceFile(message.link);
+        await vscode.env.openExternal(vscode.Uri.parse(message.link.address, true));
+        return;
+      case 'state':
+        return;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const opening = {};
+    this.#opening = opening;
+    await this.#close();
+    this.#hasFailed = false;
+    const wanted = this.#wanted;
+    if (!wanted) return this.#send({ type: 'task', task: undefined });
+    const signal = new AbortController();
+    try {
+      await this.#options.clusters.ready();
+      const view = await this.#tell(wanted.task, signal.signal);
+      const { connection } = this.#options.clusters;
+      const { urls } = connection;
+      const client = await connection.client(PATIENCE_MS);
+      if (this.#opening !== opening || !this.#isReady) return client[Symbol.asyncDispose]();
+      this.#feed = new LogFeed(client, wanted.task, message => {
+        this.#send(message);
+        if (message.type === 'failed') this.#failed(urls);
+      });
+      this.#feed.start(wanted.attempt, () => void this.#tell(wanted.task, signal.signal).catch(() => undefined));
+      if (view.state !== 'finished') this.#watch(wanted.task, signal);
+    } catch (error) {
+      if (this.#opening !== opening) return;
+      this.#hasFailed = true;
+      this.#send({ type: 'failed', message: describeError(error) });
+    }
+  }
+
+  /** Meanwhile the connection may have found other nodes: then they have the rest of the log. */
+  #failed(urls: readonly string[]): void {
+    this.#hasFailed = true;
+    const { connection } = this.#options.clusters;
+    if (connection.connection.kind === 'connected' && connection.urls.join() !== urls.join()) void this.#open();
+  }
+
+  /** While the task is under way, what changes is told. */
+  #watch(task: string, signal: AbortController): void {
+    const { connection } = this.#options.clusters;
+    const want = connection.want();
+    const changes = connection.stateChanged.on(({ tasks }) => {
+      const summary = tasks?.get(task);
+      const now = JSON.stringify([summary?.state, summary?.attempt, summary?.cancelling, this.#whyQueued(task)]);
+      if (!summary || now === this.#last) return;
+      this.#last = now;
+      void this.#tell(task, signal.signal).catch(() => undefined);
+    });
+    this.#watching = { want, changes, signal };
+  }
+
+  async #tell(task: string, signal: AbortSignal): Promise<TaskView> {
+    await using client = await this.#options.clusters.connection.client();
+    const view = await client.call('getTask', { params: { id: task } }, signal);
+    if (this.#wanted?.task !== task) return view;
+    this.#options.onTitle(view.task.name);
+    this.#send({ type: 'task', task: panelTask(view, this.#whyQueued(task)) });
+    return view;
+  }
+
+  #whyQueued(id: string): string | undefined {
+    const { tasks, nodes } = this.#options.clusters.connection.state;
+    const task = tasks?.get(id);
+    if (!tasks || !nodes || task?.state !== 'queued') return undefined;
+    return explainQueue(id as TaskId, task, tasks.values(), nodes.values());
+  }
+
+  async #close(): Promise<void> {
+    const feed = this.#feed;
+    const watching = this.#watching;
+    this.#feed = undefined;
+    this.#watching = undefined;
+    this.#last = '';
+    watching?.signal.abort(new Error('The log was closed'));
+    watching?.changes[Symbol.dispose]();
+    watching?.want[Symbol.dispose]();
+    await feed?.[Symbol.asyncDispose]();
+  }
+
+  #send(message: ToPanel): void {
+    if (this.#isReady) void this.#webview.postMessage(message);
+  }
+}
+
+function wantedOf({ task, attempt }: PanelState): { task: string; attempt?: number | undefined } {
+  return { task, attempt };
+}

@@ -1,0 +1,39 @@
+import * as vscode from 'vscode';
+import { filePlaces } from './find-file.ts';
+
+export interface FilePlace {
+  readonly path: string;
+  /** Counted from 1. */
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** The file of the user's workspace that a log means; undefined if there is none. */
+export async function findWorkspaceFile(path: string): Promise<vscode.Uri | undefined> {
+  for (const place of filePlaces(path)) {
+    for (const { uri } of vscode.workspace.workspaceFolders ?? []) {
+      const file = vscode.Uri.joinPath(uri, place);
+      if (await isFile(file)) return file;
+    }
+  }
+  return undefined;
+}
+
+export async function openWorkspaceFile({ path, line = 1, column = 1 }: FilePlace): Promise<void> {
+  const file = await findWorkspaceFile(path);
+  if (!file) {
+    void vscode.window.showInformationMessage(`There is no ${path} in this workspace.`);
+    return;
+  }
+  const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
+  await vscode.window.showTextDocument(file, { selection: new vscode.Range(at, at), preview: true });
+}
+
+async function isFile(uri: vscode.Uri): Promise<boolean> {
+  try {
+    const { type } = await vscode.workspace.fs.stat(uri);
+    return (type & vscode.FileType.File) !== 0;
+  } catch {
+    return false;
+  }
+}

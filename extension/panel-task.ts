@@ -1,0 +1,34 @@
+import type { TaskSummary, TaskView } from '../shared/api.ts';
+import type { PanelTask } from '../shared/log-model/panel-messages.ts';
+import { stateWord } from './outcome-icon.ts';
+
+/** What the log panel says of a task. */
+export function panelTask(view: TaskView, why: string | undefined): PanelTask {
+  const past = view.past.map(({ attempt }) => attempt);
+  const current = view.state === 'running' ? view.attempt : view.state === 'finished' ? view.result.attempt : 0;
+  const attempts = [...new Set([...past, current])].filter(attempt => attempt > 0);
+  return {
+    id: view.id,
+    name: view.task.name,
+    state: stateWord(summaryOf(view)),
+    message: messageOf(view, why),
+    isFinished: view.state === 'finished',
+    attempts,
+  };
+}
+
+function messageOf(view: TaskView, why: string | undefined): string {
+  switch (view.state) {
+    case 'queued':
+      return why === undefined ? 'Waits for a node.' : `Waits: ${why}.`;
+    case 'running':
+      return `On ${view.node}${view.attempt > 1 ? `, attempt ${view.attempt}` : ''}`;
+    case 'finished':
+      return view.result.outcome === 'passed' ? `On ${view.result.node}` : view.result.message;
+  }
+}
+
+function summaryOf(view: TaskView): Pick<TaskSummary, 'state' | 'outcome' | 'cancelling'> {
+  if (view.state === 'finished') return { state: 'finished', outcome: view.result.outcome };
+  return { state: view.state, cancelling: view.task.cancelled !== undefined };
+}

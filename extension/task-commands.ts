@@ -1,0 +1,196 @@
+import { createWriteStream } from 'node:fs';
+import { basename } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import * as vscode from 'vscode';
+import type { Client } from '../shared/client.ts';
+import { stateWord } from './outcome-icon.ts';
+import { CiError } from '../shared/errors.ts';
+import { quote } from '../shared/ids.ts';
+import { signalOf } from './abort.ts';
+import { artifactUri } from './artifact-uri.ts';
+import type { ClusterViews } from './cluster-views.ts';
+import type { Clusters } from './clusters.ts';
+import type { LogPanels } from './log-panels.ts';
+import { findWorkspaceFile } from './open-file.ts';
+import type { Row } from './row.ts';
+import type { RowElement } from './row-tree.ts';
+import { parseTaskLink, taskLinkText } from './task-link.ts';
+
+/** What menus and clicks give to a command: the row, or nothing from the palette. */
+export type Given = { readonly row: Row } | RowElement | undefined;
+
+const CALL_MS = 30_000;
+
+/** Menus of editors give the address of what they show. */
+function rowOf(given: Given): Row | undefined {
+  return typeof given === 'object' && 'row' in given ? given.row : undefined;
+}
+
+/** What can be done with tasks that exist. */
+export class TaskCommands {
+  readonly #clusters: Clusters;
+  readonly #panels: LogPanels;
+  readonly #views: ClusterViews;
+
+  constructor(clusters: Clusters, panels: LogPanels, views: ClusterViews) {
+    this.#clusters = clusters;
+    this.#panels = panels;
+    this.#views = views;
+  }
+
+  async openLog(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? (await this.#pickTask('Open the log of which task?'));
+    if (id !== undefined) await this.#panels.show(id, rowOf(given)?.attempt);
+  }
+
+  async openLogToSide(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Open the log of which task?'));
+    if (id !== undefined) this.#panels.showToSide(id);
+  }
+
+  /** Of one, or of all that are selected. */
+  async cancel(given: Given, selected: readonly RowElement[] | undefined): Promise<void> {
+    const row = rowOf(given);
+    const rows = Array.isArray(selected) ? selected.map(({ row }) => row) : row ? [row] : [];
+    const ids = rows.flatMap(({ task }) => (task === undefined || task === '' ? [] : [task]));
+    const shown = this.#panels.task;
+    const chosen = ids.length > 0 ? ids : shown !== undefined && this.#isUnfinished(shown) ? [shown] : [];
+    const id =
+      chosen.length > 0 ? undefined : await this.#pickTask('Cancel which task?', task => this.#isUnfinished(task));
+    await using client = await this.#clusters.connection.client();
+    for (const task of id === undefined ? chosen : [id])
+      await client.call('cancelTask', { params: { id: task } }, AbortSignal.timeout(CALL_MS));
+  }
+
+  /** The same task on the same files as then. */
+  async runAgain(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Run which task again?'));
+    if (id === undefined) return;
+    await using client = await this.#clusters.connection.client();
+    const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
+    await this.#panels.show(view.id);
+  }
+
+  async copyTaskId(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? this.#panels.task;
+    if (id !== undefined) await vscode.env.clipboard.writeText(id);
+  }
+
+  /** For somebody else with the same cluster. */
+  async copyTaskLink(given: Given): Promise<void> {
+    const task = rowOf(given)?.task ?? this.#panels.task;
+    if (task === undefined) return;
+    await using client = await this.#clusters.connection.client();
+    const { cluster } = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
+    await vscode.env.clipboard.writeText(taskLinkText(vscode.env.uriScheme, { task, cluster }));
+  }
+
+  /** Shows what a link names. */
+  async openLink(uri: vscode.Uri): Promise<void> {
+    const { task, cluster } = parseTaskLink(uri);
+    await this.#clusters.ready();
+    await using client = await this.#clusters.connection.client();
+    const here = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
+    if (here.cluster !== cluster)
+      throw new CiError(
+        'not-found',
+        `Cannot open task as it is on cluster ${quote(cluster)}, and this window is connected to ${quote(here.cluster)}`,
+      );
+    await this.#panels.show(task);
+  }
+
+  /** Straight to the disk: a log may be larger than memory. */
+  async saveLog(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Save the log of which task?'));
+    if (id === undefined) return;
+    const name = this.#clusters.connection.state.tasks?.get(id)?.name ?? id;
+    await this.#save(`${name.replace(/[^\w.-]+/g, '-')}.log`, `log of ${name}`, (client, signal) =>
+      client.rawLog(id, {}, signal),
+    );
+  }
+
+  async openArtifact(given: Given): Promise<void> {
+    const { task, path } = rowOf(given) ?? {};
+    if (task === undefined || path === undefined) return;
+    await vscode.commands.executeCommand('vscode.open', artifactUri(task, path));
+  }
+
+  async saveArtifact(given: Given): Promise<void> {
+    const { task, path } = rowOf(given) ?? {};
+    if (task === undefined || path === undefined) return;
+    await this.#save(basename(path), path, (client, signal) => client.download(task, path, signal));
+  }
+
+  /** With the file of the same path in the workspace. */
+  async compareArtifact(given: Given): Promise<void> {
+    const { task, path } = rowOf(given) ?? {};
+    if (task === undefined || path === undefined) return;
+    const own = await findWorkspaceFile(path);
+    if (!own) {
+      void vscode.window.showInformationMessage(`There is no ${path} in this workspace to compare with.`);
+      return;
+    }
+    const title = `${path}: workspace ↔ artifact`;
+    await vscode.commands.executeCommand('vscode.diff', own, artifactUri(task, path), title);
+  }
+
+  async filterTasks(): Promise<void> {
+    const { connection } = this.#clusters.connection;
+    const principal = connection.kind === 'connected' ? connection.cluster.principal : undefined;
+    const { filter } = this.#views;
+    const items = [
+      ...(principal === undefined
+        ? []
+        : [{ label: 'Mine', description: `submitted by ${principal}`, picked: filter.submitter !== undefined }]),
+      { label: 'Failed', description: 'and not cancelled', picked: filter.onlyFailed },
+      { label: 'Running and queued', description: '', picked: filter.onlyUnfinished },
+    ];
+    const picked = await vscode.window.showQuickPick(items, {
+      title: 'Which tasks should be shown?',
+      placeHolder: 'None of these: all tasks',
+      canPickMany: true,
+    });
+    if (!picked) return;
+    const has = (label: string) => picked.some(item => item.label === label);
+    await this.#views.setFilter({
+      ...(principal !== undefined && has('Mine') && { submitter: principal }),
+      onlyFailed: has('Failed'),
+      onlyUnfinished: has('Running and queued'),
+    });
+  }
+
+  async #save(
+    name: string,
+    what: string,
+    read: (client: Client, signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+    const target = await vscode.window.showSaveDialog({
+      ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),
+      title: `Save ${what}`,
+    });
+    if (!target) return;
+    const location = vscode.ProgressLocation.Notification;
+    await vscode.window.withProgress({ location, title: `Saving ${what} …`, cancellable: true }, async (_, cancel) => {
+      await using client = await this.#clusters.connection.client();
+      const signal = signalOf(cancel);
+      await pipeline(Readable.from(read(client, signal)), createWriteStream(target.fsPath), { signal });
+    });
+  }
+
+  #isUnfinished(id: string): boolean {
+    const task = this.#clusters.connection.state.tasks?.get(id);
+    return task !== undefined && task.state !== 'finished';
+  }
+
+  async #pickTask(title: string, isWanted: (id: string) => boolean = () => true): Promise<string | undefined> {
+    await this.#clusters.ready();
+    await using client = await this.#clusters.connection.client();
+    const { tasks } = await client.call('listTasks', { query: { limit: 200 } }, AbortSignal.timeout(CALL_MS));
+    const items = tasks
+      .filter(({ id, state }) => isWanted(id) || (state !== 'finished' && title.startsWith('Cancel')))
+      .map(task => ({ label: task.name, description: stateWord(task), detail: task.id, id: task.id }));
+    return (await vscode.window.showQuickPick(items, { title, matchOnDetail: true }))?.id;
+  }
+}

@@ -1,0 +1,21 @@
+import * as vscode from 'vscode';
+import { showsCodeLens } from './settings.ts';
+import type { WorkspaceRun } from './run-commands.ts';
+
+/** "Run" above each task of a task file. */
+export class TaskLenses implements vscode.CodeLensProvider {
+  async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
+    if (!showsCodeLens()) return [];
+    const { taskPlaces } = await import('./task-places.ts');
+    const folder = vscode.Uri.joinPath(document.uri, '..');
+    return taskPlaces(document.getText()).map(({ name, line }) => {
+      const run: WorkspaceRun = { folder, task: { kind: 'named', name } };
+      return new vscode.CodeLens(new vscode.Range(line, 0, line, 0), {
+        command: 'simple-ci.runNamedTask',
+        title: '$(play) Run',
+        tooltip: `Run "${name}" on the workspace as it is now`,
+        arguments: [run],
+      });
+    });
+  }
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { systemClock } from '../../extension/clock.ts';
+import { ClusterConnection } from '../../extension/cluster-connection.ts';
+import type { ConnectionState } from '../../extension/connection.ts';
+import { startProgram } from '../../extension/run-program.ts';
+import { newTaskId } from '../../shared/ids.ts';
+import { extensionParts } from '../support/extension-parts.ts';
+import { freePorts } from '../support/free-ports.ts';
+import { eventually, taskSpec } from '../support/test-tasks.ts';
+
+function connectionTo(t: TestContext, token: string) {
+  const seen: ConnectionState['kind'][] = [];
+  const connection = new ClusterConnection({ clock: systemClock, tokenOf: async () => token, note: () => undefined });
+  connection.connectionChanged.on(({ kind }) => seen.push(kind));
+  t.after(() => connection[Symbol.asyncDispose]());
+  const is = (kind: ConnectionState['kind']) =>
+    eventually(`it is ${kind}`, () => (connection.connection.kind === kind ? true : undefined), 60_000);
+  return { connection, seen, is };
+}
+
+const choiceOf = (...urls: string[]) => ({ id: 'test', label: 'test', urls });
+
+test('while somebody looks, tasks and nodes are pushed; while nobody does, nothing is connected', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  const { connection, seen, is } = connectionTo(t, node.address.token);
+  await connection.choose(choiceOf(node.address.url));
+  assert.deepEqual(seen, ['connecting']);
+  const want = connection.want();
+  await is('connected');
+  await eventually('nodes are known', () => connection.state.nodes?.get('n1'));
+  await using client = await connection.client();
+  const id = newTaskId(5, Date.now(), Math.random);
+  await client.call('submitTask', { body: { id, task: taskSpec() } }, t.signal);
+  await eventually('the task is seen to its end', () => connection.state.tasks?.get(id)?.outcome);
+  want[Symbol.dispose]();
+  const later = newTaskId(5, Date.now(), Math.random);
+  await client.call('submitTask', { body: { id: later, task: taskSpec() } }, t.signal);
+  await eventually('it has ended', async () =>
+    (await client.call('getTask', { params: { id: later } }, t.signal)).state === 'finished' ? true : undefined,
+  );
+  assert.equal(connection.state.tasks?.get(later), undefined);
+});
+
+test('a wrong token is refused for good, a right one after it is taken', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  let token = `${node.address.token.slice(0, -1)}x`;
+  const connection = new ClusterConnection({ clock: systemClock, tokenOf: async () => token, note: () => undefined });
+  t.after(() => connection[Symbol.asyncDispose]());
+  await connection.choose(choiceOf(node.address.url));
+  connection.want();
+  const refused = await eventually('it is refused', () =>
+    connection.connection.kind === 'refused' ? connection.connection : undefined,
+  );
+  assert.match(refused.reason, /token/);
+  token = node.address.token;
+  await connection.tryNow();
+  await eventually('it is connected', () => (connection.connection.kind === 'connected' ? true : undefined));
+});
+
+test('a cluster that cannot be reached is connected to by itself when it comes', async t => {
+  const parts = await extensionParts(t);
+  const token = (await parts.node('n1')).address.token;
+  const [port] = await freePorts(1);
+  const url = `http://127.0.0.1:${port}`;
+  const { connection, is } = connectionTo(t, token);
+  await connection.choose(choiceOf(url));
+  connection.want();
+  await is('waiting');
+  const words = ['--cluster', 'local', '--listen', `127.0.0.1:${port}`, '--data', join(parts.folder, 'data')];
+  const node = startProgram(parts.program, { args: ['node', '--node-id', 'n2', ...words] });
+  const ended = once(node, 'close');
+  await is('connected');
+  node.kill('SIGTERM');
+  await ended;
+});
+
+test('when the node that was named is gone, another one of the cluster is asked', async t => {
+  const parts = await extensionParts(t);
+  const first = await parts.node('n1');
+  await parts.node('n2');
+  const { connection, is } = connectionTo(t, first.address.token);
+  await connection.choose(choiceOf(first.address.url));
+  connection.want();
+  await is('connected');
+  await eventually('both are known', () => (connection.state.nodes?.size === 2 ? true : undefined));
+  await first[Symbol.asyncDispose]();
+  await eventually('only the other is left', () =>
+    connection.connection.kind === 'connected' && connection.state.nodes?.size === 1 ? true : undefined,
+  );
+  await using client = await connection.client();
+  assert.equal((await client.call('cluster', {}, t.signal)).node, 'n2');
+});

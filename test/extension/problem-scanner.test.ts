@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ProblemScanner } from '../../extension/problem-scanner.ts';
+import { lineAfter } from '../../extension/line-edits.ts';
+
+/** `path:line:column severity source code message` for each problem. */
+function scan(log: string): string[] {
+  const scanner = new ProblemScanner();
+  return log.split('\n').flatMap(line => {
+    const found = scanner.push(line);
+    if (!found) return [];
+    const { path, line: row, column, severity, source, code = '-', message } = found;
+    return [`${path}:${row}:${column} ${severity} ${source} ${code} ${message}`];
+  });
+}
+
+const tools: [string, string, string[]][] = [
+  [
+    'gcc',
+    "src/a.c: In function 'main':\n\u001b[1msrc/a.c:3:5: \u001b[31merror:\u001b[0m expected ';' [-Wsyntax]",
+    ["src/a.c:3:5 error gcc -Wsyntax expected ';'"],
+  ],
+  [
+    'clang',
+    'a.cc:1:10: fatal error: file not found\na.cc:2:1: note: here',
+    ['a.cc:1:10 error gcc - file not found', 'a.cc:2:1 information gcc - here'],
+  ],
+  ['tsc', 'src/a.ts(3,5): error TS2322: Type x', ['src/a.ts:3:5 error tsc TS2322 Type x']],
+  [
+    'tsc with colours',
+    '\u001b[96msrc/a.ts\u001b[0m:\u001b[93m3\u001b[0m:\u001b[93m5\u001b[0m - \u001b[91merror\u001b[0m\u001b[90m TS2322: \u001b[0mType x',
+    ['src/a.ts:3:5 error tsc TS2322 Type x'],
+  ],
+  [
+    'eslint',
+    '\n/ws/src/a.js\n  1:10  error    Missing semicolon  semi\n  2:1   warning  Unexpected console  no-console\n\n✖ 2 problems',
+    [
+      '/ws/src/a.js:1:10 error eslint semi Missing semicolon',
+      '/ws/src/a.js:2:1 warning eslint no-console Unexpected console',
+    ],
+  ],
+  [
+    'eslint, compact',
+    'src/a.js: line 3, col 5, Error - Missing semicolon. (semi)',
+    ['src/a.js:3:5 error eslint semi Missing semicolon.'],
+  ],
+  ['go', './main.go:7:2: undefined: foo', ['./main.go:7:2 error go - undefined: foo']],
+  [
+    'go test',
+    '--- FAIL: TestX (0.00s)\n    x_test.go:12: got 1, want 2',
+    ['x_test.go:12:1 error go test - got 1, want 2'],
+  ],
+  [
+    'rustc',
+    'error[E0382]: borrow of moved value: `x`\n  --> src/main.rs:4:9\n   |',
+    ['src/main.rs:4:9 error rustc E0382 borrow of moved value: `x`'],
+  ],
+  [
+    'Python',
+    'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    f()\n  File "lib/b.py", line 9, in f\n    raise ValueError("no")\nValueError: no',
+    ['lib/b.py:9:1 error python - ValueError: no'],
+  ],
+  ['mypy', 'a.py:3: error: Incompatible types  [assignment]', ['a.py:3:1 error mypy assignment Incompatible types']],
+  ['flake8', 'a.py:3:80: E501 line too long', ['a.py:3:80 error flake8 E501 line too long']],
+  ['javac', 'src/A.java:5: error: cannot find symbol', ['src/A.java:5:1 error javac - cannot find symbol']],
+  ['nothing of the kind', 'PASS 12:30:01: all good\nratio 3:4: fine\nerror: it went wrong', []],
+];
+
+for (const [name, log, expected] of tools)
+  test(`what ${name} says is understood`, () => assert.deepEqual(scan(log), expected));
+
+test('a line made to be slow is looked at in no time', () => {
+  const started = performance.now();
+  for (const part of ['a:', 'a/', ' ', 'a(', '1:1: ']) scan(part.repeat(1900 / part.length));
+  assert.ok(performance.now() - started < 3000);
+});
+
+test('a problem moves with its line while the file is edited', () => {
+  const insertedAbove = { start: 2, end: 3, lines: 3 };
+  assert.equal(lineAfter(10, [insertedAbove]), 12);
+  assert.equal(lineAfter(1, [insertedAbove]), 1);
+  assert.equal(lineAfter(10, [{ start: 3, end: 6, lines: 1 }]), 8);
+});
+
+test('a problem whose line was deleted is gone', () => {
+  assert.equal(lineAfter(5, [{ start: 3, end: 8, lines: 1 }]), undefined);
+});

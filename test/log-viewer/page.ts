@@ -1,0 +1,118 @@
+import type { LogEvent } from '../../shared/log.ts';
+import type { ByteRange } from '../../shared/log-model/log-window.ts';
+import type { LogSource } from '../../shared/log-viewer/log-source.ts';
+import { defineLogViewer, type LogViewer } from '../../shared/log-viewer/log-viewer.ts';
+
+/** Lines of a fixed width, made when they are asked for: a log as large as one likes, of which everybody knows what is where. */
+const LINE_BYTES = 100;
+const encoder = new TextEncoder();
+
+class MadeUpLog implements LogSource {
+  readonly size: number;
+  /** How many bytes were asked for so far. */
+  asked = 0;
+
+  constructor(lines: number) {
+    this.size = lines * LINE_BYTES;
+  }
+
+  events({ from, to }: ByteRange): LogEvent[] {
+    const first = Math.floor(from / LINE_BYTES);
+    const text = Array.from({ length: Math.ceil(to / LINE_BYTES) - first }, (_, i) => lineText(first + i)).join('');
+    const bytes = encoder.encode(text).subarray(from - first * LINE_BYTES, to - first * LINE_BYTES);
+    return bytes.length === 0 ? [] : [{ kind: 'bytes', offset: from, time: from, bytes }];
+  }
+
+  async read(_: number, range: ByteRange): Promise<LogEvent[]> {
+    this.asked += range.to - range.from;
+    return this.events(range);
+  }
+
+  async marks(): Promise<[]> {
+    return [];
+  }
+
+  async search(): Promise<undefined> {}
+
+  stopSearch(): void {}
+}
+
+function lineText(line: number): string {
+  const color = 31 + (line % 6);
+  return `\u001b[${color}mline ${line}\u001b[0m`.padEnd(LINE_BYTES - 1, '.').concat('\n');
+}
+
+defineLogViewer();
+const viewer = document.createElement('log-viewer');
+document.body.append(viewer);
+
+/** What a test does with the page. */
+interface Page {
+  viewer: LogViewer;
+  /** Opens a made-up log at its last half megabyte. */
+  open(lines: number): void;
+  /** Lets a log grow from nothing by so many lines, a batch a frame; resolves with the milliseconds it took. */
+  grow(lines: number, batch: number): Promise<number>;
+  push(text: string): void;
+  asked(): number;
+  /** How long each of so many frames took while somebody scrolls, in milliseconds. */
+  scroll(frames: number, deltaY: number): Promise<number[]>;
+}
+
+let log = new MadeUpLog(0);
+
+const frame = () => new Promise(resolve => requestAnimationFrame(resolve));
+const task = { id: 'x', name: 'made up', state: 'running', message: '', isFinished: false, attempts: [1] };
+
+const page: Page = {
+  viewer,
+  open: lines => {
+    log = new MadeUpLog(lines);
+    viewer.source = log;
+    viewer.task = task;
+    const from = Math.max(0, log.size - 524_288);
+    viewer.restart(undefined);
+    viewer.push([
+      { kind: 'attempt', fence: 1, attempt: 1, node: 'n1', offset: from },
+      ...log.events({ from, to: log.size }),
+    ]);
+  },
+  grow: async (lines, batch) => {
+    log = new MadeUpLog(lines);
+    viewer.source = log;
+    viewer.task = task;
+    viewer.restart(undefined);
+    viewer.push([{ kind: 'attempt', fence: 1, attempt: 1, node: 'n1', offset: 0 }]);
+    const started = performance.now();
+    for (let from = 0; from < log.size; from += batch * LINE_BYTES) {
+      viewer.push(log.events({ from, to: Math.min(log.size, from + batch * LINE_BYTES) }));
+      await frame();
+    }
+    return performance.now() - started;
+  },
+  push: text => {
+    viewer.source = log;
+    viewer.task = task;
+    viewer.restart(undefined);
+    viewer.push([
+      { kind: 'attempt', fence: 2, attempt: 1, node: 'n1', offset: 0 },
+      { kind: 'bytes', offset: 0, time: 0, bytes: encoder.encode(text) },
+    ]);
+  },
+  asked: () => log.asked,
+  scroll: async (frames, deltaY) => {
+    const view = viewer.shadowRoot?.querySelector('#view');
+    const times: number[] = [];
+    let last = performance.now();
+    for (let i = 0; i < frames; i++) {
+      view?.dispatchEvent(new WheelEvent('wheel', { deltaY, cancelable: true }));
+      await frame();
+      const now = performance.now();
+      times.push(now - last);
+      last = now;
+    }
+    return times;
+  },
+};
+
+Object.assign(window, { page });

@@ -1,0 +1,50 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import type { HostResult } from '../vscode/in-host/run.ts';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The workspace that the tests inside the extension host find. */
+export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
+  'simple-ci.yaml': `tasks:
+  keep:
+    run: echo kept > kept.txt
+    artifacts: [kept.txt]
+  break:
+    run: |
+      echo 'main.c:2:5: warning: odd number'
+      exit 5
+`,
+  'main.c': 'int main(void) {\n  return 3;\n}\n',
+};
+
+/** Bundles the tests; returns the file that VS Code is to load. */
+export async function buildHostSuite(): Promise<string> {
+  const outfile = join(root, 'dist/in-host/run.cjs');
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['test/vscode/in-host/run.ts'],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'cjs',
+    external: ['vscode'],
+    logLevel: 'warning',
+  });
+  return outfile;
+}
+
+export async function writeWorkspace(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of Object.entries(HOST_WORKSPACE)) await writeFile(join(folder, name), text);
+}
+
+/** What the tests have left: a file that is missing, not whole or empty is a failure, whatever VS Code said. */
+export async function readHostResults(file: string): Promise<readonly HostResult[]> {
+  const { isWhole, results } = JSON.parse(await readFile(file, 'utf8')) as { isWhole: boolean; results: HostResult[] };
+  if (!isWhole || results.length === 0) throw new Error(`The extension host ended after ${results.length} tests`);
+  return results;
+}

@@ -1,0 +1,253 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type Frame, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { eventually } from './test-tasks.ts';
+
+/** An action that takes longer than this has something in its way. Milliseconds. */
+const ACTION_MS = 30_000;
+/** Starting VS Code on a busy machine. */
+const START_MS = 120_000;
+
+export interface TreeRow {
+  readonly label: string;
+  readonly description: string;
+  readonly spoken: string;
+}
+
+interface HostTests {
+  /** The folder of the extension. */
+  readonly extension: string;
+  readonly suite: string;
+}
+
+/** A window of VS Code in a browser that reaches nothing but this machine. */
+export class Workbench implements AsyncDisposable {
+  readonly page: Page;
+  /** What the page asked for elsewhere: nothing, if all is well. */
+  readonly strangers = new Set<string>();
+  /** What the page said was wrong. */
+  readonly errors: string[] = [];
+  readonly #context: BrowserContext;
+  readonly #profile: string;
+  readonly #testsEnded = Promise.withResolvers<number>();
+
+  private constructor(context: BrowserContext, page: Page, profile: string) {
+    this.#context = context;
+    this.page = page;
+    this.#profile = profile;
+    context.setDefaultTimeout(ACTION_MS);
+    context.on('request', request => {
+      const { protocol, hostname, href } = new URL(request.url());
+      if (/^https?:$/.test(protocol) && hostname !== '127.0.0.1') this.strangers.add(href.slice(0, 100));
+    });
+    page.on('console', message => {
+      if (message.type() === 'error') this.errors.push(message.text().slice(0, 500));
+    });
+  }
+
+  static async open(url: string): Promise<Workbench> {
+    const workbench = await Workbench.#start();
+    await workbench.page.goto(url);
+    await workbench.ready();
+    return workbench;
+  }
+
+  /** A window whose extension host loads an extension from its folder, and then a file with tests. */
+  static async openForTests(url: string, { extension, suite }: HostTests): Promise<Workbench> {
+    const workbench = await Workbench.#start();
+    const { page } = workbench;
+    const authority = new URL(url).host;
+    const place = (path: string) => ({ scheme: 'vscode-remote', authority, path });
+    const options = { extensions: [place(extension)], extensionTestsPath: place(suite) };
+    await page.exposeFunction('codeAutomationLog', () => undefined);
+    await page.exposeFunction('codeAutomationExit', (code: number) => workbench.#testsEnded.resolve(code));
+    // Before its scripts run, the page is told to test: in the element that its configuration is read from.
+    await page.addInitScript(`(() => {
+      if (window !== window.top) return;
+      new MutationObserver((_, observer) => {
+        const element = document.getElementById('vscode-workbench-web-configuration');
+        if (!element) return;
+        observer.disconnect();
+        const configuration = JSON.parse(element.getAttribute('data-settings'));
+        configuration.developmentOptions = { ...configuration.developmentOptions, ...${JSON.stringify(options)} };
+        element.setAttribute('data-settings', JSON.stringify(configuration));
+      }).observe(document, { childList: true, subtree: true });
+    })()`);
+    await page.goto(url);
+    return workbench;
+  }
+
+  /** Resolves when VS Code says that the tests are over; what they found is another matter. */
+  async testsEnded(limitMs: number): Promise<void> {
+    let isOver = false;
+    void this.#testsEnded.promise.then(() => {
+      isOver = true;
+    });
+    await eventually('the tests have ended', () => (isOver ? true : undefined), limitMs);
+  }
+
+  static async #start(): Promise<Workbench> {
+    const profile = await mkdtemp('/tmp/sci-br-');
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: '/usr/bin/chromium',
+      headless: true,
+      viewport: { width: 1360, height: 860 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+      env: {
+        ...process.env,
+        HOME: profile,
+        XDG_CONFIG_HOME: join(profile, 'config'),
+        XDG_CACHE_HOME: join(profile, 'cache'),
+      },
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-dev-shm-usage',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      ],
+    });
+    return new Workbench(context, context.pages()[0] ?? (await context.newPage()), profile);
+  }
+
+  async ready(): Promise<void> {
+    await this.page.waitForSelector('.monaco-workbench .part.statusbar', { timeout: START_MS });
+  }
+
+  async reload(): Promise<void> {
+    const loaded = this.page.waitForEvent('load', { timeout: START_MS });
+    await this.command('Developer: Reload Window');
+    await loaded;
+    await this.ready();
+  }
+
+  /** By its title in the command palette. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    await this.pick(title);
+  }
+
+  /** The row of the open list that begins with the text. */
+  async pick(text: string): Promise<void> {
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
+    await row.waitFor();
+    await row.click();
+  }
+
+  /** Types into the open input, and takes it. */
+  async type(text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  /** The row of the open list whose label is the text and nothing else. */
+  async pickLabel(text: string): Promise<void> {
+    const label = this.page.locator('.quick-input-list .monaco-list-row .label-name').getByText(text, { exact: true });
+    await label.first().click();
+  }
+
+  async openSideBar(name: string): Promise<void> {
+    // A click on the one that is open would close it.
+    const item = this.page.locator('.activitybar .action-item', { has: this.page.locator(`a[aria-label^="${name}"]`) });
+    if (!/\bchecked\b/.test((await item.first().getAttribute('class')) ?? '')) await item.first().click();
+  }
+
+  pane(title: string): Locator {
+    return this.page.locator('.pane', { has: this.page.locator(`.pane-header[aria-label^="${title}"]`) }).first();
+  }
+
+  async rows(title: string): Promise<readonly TreeRow[]> {
+    const rows = await this.pane(title).locator('.monaco-list-row').all();
+    return Promise.all(
+      rows.map(async row => ({
+        label:
+          (await row
+            .locator('.label-name')
+            .first()
+            .textContent({ timeout: 1000 })
+            .catch(() => '')) ?? '',
+        description:
+          (await row
+            .locator('.label-description')
+            .first()
+            .textContent({ timeout: 300 })
+            .catch(() => '')) ?? '',
+        spoken: (await row.getAttribute('aria-label', { timeout: 1000 }).catch(() => '')) ?? '',
+      })),
+    );
+  }
+
+  /** Waits until the tree has a row for which this holds. */
+  row(title: string, what: string, isIt: (row: TreeRow) => boolean, limitMs = 60_000): Promise<TreeRow> {
+    return eventually(`${title}: ${what}`, async () => (await this.rows(title)).find(isIt), limitMs);
+  }
+
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+P');
+    const input = this.page.locator('.quick-input-widget input.input');
+    await input.waitFor();
+    await input.fill(name);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().waitFor();
+    await input.press('Enter');
+    await this.page.locator('.tab.active', { hasText: name.split('/').at(-1)! }).waitFor();
+    await this.page.locator('.editor-group-container.active .monaco-editor .view-lines').first().click();
+  }
+
+  /** What the terminal that is seen has printed. */
+  async terminalText(): Promise<string> {
+    const lines = await this.page.locator('.terminal-wrapper.active .xterm-rows > div').allTextContents();
+    return lines.map(line => line.replaceAll('\u00a0', ' ').trimEnd()).join('\n');
+  }
+
+  /** The documents of all logs that are seen. */
+  async logFrames(): Promise<readonly Frame[]> {
+    const frames = await Promise.all(
+      this.page.frames().map(async frame => {
+        const viewers = await frame
+          .locator('log-viewer')
+          .count()
+          .catch(() => 0);
+        return viewers > 0 && (await frame.locator('log-viewer').isVisible()) ? [frame] : [];
+      }),
+    );
+    return frames.flat();
+  }
+
+  /** Waits until so many logs are seen that have this text. */
+  async anyLog(text: string, howMany: number): Promise<void> {
+    await eventually(`${howMany} logs show ${text}`, async () => {
+      const shown = await Promise.all(
+        (await this.logFrames()).map(frame =>
+          frame
+            .getByText(text)
+            .first()
+            .isVisible()
+            .catch(() => false),
+        ),
+      );
+      return shown.filter(isShown => isShown).length === howMany ? true : undefined;
+    });
+  }
+
+  /** The page of the log: the one in the panel area, or the nth one that is open. */
+  log(nth = 0): FrameLocator {
+    return this.page.frameLocator('iframe.webview').nth(nth).frameLocator('iframe#active-frame');
+  }
+
+  async screenshot(folder: string, name: string): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    await this.page.screenshot({ path: join(folder, `${name}.png`) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.close();
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}

@@ -1,0 +1,440 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Frame } from 'playwright-core';
+import { type CodeServer, hasVscode, requireVscode, startCodeServer } from '../support/code-server.ts';
+import { packagedExtension } from '../support/packaged-extension.ts';
+import { start, temporaryFolder } from '../support/simple-ci.ts';
+import { eventually } from '../support/test-tasks.ts';
+import { Workbench } from '../support/workbench.ts';
+
+/** Where pictures of what was tested are kept; those in the documents are copies of them. */
+const PICTURES = fileURLToPath(new URL('../../dist/pictures', import.meta.url));
+
+const DOCUMENTS = fileURLToPath(new URL('../../docs/pictures', import.meta.url));
+const IN_DOCUMENTS = ['running', 'task-file', 'failed-task'];
+
+const TASK_FILE = `tasks:
+  greet:
+    steps:
+      - name: Read the greeting
+        run: cat greeting.txt; sleep 3
+      - name: Count slowly
+        run: for i in $(seq 1 2000); do echo "line $i"; sleep 0.03; done
+  build:
+    steps:
+      - name: Install
+        run: seq 1 40
+      - name: Compile
+        run: |
+          printf 'src/main.c:3:10: \\033[31merror:\\033[0m expected ";"\\n'
+          printf 'downloading 10%%\\rdownloading 60%%\\rdownloading 100%%\\n'
+          exit 3
+  pack:
+    run: tr a-z A-Z < greeting.txt > greeting.out && cp greeting.out greeting.txt
+    artifacts: [greeting.txt]
+  wait:
+    run: echo never
+    labels: [gpu]
+`;
+
+const FILES = {
+  'simple-ci.yaml': TASK_FILE,
+  'greeting.txt': 'hello\n',
+  'src/main.c': 'int main(void)\n{\n    return 0\n}\n',
+  '.vscode/tasks.json': JSON.stringify({
+    version: '2.0.0',
+    tasks: [
+      {
+        label: 'compile on the cluster',
+        type: 'simple-ci',
+        command: `echo 'src/main.c:4:1: warning: odd brace'; exit 7`,
+        problemMatcher: '$gcc',
+      },
+    ],
+  }),
+};
+
+describe('the extension in VS Code', () => {
+  let server: CodeServer;
+  let workbench: Workbench;
+  let hosts: readonly number[];
+  let data: Awaited<ReturnType<typeof temporaryFolder>>;
+  let cluster: ClusterNode | undefined;
+  let canRun = false;
+
+  before(async () => {
+    if (!hasVscode()) return;
+    server = await startCodeServer({ files: FILES, vsix: await packagedExtension() });
+    workbench = await Workbench.open(server.url);
+    data = await temporaryFolder();
+    canRun = true;
+  });
+
+  after(async () => {
+    await workbench?.[Symbol.asyncDispose]();
+    await server?.[Symbol.asyncDispose]();
+    for (const node of nodes) node.kill('SIGKILL');
+    await data?.[Symbol.asyncDispose]();
+  });
+
+  /** A step of the story. What it leaves behind, the next one finds; a picture tells what was there when it failed. */
+  const step = (name: string, run: () => Promise<void>) =>
+    test(name, async t => {
+      if (!requireVscode(t)) return;
+      assert.ok(canRun, 'VS Code has started');
+      try {
+        await run();
+      } catch (error) {
+        await workbench.screenshot(PICTURES, `failed ${name.slice(0, 40)}`);
+        throw error;
+      }
+    });
+  const picture = async (name: string) => {
+    await workbench.screenshot(PICTURES, name);
+    if (process.env.UPDATE_PICTURES && IN_DOCUMENTS.includes(name)) await workbench.screenshot(DOCUMENTS, name);
+  };
+  const runTask = async (name: string) => {
+    await workbench.command('Simple CI: Run Task from Workspace');
+    await workbench.pickLabel(name);
+  };
+  const rowOf = (name: string, state: RegExp) =>
+    workbench.row('Tasks', `${name} is ${state}`, row => row.label === name && state.test(row.spoken));
+
+  step('begins with two ways to a cluster, and one of them needs nothing', async () => {
+    await workbench.openSideBar('Simple CI');
+    await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).waitFor();
+    await picture('welcome');
+    await workbench.page.getByRole('button', { name: 'Start a Local Node' }).click();
+    await workbench.page.getByRole('button', { name: 'Run Task from Workspace' }).first().waitFor();
+    hosts = await server.extensionHosts();
+    assert.equal(hosts.length, 1);
+    await workbench.row('Nodes', 'the node is there', row => /0 of \d+ slots? busy/.test(row.description));
+  });
+
+  step('runs a task on the workspace as it is in the editor, saved or not', async () => {
+    await workbench.openFile('greeting.txt');
+    await workbench.page.keyboard.press('Control+Home');
+    await workbench.page.keyboard.type('good evening, ');
+    await runTask('greet');
+    await rowOf('greet', /running/);
+    await workbench.log().getByText('good evening, hello').waitFor();
+    assert.equal(await readFile(join(server.workspace, 'greeting.txt'), 'utf8'), 'good evening, hello\n');
+  });
+
+  step('shows the log as it is printed, and follows it until somebody scrolls', async () => {
+    const log = workbench.log();
+    await log
+      .getByText(/^line [1-9]\d$/)
+      .last()
+      .waitFor();
+    await picture('running');
+    await log.locator('.view').hover();
+    await workbench.page.mouse.wheel(0, -3000);
+    await log.getByText('line 1', { exact: true }).waitFor();
+    await log.getByRole('button', { name: 'New lines' }).waitFor();
+    await log.getByRole('button', { name: 'New lines' }).click();
+    await log.getByText('line 1', { exact: true }).waitFor({ state: 'detached' });
+  });
+
+  step('says which node is busy, and how many of the user’s tasks are under way', async () => {
+    await workbench.row('Nodes', 'the node is busy', row => /1 of \d+ slots? busy/.test(row.description));
+    await workbench.page.locator('.activitybar .badge-content', { hasText: '1' }).first().waitFor();
+  });
+
+  step('cancels a task, and it ends', async () => {
+    await workbench.command('Simple CI: Cancel Task');
+    await rowOf('greet', /cancelled/);
+    await workbench.log().locator('.state', { hasText: 'cancelled' }).waitFor();
+  });
+
+  step('shows why a task failed: the steps that passed are folded, the one that did not is open', async () => {
+    await runTask('build');
+    await rowOf('build', /failed/);
+    const log = workbench.log();
+    await log.getByText('expected ";"').waitFor();
+    await log.locator('.step button[aria-expanded="false"]', { hasText: 'Install' }).waitFor();
+    await log.locator('.step button[aria-expanded="true"]', { hasText: 'Compile' }).waitFor();
+    assert.deepEqual(await log.locator('.row', { hasText: 'downloading' }).allTextContents(), ['downloading 100%']);
+    const error = log.locator('.f1', { hasText: 'error:' });
+    assert.equal(await error.count(), 1);
+  });
+
+  step('fills the problems with what compilers say in the log', async () => {
+    await workbench.command('View: Focus Problems');
+    await workbench.page.locator('.markers-panel .monaco-list-row', { hasText: 'expected ";"' }).waitFor();
+    await picture('problems');
+    await workbench.command('Simple CI Log: Focus on Log View');
+  });
+
+  step('opens the place in a file that a log names', async () => {
+    await workbench.log().getByRole('link', { name: 'src/main.c:3:10' }).click();
+    await workbench.page.locator('.tab.active', { hasText: 'main.c' }).waitFor();
+    await workbench.page.locator('.statusbar-item', { hasText: 'Ln 3, Col 10' }).waitFor();
+    await picture('failed-task');
+  });
+
+  step('unfolds a step, and searches the whole log', async () => {
+    const log = workbench.log();
+    await log.locator('.step', { hasText: 'Install' }).click();
+    await log.locator('.row', { hasText: /^5$/ }).waitFor();
+    await log.locator('.step', { hasText: 'Install' }).click();
+    await log.getByRole('button', { name: 'Search' }).click();
+    await log.getByRole('textbox').fill('^3[0-9]$');
+    await log.getByRole('button', { name: 'Regular expression' }).click();
+    await log.getByText('1 of 10').waitFor();
+    await log.locator('.row.current', { hasText: /^30$/ }).waitFor();
+    await log.getByRole('textbox').press('Enter');
+    await log.locator('.row.current', { hasText: /^31$/ }).waitFor();
+    await picture('search');
+    await log.getByRole('textbox').press('Escape');
+    await log.locator('mark').first().waitFor({ state: 'detached' });
+  });
+
+  step('shows when each line was printed, if that is wanted', async () => {
+    const log = workbench.log();
+    await log.getByRole('button', { name: /Timestamps/ }).click();
+    await log
+      .locator('.time', { hasText: /^\+0\.\ds$/ })
+      .first()
+      .waitFor();
+    await log.getByRole('button', { name: /Timestamps/ }).click();
+    await log
+      .locator('.time', { hasText: /^\d\d:\d\d:\d\d\.\d{3}$/ })
+      .first()
+      .waitFor();
+    await log.getByRole('button', { name: /Timestamps/ }).click();
+    await log.locator('.time').first().waitFor({ state: 'detached' });
+  });
+
+  step('opens what a task kept, and compares it with the workspace', async () => {
+    await runTask('pack');
+    await rowOf('pack', /passed/);
+    const row = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'pack' }).first();
+    await row.locator('.monaco-tl-twistie').click();
+    const artifact = workbench.pane('Tasks').getByRole('treeitem', { name: /^Artifact greeting\.txt/ });
+    await artifact.hover();
+    await artifact.getByRole('button', { name: 'Compare with Workspace' }).click();
+    await workbench.page.locator('.tab.active', { hasText: 'workspace ↔ artifact' }).waitFor();
+    await workbench.page
+      .locator('.monaco-diff-editor .view-line', { hasText: 'GOOD EVENING, HELLO' })
+      .first()
+      .waitFor();
+    await picture('artifact');
+  });
+
+  step('says why a task waits, in the queue and where its log will be, and lets go of it', async () => {
+    await runTask('wait');
+    await workbench.log().getByText('Waits: no node has 1 label gpu.').first().waitFor();
+    await workbench.page.locator('.pane-header[aria-label^="Queue"]').click();
+    await workbench.row('Queue', 'it waits', row => row.description.startsWith('no node has 1 label gpu'));
+    await picture('queue');
+    const waiting = workbench.pane('Queue').locator('.monaco-list-row', { hasText: 'wait' });
+    await waiting.hover();
+    await waiting.getByRole('button', { name: 'Cancel Task' }).click();
+    await workbench.row('Queue', 'nothing waits', row => row.label === 'Nothing waits');
+    await rowOf('wait', /cancelled/);
+    await workbench.page.locator('.pane-header[aria-label^="Queue"]').click();
+  });
+
+  step('shows the tasks that one wants to see', async () => {
+    await workbench.command('Simple CI: Filter Tasks');
+    await workbench.pickLabel('Failed');
+    await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
+    await eventually('only the failed one is shown', async () => {
+      const labels = (await workbench.rows('Tasks')).map(({ label }) => label);
+      return labels.length === 1 && labels[0] === 'build' ? true : undefined;
+    });
+    await workbench.command('Simple CI: Filter Tasks');
+    await workbench.pickLabel('Failed');
+    await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
+    await rowOf('greet', /cancelled/);
+  });
+
+  step('saves a log byte for byte', async () => {
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
+    await workbench.log().getByText('expected ";"').waitFor();
+    await workbench.command('Simple CI: Save Log');
+    const target = join(server.workspace, 'saved.log');
+    await workbench.type(target);
+    const printed =
+      'src/main.c:3:10: \u001b[31merror:\u001b[0m expected ";"\ndownloading 10%\rdownloading 60%\rdownloading 100%\n';
+    const numbers = Array.from({ length: 40 }, (_, i) => `${i + 1}\n`).join('');
+    await eventually('the file is whole', async () =>
+      (await readFile(target, 'utf8').catch(() => '')) === numbers + printed ? true : undefined,
+    );
+  });
+
+  step('runs a task from the line above it in the task file', async () => {
+    await workbench.openFile('simple-ci.yaml');
+    await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).first().waitFor();
+    await picture('task-file');
+    assert.equal(await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).count(), 4);
+    await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).nth(2).click();
+    await eventually('a second run', async () =>
+      (await workbench.rows('Tasks')).filter(({ label, spoken }) => label === 'pack' && /passed/.test(spoken))
+        .length === 2
+        ? true
+        : undefined,
+    );
+  });
+
+  step('runs as a task of VS Code, with its exit code and its problem matcher', async () => {
+    await workbench.command('Tasks: Run Task');
+    await workbench.pick('compile on the cluster');
+    await eventually('the terminal has the log', async () =>
+      /odd brace[\s\S]*exit code[: ]*1/.test(await workbench.terminalText()) ? true : undefined,
+    );
+    await picture('vscode-task');
+    await workbench.command('View: Focus Problems');
+    await workbench.page.locator('.markers-panel .monaco-list-row', { hasText: 'odd brace' }).first().waitFor();
+  });
+
+  step('shows logs beside the editors too, and both are there again after a reload', async () => {
+    await workbench.command('Simple CI Log: Focus on Log View');
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
+    await workbench.log().getByText('expected ";"').waitFor();
+    await workbench.command('Simple CI: Open Log to the Side');
+    await workbench.page.locator('.tab', { hasText: 'build' }).waitFor();
+    await workbench.anyLog('expected ";"', 2);
+    await workbench.reload();
+    await workbench.page.locator('.tab', { hasText: 'build' }).waitFor();
+    await workbench.anyLog('expected ";"', 2);
+    hosts = await server.extensionHosts();
+  });
+
+  for (const theme of ['Dark Modern', 'Dark High Contrast', 'Light High Contrast', 'Light Modern']) {
+    step(`can be read in the theme ${theme}`, async () => {
+      await workbench.command('Preferences: Color Theme');
+      await workbench.type(theme);
+      await workbench.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+      await workbench.openSideBar('Simple CI');
+      await workbench.anyLog('expected ";"', 2);
+      for (const frame of await workbench.logFrames()) assert.ok((await contrastOf(frame)) >= 4.5, theme);
+      await picture(`theme ${theme}`);
+    });
+  }
+
+  step('says that a token is wrong, and that a cluster cannot be reached, and recovers from both', async () => {
+    const first = await clusterNode('n1', data.path, 0);
+    await connect(first.address, 'sci_wrong');
+    await workbench.page.locator('.notification-toast', { hasText: /token/i }).first().waitFor();
+    await picture('wrong-token');
+    await workbench.command('Notifications: Clear All Notifications');
+    await connect(first.address, first.token!);
+    await workbench.row('Nodes', 'its node is there', row => row.label === 'n1');
+    await end(first.process);
+    await workbench.page
+      .getByText(/Trying again in/)
+      .first()
+      .waitFor();
+    await picture('not-reachable');
+    cluster = await clusterNode('n2', data.path, Number(new URL(first.address).port));
+    await workbench.row('Nodes', 'a node is there again', row => row.label === 'n2');
+    await workbench.page
+      .getByText(/Trying again in/)
+      .first()
+      .waitFor({ state: 'detached' });
+  });
+
+  step('asks once before files go to another host, and goes on with the next attempt when a node dies', async () => {
+    const second = await clusterNode('n3', data.path, 0);
+    await workbench.row('Nodes', 'both nodes are there', row => row.label === 'n3');
+    await runTask('greet');
+    await workbench.page.locator('.monaco-dialog-box', { hasText: 'Send files of your workspaces' }).waitFor();
+    await picture('consent');
+    await workbench.page.locator('.monaco-dialog-box').getByRole('button', { name: 'Send', exact: true }).click();
+    const { spoken } = await rowOf('greet', /running.*on n\d/);
+    const [dying, other] = /on n2/.test(spoken) ? [cluster!, 'n3'] : [second, 'n2'];
+    await workbench.anyLog('line 1', 1);
+    await end(dying.process);
+    await workbench.row(
+      'Tasks',
+      'the task has moved',
+      row => row.description.includes(`attempt 2 · on ${other}`),
+      120_000,
+    );
+    await workbench.anyLog(`attempt 2 runs on ${other}`, 1);
+    await workbench.anyLog('line 2', 1);
+    await picture('second-attempt');
+    await workbench.command('Simple CI: Cancel Task');
+    await rowOf('greet', /cancelled/);
+  });
+
+  step('ran on one extension host all the time, and asked nobody else for anything', async () => {
+    assert.deepEqual(await server.extensionHosts(), hosts);
+    const others = [...workbench.strangers].filter(address => !/open-vsx\.org|vscode-cdn\.net/.test(address));
+    assert.deepEqual(others, []);
+  });
+
+  async function connect(address: string, token: string): Promise<void> {
+    await workbench.command('Simple CI: Connect to Cluster');
+    await workbench.type(address);
+    await workbench.page.locator('.quick-input-widget', { hasText: '2 of 2' }).waitFor();
+    await workbench.type(token);
+  }
+});
+
+test('in a workspace that is not trusted one can look, and not run', async t => {
+  if (!requireVscode(t)) return;
+  await using server = await startCodeServer({ files: FILES, vsix: await packagedExtension(), isTrusted: false });
+  await using workbench = await Workbench.open(server.url);
+  await workbench.openSideBar('Simple CI');
+  await workbench.page.getByText('This workspace is not trusted').first().waitFor();
+  await workbench.screenshot(PICTURES, 'not-trusted');
+  assert.equal(await workbench.page.getByRole('button', { name: 'Start a Local Node' }).count(), 0);
+  await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).waitFor();
+});
+
+/** All that were started: none outlives the tests. */
+const nodes: ChildProcess[] = [];
+
+interface ClusterNode {
+  readonly process: ChildProcess;
+  readonly address: string;
+  /** Of the cluster, if the node has formed it. */
+  readonly token: string | undefined;
+}
+
+/** `simple-ci node` as an operator starts it. */
+async function clusterNode(name: string, data: string, port: number): Promise<ClusterNode> {
+  const words = ['--cluster', 'acme/ci', '--node-id', name, '--listen', `127.0.0.1:${port}`, '--data', data];
+  const child = await start(['node', '--json', ...words], { env: {} });
+  nodes.push(child);
+  let text = '';
+  child.stdout?.on('data', chunk => (text += chunk));
+  const events = () =>
+    text.split('\n').flatMap(line => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line)] : []));
+  const ready = await eventually('the node is ready', () => events().find(({ event }) => event === 'ready'));
+  return {
+    process: child,
+    address: ready.address,
+    token: events().find(({ event }) => event === 'admin-token')?.token,
+  };
+}
+
+/** SIGKILL: it says goodbye to nobody. */
+async function end(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'close');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/** The contrast of text and what is behind it in a log, as WCAG counts it. */
+function contrastOf(frame: Frame): Promise<number> {
+  return frame.evaluate(`(() => {
+    const viewer = document.querySelector('log-viewer');
+    const channels = color => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+    const light = color => {
+      const [r, g, b] = channels(color).map(c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const style = getComputedStyle(viewer);
+    const [a, b] = [light(style.color), light(style.backgroundColor)];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  })()`);
+}
