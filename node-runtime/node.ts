@@ -24,6 +24,7 @@ import type { S3Options } from './objects/s3-address.ts';
 import type { AddressSigner } from './objects/signed-address.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
 import { History } from './queue/history.ts';
+import { NodeHealth } from './queue/node-health.ts';
 import { Slots } from './queue/slots.ts';
 import { Tasks } from './queue/tasks.ts';
 import { createPrepareSource } from './runner/prepare-source.ts';
@@ -53,11 +54,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const logger = createLogger({ level: options.logLevel, pretty: process.stderr.isTTY === true });
   const state: NodeState = { session: undefined, isDraining: false };
   const slots = new Slots(options.slots);
+  const health = new NodeHealth(clock);
   const metrics = createMetrics({
     version: options.version,
     node: nodeId,
     slots,
     leaseAgeMs: () => state.session?.age,
+    claimPauseMs: () => health.pauseMs,
   });
   await makeDataDir(options.dataDir);
   const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
@@ -156,6 +159,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       localToken: () => readLocalToken(cluster, options.dataDir, adminToken),
       api,
       slots,
+      health,
       supervisors,
       executor,
       history,

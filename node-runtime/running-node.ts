@@ -9,8 +9,9 @@ import { keepSession, openSession, type SessionKeeping } from './keep-session.ts
 import type { NodeOptions, RunningNode } from './options.ts';
 import { claimTasks } from './queue/claim-loop.ts';
 import type { History } from './queue/history.ts';
-import { NodeHealth } from './queue/node-health.ts';
+import type { NodeHealth } from './queue/node-health.ts';
 import type { Claim } from './queue/records.ts';
+import { RestingTasks } from './queue/resting-tasks.ts';
 import { retain } from './queue/retention.ts';
 import type { Slots } from './queue/slots.ts';
 import type { Executor } from './runner/executor.ts';
@@ -28,6 +29,7 @@ export interface NodeParts {
   readonly localToken: () => Promise<string>;
   readonly api: ApiServer;
   readonly slots: Slots;
+  readonly health: NodeHealth;
   readonly supervisors: SupervisorKeeper;
   readonly executor: Executor;
   readonly history: History;
@@ -63,7 +65,7 @@ export class Node implements RunningNode {
   readonly #handBack = new AbortController();
   readonly #living = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
-  readonly #health: NodeHealth;
+  readonly #resting: RestingTasks;
   /** These, and the claims, never reject: a loop that fails makes the node stop. */
   readonly #loops: Promise<void>[] = [];
   #claims: Promise<void> = Promise.resolve();
@@ -74,7 +76,7 @@ export class Node implements RunningNode {
     this.#options = options;
     this.#parts = parts;
     this.#resources = resources;
-    this.#health = new NodeHealth(parts.cluster.clock);
+    this.#resting = new RestingTasks(parts.cluster.clock);
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
   }
@@ -197,7 +199,7 @@ export class Node implements RunningNode {
   }
 
   #claim(): Promise<void> {
-    const { cluster, nodeId, instance, slots, state, supervisors, metrics } = this.#parts;
+    const { cluster, nodeId, instance, slots, health, state, supervisors, metrics } = this.#parts;
     return claimTasks(
       {
         cluster,
@@ -206,8 +208,9 @@ export class Node implements RunningNode {
         address: () => this.address,
         slots,
         labels: new Set(this.#options.labels),
-        session: () => (supervisors.isRunning && this.#health.isWell ? state.session : undefined),
+        session: () => (supervisors.isRunning && health.isWell ? state.session : undefined),
         accepts: this.#options.accepts ?? (() => true),
+        resting: this.#resting,
         run: (claim, session, freeSlots) => this.#run(claim, session, freeSlots),
         observe: {
           claimed: transactions => {
@@ -249,9 +252,9 @@ export class Node implements RunningNode {
   }
 
   #note(claim: Claim, ending: AttemptEnding): void {
-    const { metrics, logger } = this.#parts;
+    const { health, metrics, logger } = this.#parts;
     if (ending.kind === 'completed') {
-      this.#health.noteSuccess();
+      health.noteSuccess();
       const { outcome, message, times, log } = ending.result;
       metrics.tasksCompleted.inc({ outcome });
       metrics.logBytes.inc(log.bytes);
@@ -260,13 +263,18 @@ export class Node implements RunningNode {
       return;
     }
     const end = ending.kind === 'fenced' ? 'lost' : ending.end;
-    if (end === 'infrastructure') this.#health.noteFailure();
     metrics.attemptsEnded.inc({ end });
     logger.warn('Gave up an attempt', {
       task: claim.id,
       end,
       ...(ending.kind === 'released' && { message: ending.message }),
     });
+    if (ending.kind === 'released') this.#resting.noteGivenUp(claim.id);
+    if (end === 'infrastructure' && health.noteFailure())
+      logger.warn('Claims nothing for a while, as an attempt failed by the fault of this node', {
+        task: claim.id,
+        seconds: Math.round(health.pauseMs / 1000),
+      });
   }
 
   /** A loop that fails takes the node down with it: another node does its work, and whoever started it hears why. */

@@ -112,6 +112,7 @@ async function metricsTable(): Promise<string> {
     node: '',
     slots: { total: 0, used: 0 },
     leaseAgeMs: () => undefined,
+    claimPauseMs: () => 0,
   });
   const rows = registry.getMetricsAsArray().map(metric => {
     const { name, help, type, labelNames = [] } = metric as Metric & MetricObject & { labelNames?: string[] };

@@ -4,7 +4,9 @@ import type { Cluster } from '../node-runtime/cluster/cluster.ts';
 import type { NodeOptions } from '../node-runtime/options.ts';
 import { History } from '../node-runtime/queue/history.ts';
 import { readTaskState } from '../node-runtime/queue/records.ts';
+import { NodeHealth } from '../node-runtime/queue/node-health.ts';
 import { Slots } from '../node-runtime/queue/slots.ts';
+import type { Executor } from '../node-runtime/runner/executor.ts';
 import type { Supervisor } from '../node-runtime/runner/sandbox.ts';
 import { SupervisorKeeper } from '../node-runtime/runner/supervisor-keeper.ts';
 import { Node, type NodeParts, type NodeState } from '../node-runtime/running-node.ts';
@@ -12,8 +14,8 @@ import { neverAborted } from '../node-runtime/system/clock.ts';
 import { createLogger } from '../node-runtime/system/logger.ts';
 import { createMetrics } from '../node-runtime/system/metrics.ts';
 import { CiError } from '../shared/errors.ts';
-import type { NodeId } from '../shared/ids.ts';
-import { idleExecutor } from './support/competitor.ts';
+import type { NodeId, TaskId } from '../shared/ids.ts';
+import { idleExecutor, NOTHING_DONE } from './support/competitor.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { scriptedCommits, touches } from './support/scripted-store.ts';
 import { testCluster } from './support/test-cluster.ts';
@@ -37,6 +39,7 @@ async function nodeOf(cluster: Cluster, changes: Partial<NodeParts> = {}) {
   await supervisors.begin();
   const state: NodeState = { session: undefined, isDraining: false };
   const slots = new Slots(1);
+  const health = new NodeHealth(cluster.clock);
   const parts: NodeParts = {
     cluster,
     nodeId: 'n1' as NodeId,
@@ -44,6 +47,7 @@ async function nodeOf(cluster: Cluster, changes: Partial<NodeParts> = {}) {
     localToken: async () => '',
     api: { address: 'http://n1', stop: async () => undefined, [Symbol.asyncDispose]: async () => undefined },
     slots,
+    health,
     supervisors,
     executor: idleExecutor,
     history: new History(cluster),
@@ -53,7 +57,11 @@ async function nodeOf(cluster: Cluster, changes: Partial<NodeParts> = {}) {
     }),
     keeping: { askInstance: async () => undefined },
     state,
-    metrics: createMetrics({ version: '0.0.0', node: 'n1', slots, leaseAgeMs: () => state.session?.age }),
+    metrics: createMetrics({
+      ...{ version: '0.0.0', node: 'n1', slots },
+      leaseAgeMs: () => state.session?.age,
+      claimPauseMs: () => health.pauseMs,
+    }),
     logger: createLogger({ level: 'error', write: () => undefined }),
     ...changes,
   };
@@ -61,7 +69,7 @@ async function nodeOf(cluster: Cluster, changes: Partial<NodeParts> = {}) {
   const resources = new AsyncDisposableStack();
   const node = new Node(options as unknown as NodeOptions, parts, resources);
   await node.begin();
-  return { node, resources, state };
+  return { node, resources, state, health, metrics: parts.metrics };
 }
 
 /** A store that takes a claim and then goes away, all but for the end of the lease: whether the claim was won stays unknown. */
@@ -108,6 +116,65 @@ for (const [what, tell, limitMs] of [
     assert.equal(clock.sleeping, before);
   });
 }
+
+async function ended(node: Node, clock: FakeClock): Promise<void> {
+  let hasEnded = false;
+  const drained = node.drain().then(() => {
+    hasEnded = true;
+  });
+  await clock.advanceUntil(() => hasEnded);
+  await drained;
+}
+
+/** Gives up these tasks, and passes the others. */
+function givesUp(bad: ReadonlySet<TaskId>, end: 'source' | 'infrastructure') {
+  const order: TaskId[] = [];
+  const executor: Executor = {
+    execute: async ({ id }) => {
+      order.push(id);
+      return bad.has(id) ? { kind: 'unfinished', end, message: 'Cannot reach it' } : NOTHING_DONE;
+    },
+  };
+  return { order, executor };
+}
+
+test('tasks whose own source cannot be had keep nobody waiting: each rests, and the node goes on at once', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const bad = new Set<TaskId>();
+  // More than the node looks at of the queue at once.
+  for (let i = 0; i < 1100; i++) bad.add(await submit(cluster, { priority: 0 }));
+  const good = [await submit(cluster), await submit(cluster)];
+  const { order, executor } = givesUp(bad, 'source');
+  const { node, health } = await nodeOf(cluster, { executor });
+  await clock.advanceUntil(() => good.every(id => order.includes(id)), 10_000);
+  assert.equal(health.pauseMs, 0);
+  const tries = Math.max(...order.map(id => order.filter(other => other === id).length));
+  assert.ok(tries <= 4, `${tries} attempts at one of them within 10 s`);
+  const { attempts } = await readTaskState(cluster, order[0]!, signal);
+  assert.ok(attempts!.value.lost >= 1, 'it is charged to the task');
+  await ended(node, clock);
+});
+
+test('a node whose own fault it is that attempts fail says that it pauses, and its metrics show for how long', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const bad = new Set([await submit(cluster)]);
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'warn', write: line => lines.push(line) });
+  const { order, executor } = givesUp(bad, 'infrastructure');
+  const { node, health, metrics } = await nodeOf(cluster, { executor, logger });
+  await clock.advanceUntil(() => health.pauseMs > 0);
+  assert.match(lines.join(''), /"seconds":1,"msg":"Claims nothing for a while, as an attempt failed by the fault/);
+  assert.match(await metrics.registry.metrics(), /^simple_ci_claim_pause_seconds (1|0\.\d+)$/m);
+  const behind = await submit(cluster);
+  await clock.advance(health.pauseMs - 1);
+  assert.equal(order.length, 1);
+  await clock.advanceUntil(() => order.includes(behind), 5000);
+  // Nothing but the end of its rest tells the node to look at it again.
+  await clock.advanceUntil(() => order.filter(id => bad.has(id)).length === 4, 10_000);
+  await ended(node, clock);
+});
 
 test('a node whose API cannot be stopped leaves all the same, and tells why', async () => {
   await using cluster = await testCluster();

@@ -10,6 +10,7 @@ import { Hesitation } from './hesitation.ts';
 import { dropLateClaim } from './late-claims.ts';
 import { type Candidate, QueueView } from './queue-view.ts';
 import { type Claim, readTaskState } from './records.ts';
+import type { RestingTasks } from './resting-tasks.ts';
 import type { Slots } from './slots.ts';
 
 export interface ClaimLoopOptions {
@@ -23,6 +24,8 @@ export interface ClaimLoopOptions {
   readonly session: () => Session | undefined;
   /** Which tasks this node may take, beside labels and slots. */
   readonly accepts: (id: TaskId) => boolean;
+  /** Left to others until they have rested. */
+  readonly resting: RestingTasks;
   /**
    * Runs a claimed task and records its end. It frees the slots when nothing of the task runs any more, so that the next
    * claim need not wait for the record of the last one; they are free at the latest when it resolves. Never rejects.
@@ -57,7 +60,7 @@ export async function claimTasks(options: ClaimLoopOptions, signal: AbortSignal)
   const competition = new Competition(options, new Hesitation(cluster.chance));
   while (!signal.aborted) {
     await slots.room(signal);
-    const view = new QueueView(cluster, fits);
+    const view = new QueueView(cluster, fits, id => options.resting.has(id));
     const watching = new AbortController();
     const both = AbortSignal.any([signal, watching.signal]);
     const watch = view.run(both);
@@ -72,6 +75,8 @@ class Competition {
   readonly #hesitation: Hesitation;
   /** Tasks for which this node is competing just now. */
   readonly #inFlight = new Map<TaskId, Promise<Claim | undefined>>();
+  /** Tasks whose run has not come to its end: their locks go before that is noted, and seem to be free. */
+  readonly #held = new Set<TaskId>();
   /** The newest. Slots may become free that were taken under an older one. */
   #view: QueueView | undefined;
   /** What a claim or a run has thrown that it should not have: the end of the loop. */
@@ -93,11 +98,20 @@ class Competition {
       if (slots.free === 0) {
         if (!(await this.#roomWithin(WATCH_WHILE_FULL_MS, signal))) return;
       } else if (own?.maySafelyClaim) {
-        await view.changed.wait(signal);
+        await this.#change(view, signal);
       } else {
         await this.#options.cluster.clock.sleep(250, signal).catch(() => undefined);
       }
     }
+  }
+
+  /** Resolves when the queue has changed, or one of the tasks in it has rested. */
+  async #change(view: QueueView, signal: AbortSignal): Promise<void> {
+    const { cluster, resting } = this.#options;
+    const restMs = resting.nextMs;
+    if (restMs === undefined) return view.changed.wait(signal);
+    using limit = deadline(cluster.clock, restMs, signal);
+    await view.changed.wait(limit.signal);
   }
 
   async settled(): Promise<void> {
@@ -111,10 +125,10 @@ class Competition {
 
   /** Begins as many claims as there is room for. */
   #start(view: QueueView, session: Session, signal: AbortSignal): void {
-    const { slots } = this.#options;
+    const { slots, resting } = this.#options;
     while (this.#inFlight.size < CLAIMS_IN_FLIGHT && slots.free > 0) {
       const choice = this.#hesitation.choice;
-      const leaveOut = (id: TaskId) => this.#inFlight.has(id);
+      const leaveOut = (id: TaskId) => this.#inFlight.has(id) || this.#held.has(id) || resting.has(id);
       const candidate = view.pick(choice, leaveOut, ({ task }) => (task.slots ?? 1) <= slots.free);
       if (!candidate) return;
       const deciding = this.#compete(view, candidate, view.count(choice, leaveOut), session, signal);
@@ -136,11 +150,13 @@ class Competition {
     };
     try {
       const claim = await deciding;
+      if (claim) this.#held.add(id);
       this.#decided(id);
       if (claim) await this.#options.run(claim, session, freeSlots);
     } catch (error) {
       this.#failure ??= { error };
     } finally {
+      this.#held.delete(id);
       freeSlots();
     }
   }

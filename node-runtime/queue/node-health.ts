@@ -6,7 +6,7 @@ const LONGEST_PAUSE_MS = 60_000;
 /**
  * Whether this node does its tasks any good. One whose attempts fail by its own fault (a full disk, an object store that it
  * cannot reach) stops claiming for a while, longer each time, so that a healthy node gets the task before a sick one has
- * used up its attempts.
+ * used up its attempts. Attempts that fail together, before or while it pauses, fail by the same fault and count once.
  */
 export class NodeHealth {
   readonly #clock: Clock;
@@ -18,12 +18,20 @@ export class NodeHealth {
   }
 
   get isWell(): boolean {
-    return this.#clock.monotonic() >= this.#until;
+    return this.pauseMs === 0;
   }
 
-  noteFailure(): void {
+  /** For how long it claims nothing from now on, in milliseconds. */
+  get pauseMs(): number {
+    return Math.max(0, this.#until - this.#clock.monotonic());
+  }
+
+  /** @returns whether a pause begins with it */
+  noteFailure(): boolean {
+    if (!this.isWell) return false;
     this.#until = this.#clock.monotonic() + Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
     this.#failures++;
+    return true;
   }
 
   noteSuccess(): void {

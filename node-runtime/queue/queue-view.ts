@@ -36,6 +36,7 @@ const RELIST_MS = 30_000;
 export class QueueView {
   readonly #cluster: Cluster;
   readonly #fits: (id: TaskId, task: TaskRecord) => boolean;
+  readonly #rests: (id: TaskId) => boolean;
   #window = new Map<TaskId, Entry>();
   /** The ids of the window, in order. */
   #order: TaskId[] = [];
@@ -50,9 +51,10 @@ export class QueueView {
   /** Notified at each change of what is shown. */
   readonly changed = new Wakeup();
 
-  constructor(cluster: Cluster, fits: (id: TaskId, task: TaskRecord) => boolean) {
+  constructor(cluster: Cluster, fits: (id: TaskId, task: TaskRecord) => boolean, rests: (id: TaskId) => boolean) {
     this.#cluster = cluster;
     this.#fits = fits;
+    this.#rests = rests;
   }
 
   /** How many of the first `most` unlocked tasks there are that are not left out. */
@@ -160,7 +162,18 @@ export class QueueView {
   }
 
   #needsRefill(): boolean {
-    return this.#stale || (this.#horizon !== undefined && this.#window.size < REFILL_BELOW);
+    return this.#stale || (this.#horizon !== undefined && this.#countAwake() < REFILL_BELOW);
+  }
+
+  #countAwake(): number {
+    let count = 0;
+    for (const id of this.#window.keys()) if (!this.#rests(id)) count++;
+    return count;
+  }
+
+  /** In a queue longer than the window, tasks that rest give way to those behind them. A later listing finds them again. */
+  #dropResting(): void {
+    for (const id of [...this.#window.keys()]) if (this.#rests(id)) this.#drop(id);
   }
 
   /** Reads the queue from its head until the window is full or the queue at its end, all at one revision. */
@@ -184,6 +197,7 @@ export class QueueView {
       revision = page.revision;
       after = page.records.at(-1)?.key;
       more = page.more;
+      if (more && this.#isFull()) this.#dropResting();
       if (more && this.#isFull()) this.#horizon = this.#endOf(after);
     }
     this.#revision = revision ?? this.#revision;

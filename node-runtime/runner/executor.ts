@@ -14,9 +14,15 @@ export type AttemptOutcome =
   /** The task has a verdict. */
   | { readonly kind: 'finished'; readonly verdict: Verdict }
   /** It has none, by no fault of its own or by a crash that may pass: somebody may try again. */
-  | { readonly kind: 'unfinished'; readonly end: 'drained' | 'infrastructure' | 'crashed'; readonly message: string }
+  | { readonly kind: 'unfinished'; readonly end: UnfinishedEnd; readonly message: string }
   /** The claim is no longer ours: there is nobody to report to. */
   | { readonly kind: 'lost' };
+
+/**
+ * What kept an attempt from a verdict. `source`: the task's own source could not be had. It costs the task what
+ * `infrastructure` does, but the node is not to blame.
+ */
+export type UnfinishedEnd = 'drained' | 'infrastructure' | 'source' | 'crashed';
 
 export interface Verdict {
   readonly outcome: Exclude<Outcome, 'dead-lettered' | 'infrastructure-lost'>;

@@ -7,7 +7,7 @@ import { completeTask } from '../queue/complete.ts';
 import type { Claim } from '../queue/records.ts';
 import { releaseTask } from '../queue/release.ts';
 import { retry } from '../system/retry.ts';
-import { AttemptStop, type Executor, type Verdict } from './executor.ts';
+import { AttemptStop, type Executor, type UnfinishedEnd, type Verdict } from './executor.ts';
 import { watchClaim } from './watch-claim.ts';
 
 export interface AttemptContext {
@@ -23,7 +23,7 @@ export interface AttemptContext {
 /** How an attempt ended, for metrics and the node's own log. */
 export type AttemptEnding =
   | { readonly kind: 'completed'; readonly result: TaskResult }
-  | { readonly kind: 'released'; readonly end: 'drained' | 'infrastructure' | 'crashed'; readonly message: string }
+  | { readonly kind: 'released'; readonly end: UnfinishedEnd; readonly message: string }
   | { readonly kind: 'fenced' };
 
 /**
@@ -46,7 +46,8 @@ export async function runAttempt(context: AttemptContext, claim: Claim): Promise
       return await complete(cluster, session, claim, outcome.verdict);
     }
     const { end, message } = outcome;
-    await untilDone(cluster, session, () => releaseTask(cluster, claim, end, message, session.lost));
+    const charged = end === 'source' ? 'infrastructure' : end;
+    await untilDone(cluster, session, () => releaseTask(cluster, claim, charged, message, session.lost));
     return { kind: 'released', end, message };
   } catch (error) {
     if (session.lost.aborted) return { kind: 'fenced' };

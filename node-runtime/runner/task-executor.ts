@@ -3,6 +3,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
 import type { Logs } from '../logs/logs.ts';
 import type { Claim } from '../queue/records.ts';
+import { SourceUnavailable } from '../workspace/source-unavailable.ts';
 import { Attempt } from './attempt.ts';
 import { type AttemptOutcome, type AttemptStop, type Executor, NOTHING_DONE, stopReason } from './executor.ts';
 import type { PrepareSource } from './prepare-source.ts';
@@ -34,7 +35,8 @@ export class TaskExecutor implements Executor {
       if (stop.aborted) return unfinishedBy(stopReason(stop));
       if (isCiError(error, 'invalid'))
         return { kind: 'finished', verdict: { outcome: 'invalid', message: error.message, ...NOTHING_DONE } };
-      return { kind: 'unfinished', end: 'infrastructure', message: describeError(error) };
+      const end = error instanceof SourceUnavailable ? 'source' : 'infrastructure';
+      return { kind: 'unfinished', end, message: describeError(error) };
     }
   }
 

@@ -34,6 +34,8 @@ export interface MetricsSource {
   readonly slots: { readonly total: number; readonly used: number };
   /** Milliseconds since the last renewal of the lease that the store has acknowledged; undefined without a session. */
   readonly leaseAgeMs: () => number | undefined;
+  /** For how long the node still claims nothing, as attempts have failed by its own fault. */
+  readonly claimPauseMs: () => number;
 }
 
 export function createMetrics(about: MetricsSource): Metrics {
@@ -73,7 +75,7 @@ export function createMetrics(about: MetricsSource): Metrics {
 }
 
 /** What is worth knowing of the process itself, read when asked and not before: nothing of it runs in between. */
-function addProcess(registry: Registry, { version, node, slots, leaseAgeMs }: MetricsSource): void {
+function addProcess(registry: Registry, { version, node, slots, leaseAgeMs, claimPauseMs }: MetricsSource): void {
   const registers = [registry];
   new Gauge({ name: 'simple_ci_info', help: 'What this node is', labelNames: ['version', 'node'], registers }).set(
     { version, node },
@@ -94,6 +96,11 @@ function addProcess(registry: Registry, { version, node, slots, leaseAgeMs }: Me
     'simple_ci_lease_age_seconds',
     'Since the last acknowledged renewal',
     () => (leaseAgeMs() ?? Number.NaN) / 1000,
+  );
+  gauge(
+    'simple_ci_claim_pause_seconds',
+    'For how long the node still claims nothing, as attempts failed by its own fault: 0 when it is well',
+    () => claimPauseMs() / 1000,
   );
   gauge('process_start_time_seconds', 'When the process started', () => Math.round(performance.timeOrigin / 1000));
   gauge('process_resident_memory_bytes', 'Memory of the process', () => process.memoryUsage.rss());

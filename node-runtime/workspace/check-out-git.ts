@@ -3,10 +3,12 @@ import { quote } from '../../shared/ids.ts';
 import type { GitSource } from '../../shared/task.ts';
 import type { RunInWorkspace } from './check-out-snapshot.ts';
 import { type GitCheckoutOptions, type GitCommand, planGitCheckout } from './plan-git-checkout.ts';
+import { SourceUnavailable } from './source-unavailable.ts';
 
 /**
  * Puts a commit of a git server into the empty workspace, without its history where the server lets us, and tells which it was.
- * Rejects with `invalid` for a hostile address or ref, `not-found`, `forbidden`, or `unavailable` for all that may pass.
+ * Rejects with `invalid` for a hostile address or ref, `not-found`, `forbidden`, or `unavailable` for all that may pass: as
+ * SourceUnavailable unless git says that it is the node that has no room.
  */
 export async function checkOutGit(
   source: GitSource,
@@ -46,15 +48,19 @@ const REFUSED =
   /authentication failed|could not read (username|password)|permission denied|terminal prompts disabled|host key verification failed|error: 40[13]/i;
 const NOT_ALLOWED = /transport '.*' not allowed|strange (hostname|pathname)/i;
 
-/** git's words are all there is to tell a wrong name from a server that is away. */
+const NO_ROOM =
+  /no space left on device|disk quota exceeded|read-only file system|too many open files|cannot allocate memory|out of memory|unable to fork/i;
+
+/** git's words are all there is to tell a wrong name from a server that is away, and that from a node that is sick. */
 function failureOf({ url, ref }: GitSource, output: string): CiError {
   const reason = output.trim().slice(-1000) || 'git failed without a word';
-  const failure = (code: 'invalid' | 'not-found' | 'forbidden' | 'unavailable') =>
-    new CiError(code, `Cannot check out ${quote(ref)} of ${quote(withoutPassword(url))} as git says: ${reason}`);
+  const message = `Cannot check out ${quote(ref)} of ${quote(withoutPassword(url))} as git says: ${reason}`;
+  const failure = (code: 'invalid' | 'not-found' | 'forbidden' | 'unavailable') => new CiError(code, message);
+  if (NO_ROOM.test(output)) return failure('unavailable');
   if (NOT_ALLOWED.test(output)) return failure('invalid');
   if (REFUSED.test(output)) return failure('forbidden');
   if (MISSING.test(output)) return failure('not-found');
-  return failure('unavailable');
+  return new SourceUnavailable(message);
 }
 
 function withoutPassword(url: string): string {

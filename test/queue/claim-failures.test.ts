@@ -4,6 +4,7 @@ import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
 import { cancelTask } from '../../node-runtime/queue/cancel.ts';
 import { claimTasks } from '../../node-runtime/queue/claim-loop.ts';
 import { type Claim, readTaskState } from '../../node-runtime/queue/records.ts';
+import { RestingTasks } from '../../node-runtime/queue/resting-tasks.ts';
 import { Slots } from '../../node-runtime/queue/slots.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { Session } from '../../node-runtime/cluster/session.ts';
@@ -192,6 +193,7 @@ function loopOptions(cluster: Cluster, session: Session) {
     labels: new Set<string>(),
     session: () => session,
     accepts: () => true,
+    resting: new RestingTasks(cluster.clock),
     run: async () => undefined,
     observe: { claimed: () => undefined, lost: () => undefined },
   };

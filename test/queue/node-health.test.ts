@@ -19,10 +19,25 @@ test('a node that fails its tasks claims none for 1 s, then twice as long each t
 test('a task that ends well makes the next failure the first again', async () => {
   const clock = new FakeClock();
   const health = new NodeHealth(clock);
-  for (let i = 0; i < 5; i++) health.noteFailure();
-  await clock.advance(60_000);
+  for (let i = 0; i < 5; i++) {
+    health.noteFailure();
+    await clock.advance(60_000);
+  }
   health.noteSuccess();
   health.noteFailure();
   await clock.advance(1000);
   assert.equal(health.isWell, true);
+});
+
+test('attempts that fail together count once, whoever of them is the last to say so', async () => {
+  const clock = new FakeClock();
+  const health = new NodeHealth(clock);
+  const begun: boolean[] = [];
+  for (let i = 0; i < 16; i++) begun.push(health.noteFailure());
+  assert.deepEqual(begun, [true, ...Array.from({ length: 15 }, () => false)]);
+  assert.equal(health.pauseMs, 1000);
+  await clock.advance(400);
+  assert.deepEqual([health.noteFailure(), health.pauseMs], [false, 600]);
+  await clock.advance(600);
+  assert.deepEqual([health.noteFailure(), health.pauseMs], [true, 2000]);
 });

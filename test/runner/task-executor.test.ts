@@ -222,6 +222,23 @@ test('a node whose object store refuses it gives the task up: that is no verdict
   assert.equal(result.outcome, 'infrastructure-lost', result.message);
 });
 
+test('a task whose git server cannot be reached is given up for its source: that says nothing about the node', async () => {
+  await using folder = await temporaryFolder();
+  const prepareSource = createPrepareSource({ cacheDir: folder.path, clock: systemClock });
+  await using it = await taskRunner(supervisor, { prepareSource });
+  const source = { type: 'git', url: 'https://127.0.0.1:1/x', ref: 'main' } as const;
+  const result = await it.result(await it.submit({ attempts: { lost: 1 }, source }));
+  assert.equal(result.outcome, 'infrastructure-lost', result.message);
+  assert.deepEqual(
+    result.past.map(({ end }) => end),
+    ['infrastructure'],
+  );
+  assert.deepEqual(
+    it.node.endings.map(ending => ending.kind === 'released' && ending.end),
+    ['source'],
+  );
+});
+
 test('a task for which no sandbox can be made is given up by the node, and has not failed', {
   skip: noBubblewrap,
 }, async () => {

@@ -2,9 +2,10 @@ import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
 import { Session } from '../../node-runtime/cluster/session.ts';
 import { claimTasks } from '../../node-runtime/queue/claim-loop.ts';
 import type { Claim } from '../../node-runtime/queue/records.ts';
+import { RestingTasks } from '../../node-runtime/queue/resting-tasks.ts';
 import { Slots } from '../../node-runtime/queue/slots.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
-import { runAttempt } from '../../node-runtime/runner/run-attempt.ts';
+import { type AttemptEnding, runAttempt } from '../../node-runtime/runner/run-attempt.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { NodeId } from '../../shared/ids.ts';
 
@@ -25,6 +26,7 @@ export const idleExecutor: Executor = { execute: async () => NOTHING_DONE };
 export interface Competitor extends AsyncDisposable {
   readonly session: Session;
   readonly claims: Claim[];
+  readonly endings: AttemptEnding[];
   /** Claim transactions that won and lost. */
   readonly transactions: { won: number; lost: number };
   readonly slots: Slots;
@@ -44,6 +46,7 @@ export async function compete(
   const session = await Session.open(cluster, () => undefined, living.signal);
   const keep = session.keep(living.signal);
   const claims: Claim[] = [];
+  const endings: AttemptEnding[] = [];
   const transactions = { won: 0, lost: 0 };
   const running = new Set<Promise<unknown>>();
   const run = async (claim: Claim, _: Session, onExecuted: () => void) => {
@@ -53,7 +56,7 @@ export async function compete(
       claim,
     );
     running.add(attempt);
-    await attempt.finally(() => running.delete(attempt));
+    endings.push(await attempt.finally(() => running.delete(attempt)));
   };
   const loop = claimTasks(
     {
@@ -65,6 +68,7 @@ export async function compete(
       labels: new Set(options.labels ?? []),
       session: () => session,
       accepts: () => true,
+      resting: new RestingTasks(cluster.clock),
       run,
       observe: {
         claimed: count => {
@@ -85,6 +89,7 @@ export async function compete(
   return {
     session,
     claims,
+    endings,
     transactions,
     slots,
     stop,

@@ -63,6 +63,7 @@ export async function testApi(
       version: '0.0.0',
       slots: { total: 2, used: 0 },
       leaseAgeMs: () => 1000,
+      claimPauseMs: () => 0,
     });
     const server = await startApi({
       cluster,

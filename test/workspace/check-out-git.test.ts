@@ -9,6 +9,7 @@ import { describe, test } from 'node:test';
 import { checkOutGit } from '../../node-runtime/workspace/check-out-git.ts';
 import { type GitCheckoutOptions, planGitCheckout } from '../../node-runtime/workspace/plan-git-checkout.ts';
 import { isCiError } from '../../shared/errors.ts';
+import { SourceUnavailable } from '../../node-runtime/workspace/source-unavailable.ts';
 import { GitSource } from '../../shared/task.ts';
 import { GitWorkspace, runIn, walk } from '../support/git-workspace.ts';
 
@@ -132,6 +133,21 @@ describe('checking out of a git server', () => {
     assert.equal(await failure('main'), 'forbidden');
     server[Symbol.dispose]();
     assert.equal(await failure('main'), 'unavailable');
+  });
+
+  test('blames the source for a server that is away, and the node where it has no room for the files', async () => {
+    const source = { type: 'git', url: 'https://127.0.0.1:1/x', ref: 'main' } as const;
+    using user = GitWorkspace.repository();
+    const reached = checkOutGit(source, runIn(user.folder), options);
+    await assert.rejects(reached, error => error instanceof SourceUnavailable && isCiError(error, 'unavailable'));
+    const isFull = async (argv: readonly string[]) =>
+      argv.includes('fetch')
+        ? { code: 128, output: 'fatal: write error: No space left on device' }
+        : { code: 0, output: '' };
+    await assert.rejects(
+      checkOutGit(source, isFull, options),
+      error => !(error instanceof SourceUnavailable) && isCiError(error, 'unavailable'),
+    );
   });
 
   test('runs no hook and follows no submodule', async () => {
