@@ -289,6 +289,13 @@ suite('a command that is refused submits nothing', () => {
     ['a git address of a helper', git('ext::sh -c touch% /tmp/x'), /url.*"ext::/],
     ['a git address over http', git('http://example.org/a.git'), /url.*"http:/],
     ['an ssh host that is an option', git('ssh://-oProxyCommand=touch/x'), /url.*"ssh:\/\/-o/],
+    ['an ssh host behind a user that is an option', git('ssh://a@-oProxyCommand=x/y'), /url must be like https:/],
+    [
+      'a git address with a password',
+      git('https://me:pw@example.org/x'),
+      /url must not hold a password[^]*"https:..…@ex/,
+    ],
+    ['a git ref that climbs', git('https://example.org/a.git', 'refs/heads/../../x'), /ref must be a branch, tag or/],
     ['a git ref that is an option', git('https://example.org/a.git', '--upload-pack=x'), /ref.*"--upload-pack/],
     ['a git ref with a colon', git('https://example.org/a.git', 'a:b'), /ref.*"a:b"/],
     ['a label with a space', { name: 'a', steps: [step], labels: ['a b'] }, /labels.*"a b"/],
