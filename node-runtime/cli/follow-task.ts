@@ -1,10 +1,10 @@
 import type { TaskView } from '../../shared/api.ts';
-import { describeError } from '../../shared/errors.ts';
+import { describeError, isCiError } from '../../shared/errors.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import { deadline, neverAborted } from '../system/clock.ts';
 import type { Connection } from './connect.ts';
 import type { CliContext } from './context.ts';
-import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
+import { EXIT, type ExitCode, exitCodeOfError, exitCodeOfOutcome } from './exit-codes.ts';
 import { type LogFormat, printLog } from './print-log.ts';
 import { watchQueue } from './queue-status.ts';
 import { describeEnd } from './task-end.ts';
@@ -42,12 +42,14 @@ export async function followTask(
     else void cancel(context, connection, id);
   });
   try {
+    await connection.learnNodes(leave.signal);
     const end = await watchToEnd(context, connection, view, options, leave.signal);
     printEnd(context, connection, end, options);
     return exitCodeOfOutcome(end.result.outcome);
   } catch (error) {
-    if (!(leave.signal.reason instanceof Left)) throw error;
-    sayHowToReturn(context, connection, id);
+    const hasLeft = leave.signal.reason instanceof Left;
+    if (hasLeft || isOutOfReach(error)) sayHowToReturn(context, connection, id, hasLeft);
+    if (!hasLeft) throw error;
     return EXIT.cancelled;
   }
 }
@@ -128,7 +130,20 @@ function printEnd({ terminal }: CliContext, connection: Connection, end: Finishe
   else for (const line of describeEnd(end, terminal.sayStyle, connection)) terminal.say(line);
 }
 
-function sayHowToReturn({ terminal }: CliContext, { isEmbedded, hint }: Connection, id: TaskId): void {
+/** The cluster is away, not the task. */
+function isOutOfReach(error: unknown): boolean {
+  return isCiError(error) && exitCodeOfError(error) === EXIT.unavailable;
+}
+
+function sayHowToReturn(
+  { terminal }: CliContext,
+  { isEmbedded, hint }: Connection,
+  id: TaskId,
+  hasLeft: boolean,
+): void {
   if (isEmbedded) terminal.say(`Stopped. What it printed: ${hint(`logs ${id}`)}`);
-  else terminal.say(`Left; the task goes on without you. To return to it: ${hint(`logs ${id} -f`)}`);
+  else
+    terminal.say(
+      `${hasLeft ? 'Left' : 'Lost the connection'}; the task goes on without you. To return to it: ${hint(`logs ${id} -f`)}`,
+    );
 }

@@ -37,6 +37,7 @@ export async function submitAndFollow(
   const view = await submit(context, connection, submission);
   if (!detach) {
     if (json) terminal.print(JSON.stringify({ event: 'submitted', id: view.id, name: view.task.name }));
+    else if (!connection.isEmbedded) terminal.say(`Submitted ${view.id}.`);
     return followTask(context, connection, view, submission);
   }
   terminal.print(json ? JSON.stringify(view) : view.id);

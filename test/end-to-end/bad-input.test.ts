@@ -293,7 +293,7 @@ suite('a command that is refused submits nothing', () => {
     [
       'a git address with a password',
       git('https://me:pw@example.org/x'),
-      /url must not hold a password[^]*"https:..…@ex/,
+      /url must not hold a password.*"https:..…@ex/,
     ],
     ['a git ref that climbs', git('https://example.org/a.git', 'refs/heads/../../x'), /ref must be a branch, tag or/],
     ['a git ref that is an option', git('https://example.org/a.git', '--upload-pack=x'), /ref.*"--upload-pack/],
