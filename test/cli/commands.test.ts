@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
 import { completeTask } from '../../node-runtime/queue/complete.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
+import { releaseTask } from '../../node-runtime/queue/release.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import { Outcome, type TaskResult } from '../../shared/result.ts';
@@ -82,6 +83,23 @@ test('a task that cannot be followed is told of by its id, and how to return to 
   const id = await submitted(api);
   assert.match(err, new RegExp(`^Submitted ${id}\\.$`, 'm'));
   assert.ok(err.includes(`the task goes on without you. To return to it: simple-ci logs ${id} -f --url ${url}`), err);
+});
+
+test('a task that ended while nobody held it is said to have run nowhere, beside where its attempts were', async t => {
+  const { api, run } = await bench(t);
+  const id = await submit(api.cluster);
+  await releaseTask(
+    api.cluster,
+    await claim(api.cluster, id, await claimant(api.cluster)),
+    'drained',
+    '',
+    neverAborted,
+  );
+  await run('cancel', id);
+  const { out } = await run('task', id);
+  assert.match(out, /^\S+ cancelled /);
+  assert.doesNotMatch(out, /runs on/);
+  assert.match(out, /Earlier attempts\n {2}1\. on \S+: drained/);
 });
 
 test('submit takes YAML from standard input', async t => {
