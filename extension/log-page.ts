@@ -166,7 +166,7 @@ export class LogPage implements vscode.Disposable {
     const { tasks, nodes } = this.#options.clusters.connection.state;
     const task = tasks?.get(id);
     if (!tasks || !nodes || task?.state !== 'queued') return undefined;
-    return explainQueue(id as TaskId, task, tasks.values(), nodes.values());
+    return explainQueue(id as TaskId, task, tasks.values(), nodes.values()).text;
   }
 
   async #close(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Row } from './row.ts';
 export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeView[], now: number): Row[] {
   const queued = tasks.filter(({ state }) => state === 'queued').sort((a, b) => (a.id < b.id ? -1 : 1));
   return queued.map(task => {
-    const why = explainQueue(task.id as TaskId, task, tasks, nodes);
+    const why = explainQueue(task.id as TaskId, task, tasks, nodes).text;
     const waits = now - task.submitted < 60_000 ? '' : ` · submitted ${formatAge(task.submitted, now)}`;
     const description = `${why}${waits}`;
     return {

@@ -8,6 +8,7 @@ import { keyspace } from '../shared/keyspace.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import { FORMAT_VERSION } from '../shared/task.ts';
 import { AccessControl } from './api/access.ts';
+import { holdPort } from './api/held-port.ts';
 import { startApi } from './api/api-server.ts';
 import { createReadFromNode } from './api/read-from-node.ts';
 import type { Cluster } from './cluster/cluster.ts';
@@ -62,6 +63,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     leaseAgeMs: () => state.session?.age,
     claimPauseMs: () => health.pauseMs,
   });
+  // Before anything is formed: a start that fails for its port leaves no cluster, and has shown no token.
+  const heldPort = resources.use(await holdPort(options.listen));
   await makeDataDir(options.dataDir);
   const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
   // Takes as long as all the rest of the start together, and needs none of it.
@@ -111,6 +114,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       instance,
       version: options.version,
       listen: options.listen,
+      heldPort,
       advertise: options.advertise,
       hosts: options.hostNames,
       tasks: new Tasks(cluster, history),

@@ -36,6 +36,8 @@ export interface RawLogRequest {
  * rejects with the signal's reason. Disposing of the client ends its streams and calls.
  */
 export interface Client extends AsyncDisposable {
+  /** More nodes of the same cluster, asked when those before cannot be reached. They get the token: whoever adds them vouches. */
+  addNodes(urls: readonly string[]): void;
   /** One call of the API: `client.call('getTask', { params: { id } }, signal)`. */
   call<N extends RouteName>(name: N, input: CallInput<N>, signal: AbortSignal): Promise<RouteResponse<N>>;
   /**
@@ -62,6 +64,7 @@ export function createClient(options: ClientOptions): Client {
   const closed = new AbortController();
   const ended = (signal: AbortSignal) => AbortSignal.any([signal, closed.signal]);
   return {
+    addNodes: urls => http.addNodes(urls),
     call: (name, input, signal) => http.call(name, input as object, ended(signal)),
     log: (task, request, signal) => streamLog(http, task, request, ended(signal)),
     watchTasks: signal => watchTasks(http, ended(signal)),

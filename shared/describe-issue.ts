@@ -21,12 +21,17 @@ export function describeIssue(issue: Issue, root: unknown): string {
   const value = valueAt(root, issue.path);
   if (value === undefined && issue.code !== 'invalid_key') return 'is missing';
   const isShown = issue.code !== 'invalid_key' && !(value instanceof Object) && !mayBeSecret(issue.path);
-  return `${sentence(issue)}${isShown ? `: ${quote(value)}` : ''}`;
+  return `${sentence(issue)}${isShown ? `: ${quote(withoutPassword(value))}` : ''}`;
 }
 
 /** Values of variables and of secrets are nothing to print. */
 function mayBeSecret(path: readonly PropertyKey[]): boolean {
   return path.includes('env') || path.includes('value');
+}
+
+/** An address that is refused for its password is not told with it: the refusal ends up in logs. */
+function withoutPassword(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(/:\/\/[^/?#]*@/, '://…@') : value;
 }
 
 function sentence(issue: Issue): string {

@@ -76,21 +76,32 @@ export const SnapshotSource = z.looseObject({
   tree: ObjectName,
 });
 
+/** What everybody who may read the task would read too. A user without a password is none. */
+const NO_PASSWORD = /^(?![A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*:[^/?#]*@)/;
+/** Nothing that git or ssh could take for an option, a path or a command. */
+const GIT_ADDRESS =
+  /^((https|ssh):\/\/((?!%2[Dd])[A-Za-z0-9_.~%][A-Za-z0-9_.~%+-]*@)?([^-@:/?#%[\]\\\u0000-\u0020\u007f][^@:/?#%[\]\\\u0000-\u0020\u007f]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][^\u0000-\u0020\u007f]*)?|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?![/-])[^\u0000-\u0020\u007f]+)$/;
+/** The rules of git check-ref-format, and no leading - or +. */
+const GIT_REF =
+  /^(?![-+/.])(?!@$)(?![\s\S]*(\.\.|@\{|\/\/|\/\.|\.lock(\/|$)))[^\u0000-\u0020\u007f~^:?*[\\]*[^\u0000-\u0020\u007f~^:?*[\\/.]$/;
+
+/** What it accepts can be given to git as it is: the checkout asks no more than this. */
 export const GitSource = z.looseObject({
   type: z.literal('git'),
   url: z
     .string()
     .max(2000)
     .regex(
-      /^(https:\/\/(?!-)|ssh:\/\/(?:[^@/]*@)?(?!-)|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!\/\/))[^\u0000-\u0020\u007f]+$/,
-      'must be an https:// or ssh:// address',
-    ),
+      NO_PASSWORD,
+      'must not hold a password, as all who may see the task would see it: clone in a step instead, with one of the cluster’s secrets',
+    )
+    .regex(GIT_ADDRESS, 'must be like https://host/path, ssh://user@host/path or user@host:path'),
   ref: z
     .string()
     .max(500)
     .regex(
-      /^(?!-)[^\u0000-\u0020\u007f~^:?*[\\]+$/,
-      'must be a branch, tag or commit that git would accept, not starting with -',
+      GIT_REF,
+      'must be a branch, tag or whole commit id that git would accept: without spaces, .., @{ and ~ ^ : ? * [ \\, not starting with - + / or ., not ending with / . or .lock',
     ),
 });
 

@@ -12,6 +12,7 @@ import type { Metrics } from '../system/metrics.ts';
 import type { AccessControl } from './access.ts';
 import { artifactHandlers } from './artifact-routes.ts';
 import type { Handlers } from './handlers.ts';
+import { type ListenAddress, listenFailure } from './held-port.ts';
 import { healthHandlers } from './health-routes.ts';
 import { createHttpApp } from './http-app.ts';
 import { logHandlers } from './log-routes.ts';
@@ -30,8 +31,9 @@ export interface ApiOptions {
   readonly node: NodeId;
   readonly instance: string;
   readonly version: string;
-  /** Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
+  /** What kept the place until now, if anything did: it ends when the server takes it. */
+  readonly heldPort?: AsyncDisposable | undefined;
   /** The URL under which others reach this node, such as `http://ci-3.example.org:7100`. Default: where it listens. */
   readonly advertise?: string | undefined;
   /** More host names under which the node is reached, and more origins whose pages may open WebSockets. */
@@ -69,7 +71,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const sockets = new SocketServer(options, guard);
   app.server.on('upgrade', (request, socket, head) => void sockets.upgrade(request, socket as Socket, head));
   registerRoutes(app, handlersOf(options), ended.signal);
-  await bind(app, listen);
+  await bind(app, options);
   sockets.start();
   const { port } = app.server.address() as AddressInfo;
   const stop = async ({ graceMs }: { graceMs: number }) => {
@@ -97,24 +99,14 @@ function handlersOf(options: ApiOptions): Handlers {
   };
 }
 
-async function bind(app: FastifyInstance, { host, port }: { host: string; port: number }): Promise<void> {
+async function bind(app: FastifyInstance, { listen, heldPort }: ApiOptions): Promise<void> {
+  await app.ready();
+  await heldPort?.[Symbol.asyncDispose]();
   try {
-    await app.listen({ host, port });
+    await app.listen({ ...listen });
   } catch (error) {
     await app.close();
-    const refuse = (code: 'conflict' | 'forbidden' | 'invalid', why: string) =>
-      new CiError(code, `Cannot listen on ${host}:${port} as ${why}`, { cause: error });
-    switch ((error as NodeJS.ErrnoException).code) {
-      case 'EADDRINUSE':
-        throw refuse('conflict', 'the port is taken. Give another with --listen, or end the program that has it');
-      case 'EACCES':
-        throw refuse('forbidden', 'this user may not: ports below 1024 take root. Give another with --listen');
-      case 'EADDRNOTAVAIL':
-      case 'ENOTFOUND':
-        throw refuse('invalid', 'this machine has no such address. Give another with --listen');
-      default:
-        throw error;
-    }
+    throw listenFailure(error, listen);
   }
 }
 

@@ -1,17 +1,19 @@
 import { createClient, type Client } from '../../shared/client.ts';
-import { CiError } from '../../shared/errors.ts';
+import { CiError, isCiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, type TaskId } from '../../shared/ids.ts';
 import type { LogLevel } from '../system/logger.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import type { CliContext } from './context.ts';
 import { activeLogin, readLogins } from './logins.ts';
-import { checkAddress } from './node-address.ts';
+import { addressesToTrust, checkAddress } from './node-address.ts';
 
 /** A way to a cluster, for the time of one command. */
 export interface Connection extends AsyncDisposable {
   readonly client: Client;
   /** Whether the cluster is an embedded node that ends with this command. */
   readonly isEmbedded: boolean;
+  /** Learns where the other nodes are, for when the one that is asked dies. Comfort: a failure leaves what was known. */
+  learnNodes(signal: AbortSignal): Promise<void>;
   /** How to go on with another command on the same cluster: a line to type. */
   hint(words: string): string;
 }
@@ -38,9 +40,25 @@ export async function connect(
   return {
     client,
     isEmbedded: false,
+    learnNodes: signal => learnNodes(client, address.urls, options['insecure-http'], signal),
     hint: words => `${context.environment.program} ${words}${hintOptions({ url: address.given })}`,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
+}
+
+async function learnNodes(
+  client: Client,
+  given: readonly string[],
+  allowsHttp: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const { nodes } = await client.call('listNodes', {}, signal);
+    const told = nodes.map(({ address }) => address);
+    client.addNodes(addressesToTrust(told, given, allowsHttp));
+  } catch (error) {
+    if (!isCiError(error)) throw error;
+  }
 }
 
 interface Address {
@@ -99,6 +117,7 @@ async function connectEmbedded(
   return {
     client,
     isEmbedded: true,
+    learnNodes: async () => undefined,
     hint: words => `${environment.program} ${words}${hintOptions({ data })}`,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

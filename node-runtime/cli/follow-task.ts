@@ -1,11 +1,12 @@
 import type { TaskView } from '../../shared/api.ts';
-import { describeError } from '../../shared/errors.ts';
+import { describeError, isCiError } from '../../shared/errors.ts';
 import type { TaskId } from '../../shared/ids.ts';
-import { deadline, neverAborted } from '../system/clock.ts';
+import { type Clock, deadline, neverAborted } from '../system/clock.ts';
 import type { Connection } from './connect.ts';
 import type { CliContext } from './context.ts';
-import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
+import { EXIT, type ExitCode, exitCodeOfError, exitCodeOfOutcome } from './exit-codes.ts';
 import { type LogFormat, printLog } from './print-log.ts';
+import type { QueueExplanation } from '../../shared/explain-queue.ts';
 import { watchQueue } from './queue-status.ts';
 import { describeEnd } from './task-end.ts';
 
@@ -21,6 +22,8 @@ class Left extends Error {}
 
 /** A wait shorter than this is not worth a line where lines stay, in milliseconds. */
 const SHORT_WAIT_MS = 2000;
+/** Where lines stay, one place less in the queue is not worth a line of its own sooner, in milliseconds. */
+const SAME_REASON_MS = 30_000;
 /** Between the end of the log and the record of the end lies a transaction; asked again after this, in milliseconds. */
 const ASK_AGAIN_MS = 100;
 const CANCEL_LIMIT_MS = 10_000;
@@ -42,12 +45,14 @@ export async function followTask(
     else void cancel(context, connection, id);
   });
   try {
+    await connection.learnNodes(leave.signal);
     const end = await watchToEnd(context, connection, view, options, leave.signal);
     printEnd(context, connection, end, options);
     return exitCodeOfOutcome(end.result.outcome);
   } catch (error) {
-    if (!(leave.signal.reason instanceof Left)) throw error;
-    sayHowToReturn(context, connection, id);
+    const hasLeft = leave.signal.reason instanceof Left;
+    if (hasLeft || isOutOfReach(error)) sayHowToReturn(context, connection, id, hasLeft);
+    if (!hasLeft) throw error;
     return EXIT.cancelled;
   }
 }
@@ -84,17 +89,32 @@ async function showQueue(
   json: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const say = (why: string) => {
-    if (json) terminal.print(JSON.stringify({ event: 'queued', why }));
-    else if (terminal.showsStatus) terminal.status(terminal.sayStyle.dim(`Queued: ${why}`));
-    else terminal.say(`Queued: ${why}`);
+  const say = ({ text }: QueueExplanation) => {
+    if (json) terminal.print(JSON.stringify({ event: 'queued', why: text }));
+    else if (terminal.showsStatus) terminal.status(terminal.sayStyle.dim(`Queued: ${text}`));
+    else terminal.say(`Queued: ${text}`);
   };
+  const goesAway = terminal.showsStatus && !json;
   try {
-    if (!terminal.showsStatus) await clock.sleep(SHORT_WAIT_MS, signal);
-    await watchQueue(client, view.id as TaskId, view.task, say, signal);
+    if (!goesAway) await clock.sleep(SHORT_WAIT_MS, signal);
+    await watchQueue(client, view.id as TaskId, view.task, goesAway ? say : sparingly(clock, say), signal);
   } catch (error) {
     if (!signal.aborted) throw error;
   }
+}
+
+/** Lines that stay are for the reason: while only its numbers change, one comes now and then. */
+export function sparingly(
+  clock: Pick<Clock, 'monotonic'>,
+  say: (why: QueueExplanation) => void,
+): (why: QueueExplanation) => void {
+  let last: { readonly reason: QueueExplanation['reason']; readonly at: number } | undefined;
+  return why => {
+    const at = clock.monotonic();
+    if (last && last.reason === why.reason && at - last.at < SAME_REASON_MS) return;
+    last = { reason: why.reason, at };
+    say(why);
+  };
 }
 
 async function awaitEnd(
@@ -128,7 +148,20 @@ function printEnd({ terminal }: CliContext, connection: Connection, end: Finishe
   else for (const line of describeEnd(end, terminal.sayStyle, connection)) terminal.say(line);
 }
 
-function sayHowToReturn({ terminal }: CliContext, { isEmbedded, hint }: Connection, id: TaskId): void {
+/** The cluster is away, not the task. */
+function isOutOfReach(error: unknown): boolean {
+  return isCiError(error) && exitCodeOfError(error) === EXIT.unavailable;
+}
+
+function sayHowToReturn(
+  { terminal }: CliContext,
+  { isEmbedded, hint }: Connection,
+  id: TaskId,
+  hasLeft: boolean,
+): void {
   if (isEmbedded) terminal.say(`Stopped. What it printed: ${hint(`logs ${id}`)}`);
-  else terminal.say(`Left; the task goes on without you. To return to it: ${hint(`logs ${id} -f`)}`);
+  else
+    terminal.say(
+      `${hasLeft ? 'Left' : 'Lost the connection'}; the task goes on without you. To return to it: ${hint(`logs ${id} -f`)}`,
+    );
 }

@@ -1,4 +1,4 @@
-import { CiError } from '../../shared/errors.ts';
+import { CiError, isCiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 
 /** A token must not travel where others can read it. */
@@ -18,6 +18,23 @@ export function checkAddress(text: string, allowsHttp: boolean): void {
 export function isReadableOnTheWay(address: string): boolean {
   const { protocol, hostname } = new URL(address);
   return protocol === 'http:' && !isLoopback(hostname);
+}
+
+/**
+ * Those addresses that nodes tell of themselves to which the token may go too: by the same rules, and to this machine only if
+ * the cluster is on it. Elsewhere, a node at 127.0.0.1 means its own machine, and here that may be anybody's program.
+ */
+export function addressesToTrust(told: readonly string[], given: readonly string[], allowsHttp: boolean): string[] {
+  const isHere = given.some(address => isLoopback(new URL(address).hostname));
+  return told.filter(address => {
+    try {
+      checkAddress(address, allowsHttp);
+    } catch (error) {
+      if (isCiError(error)) return false;
+      throw error;
+    }
+    return isHere || !isLoopback(new URL(address).hostname);
+  });
 }
 
 function isLoopback(host: string): boolean {

@@ -2,7 +2,7 @@ import type { NodeView, TaskSummary } from '../../shared/api.ts';
 import type { Client } from '../../shared/client.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { TaskSpec } from '../../shared/task.ts';
-import { explainQueue } from '../../shared/explain-queue.ts';
+import { explainQueue, type QueueExplanation } from '../../shared/explain-queue.ts';
 
 /**
  * Says why a task waits, again whenever that changes, until its signal ends it. For people to look at: never rejects, and
@@ -12,7 +12,7 @@ export async function watchQueue(
   client: Client,
   id: TaskId,
   task: Pick<TaskSpec, 'labels' | 'slots'>,
-  say: (why: string) => void,
+  say: (why: QueueExplanation) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let tasks: Map<string, TaskSummary> | undefined;
@@ -21,8 +21,8 @@ export async function watchQueue(
   const explain = () => {
     if (!tasks || !nodes || tasks.get(id)?.state === 'running') return;
     const why = explainQueue(id, task, tasks.values(), nodes.values());
-    if (why !== last) say(why);
-    last = why;
+    if (why.text !== last) say(why);
+    last = why.text;
   };
   const watchTasks = async () => {
     for await (const update of client.watchTasks(signal)) {

@@ -23,6 +23,7 @@ export async function retryTask(context: CliContext, word: string, options: Opti
   const view = await connection.client.call('retryTask', { params: { id: old.id }, body: { id } }, signal);
   if (options.follow || connection.isEmbedded) {
     if (options.json) terminal.print(JSON.stringify({ event: 'submitted', id: view.id, name: view.task.name }));
+    else if (!connection.isEmbedded) terminal.say(`Submitted ${view.id}.`);
     return await followTask(context, connection, view, options);
   }
   printNew(context, connection, view, options.json);

@@ -30,6 +30,7 @@ export async function showLog(context: CliContext, word: string, options: Option
     await printRaw(context, client, id, options);
     return EXIT.passed;
   }
+  if (options.follow) await connection.learnNodes(signal);
   const request = await logRequest(client, id, options, signal);
   await printLog(terminal, client.log(id, request, signal), format);
   return EXIT.passed;

@@ -55,7 +55,8 @@ function describePlace(view: TaskView, now: number): string | undefined {
   }
   const { node, attempt, times } = view.result;
   const took = durationBetween(times.claimed, times.finished);
-  return attempt === 0 ? undefined : `${node}, attempt ${attempt}${took ? `, for ${took}` : ''}`;
+  // A task that ended without a holder was on no node at its end: where its attempts were is told below.
+  return node === '' ? undefined : `${node}, attempt ${attempt}${took ? `, for ${took}` : ''}`;
 }
 
 function describeArtifacts(view: TaskView): string | undefined {

@@ -38,6 +38,7 @@ export async function submitAndFollow(
   const submitted = { event: 'submitted', id: view.id, name: view.task.name };
   if (json) terminal.print(JSON.stringify(detach ? { ...submitted, ...view } : submitted));
   else if (detach) terminal.print(view.id);
+  else if (!connection.isEmbedded) terminal.say(`Submitted ${view.id}.`);
   if (!detach) return followTask(context, connection, view, submission);
   if (!json) terminal.say(`Submitted. Its log: ${connection.hint(`logs ${view.id} -f`)}`);
   return EXIT.passed;

@@ -1,7 +1,10 @@
 import { devNull } from 'node:os';
+import type { z } from 'zod';
+import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
-import { quote } from '../../shared/ids.ts';
-import type { GitSource } from '../../shared/task.ts';
+import { GitSource } from '../../shared/task.ts';
+
+const TASK_PROTOCOLS: readonly string[] = ['https', 'ssh'];
 
 export type GitCommand = readonly [string, ...string[]];
 
@@ -32,9 +35,9 @@ export function planGitCheckout(
   { url, ref }: Pick<GitSource, 'url' | 'ref'>,
   options: GitCheckoutOptions,
 ): GitCheckoutPlan {
-  const { path, home, allowProtocols = ['https', 'ssh'] } = options;
+  const { path, home, allowProtocols = TASK_PROTOCOLS } = options;
   refuseUrl(url, allowProtocols);
-  refuseRef(ref);
+  refuseUnless(GitSource.shape.ref, 'ref as it', ref);
   const isCommit = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref);
   const fetch = (depth: readonly string[], ...refs: string[]): GitCommand =>
     [
@@ -67,31 +70,13 @@ export function planGitCheckout(
   };
 }
 
-const SCP_LIKE = /^[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/]?\/)(?!-)[^\u0000-\u0020\u007f]+$/;
-
+/** Tests name protocols that no task can have; of all else the schema of the task decides. */
 function refuseUrl(url: string, protocols: readonly string[]): void {
-  const refuse = (why: string) =>
-    new CiError('invalid', `Cannot check out repository as its address ${why}: ${quote(url)}`);
-  if (/[\u0000-\u0020\u007f]/.test(url)) throw refuse('has spaces or control characters');
-  if (SCP_LIKE.test(url) && protocols.includes('ssh')) return;
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const protocol = parsed?.protocol.slice(0, -1) ?? '';
-  if (!parsed || !protocols.includes(protocol))
-    throw refuse(`is not like ${protocols.map(name => `${name}://`).join(' or ')}`);
-  if (protocol === 'file') return;
-  if (!/^[a-z]+:\/\/[^/]/.test(url)) throw refuse('has no host');
-  const { host, username } = parsed;
-  if (!/^[A-Za-z0-9[]/.test(host)) throw refuse('has no host');
-  if (/^(-|%2d)/i.test(username) || /^(-|%2d)/i.test(parsed.password))
-    throw refuse('has a user that looks like an option');
+  if (protocols.some(name => !TASK_PROTOCOLS.includes(name) && url.startsWith(`${name}://`))) return;
+  refuseUnless(GitSource.shape.url, 'repository as its address', url);
 }
 
-/** The rules of git check-ref-format, and no leading - or +. */
-function refuseRef(ref: string): void {
-  const refuse = (why: string) => new CiError('invalid', `Cannot check out ref as it ${why}: ${quote(ref)}`);
-  if (ref === '' || ref.length > 500) throw refuse('is empty or longer than 500 characters');
-  if (/^[-+]/.test(ref)) throw refuse('starts with - or +');
-  if (/[\u0000-\u0020\u007f~^:?*[\\]/.test(ref)) throw refuse('has a character that no ref has');
-  if (/\.\.|@\{|\/\/|^\/|\/$|\.$|^@$/.test(ref)) throw refuse('is no name of a ref');
-  if (ref.split('/').some(part => part.startsWith('.') || part.endsWith('.lock'))) throw refuse('is no name of a ref');
+function refuseUnless(schema: z.ZodType, attempt: string, value: string): void {
+  const issue = schema.safeParse(value).error?.issues[0];
+  if (issue) throw new CiError('invalid', `Cannot check out ${attempt} ${describeIssue(issue, value)}`);
 }

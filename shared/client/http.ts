@@ -32,14 +32,22 @@ const CALL_TIMEOUT_MS = 30_000;
 /** The HTTP half of the client: one request, one answer, from the first node that gives one. */
 export class HttpCaller {
   readonly options: ClientOptions;
-  readonly urls: readonly string[];
+  readonly #urls: string[] = [];
   #best = 0;
 
   constructor(options: ClientOptions) {
-    const urls = options.urls.map(url => url.replace(/\/+$/, ''));
-    if (urls.length === 0) throw new CiError('invalid', 'Cannot talk to a cluster without the URL of a node');
     this.options = options;
-    this.urls = urls;
+    this.addNodes(options.urls);
+    if (this.#urls.length === 0) throw new CiError('invalid', 'Cannot talk to a cluster without the URL of a node');
+  }
+
+  get urls(): readonly string[] {
+    return this.#urls;
+  }
+
+  /** Behind those that are known already, each once. */
+  addNodes(urls: readonly string[]): void {
+    for (const url of urls.map(one => one.replace(/\/+$/, ''))) if (!this.#urls.includes(url)) this.#urls.push(url);
   }
 
   /** The node that answered last. */

@@ -22,7 +22,7 @@ export async function* keepSubscribed(
   wanted: () => Wanted,
   signal: AbortSignal,
 ): AsyncGenerator<Delivery> {
-  const row = new Failures(http.urls.length, http.options.patienceMs ?? PATIENCE_MS);
+  const row = new Failures(() => http.urls.length, http.options.patienceMs ?? PATIENCE_MS);
   for (let at = http.urls.indexOf(http.url); ; at = (at + 1) % http.urls.length) {
     try {
       using subscription = await subscribe(http, http.urls[at] as string, wanted(), signal);
@@ -45,14 +45,15 @@ export async function* keepSubscribed(
 
 /** Failures in a row, and what follows from them. */
 class Failures {
-  readonly #nodes: number;
+  /** Asked each time: nodes may be learned on the way. */
+  readonly #nodes: () => number;
   readonly #patienceMs: number;
   #count = 0;
   #since = 0;
   #connectedAt: number | undefined;
   #hasConnected = false;
 
-  constructor(nodes: number, patienceMs: number) {
+  constructor(nodes: () => number, patienceMs: number) {
     this.#nodes = nodes;
     this.#patienceMs = patienceMs;
   }
@@ -74,12 +75,12 @@ class Failures {
   }
 
   get isHopeless(): boolean {
-    return this.#hasConnected ? Date.now() - this.#since > this.#patienceMs : this.#count >= this.#nodes;
+    return this.#hasConnected ? Date.now() - this.#since > this.#patienceMs : this.#count >= this.#nodes();
   }
 
   /** None until each node has failed once, then longer each time; by chance more or less, so that not all come back at once. */
   get pauseMs(): number {
-    const rounds = this.#count - this.#nodes;
+    const rounds = this.#count - this.#nodes();
     return rounds < 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** rounds, LONGEST_PAUSE_MS) * (0.5 + Math.random());
   }
 }

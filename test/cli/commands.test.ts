@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
 import { completeTask } from '../../node-runtime/queue/complete.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
+import { releaseTask } from '../../node-runtime/queue/release.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import { Outcome, type TaskResult } from '../../shared/result.ts';
@@ -56,6 +61,45 @@ test('submit prints the id of the new task, and nothing else, on standard output
   assert.equal(code, 0, err);
   assert.equal(out, `${await submitted(api)}\n`);
   assert.match(err, /simple-ci logs 5\w+ -f --url http/);
+});
+
+test('a task that cannot be followed is told of by its id, and how to return to it', async t => {
+  const { api, folder, setting } = await bench(t);
+  await writeFile(join(folder, 'task.json'), TASK);
+  // A node that takes the task and is never heard of again.
+  const node = createServer(async (request, response) => {
+    if (request.method !== 'POST' || request.url !== '/v1/tasks') return void request.socket.destroy();
+    const { authorization = '', 'content-type': type = '' } = request.headers;
+    const headers = { authorization, 'content-type': type };
+    const answer = await fetch(`${api.url}/v1/tasks`, { method: 'POST', headers, body: await text(request) });
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  }).listen(0, '127.0.0.1');
+  t.after(() => node.close());
+  await once(node, 'listening');
+  const url = `http://127.0.0.1:${(node.address() as AddressInfo).port}`;
+  const env = { ...setting.env, SIMPLE_CI_URL: url };
+  const { code, err } = await cli(['submit', 'task.json', '--follow'], { ...setting, env });
+  assert.equal(code, 3);
+  const id = await submitted(api);
+  assert.match(err, new RegExp(`^Submitted ${id}\\.$`, 'm'));
+  assert.ok(err.includes(`the task goes on without you. To return to it: simple-ci logs ${id} -f --url ${url}`), err);
+});
+
+test('a task that ended while nobody held it is said to have run nowhere, beside where its attempts were', async t => {
+  const { api, run } = await bench(t);
+  const id = await submit(api.cluster);
+  await releaseTask(
+    api.cluster,
+    await claim(api.cluster, id, await claimant(api.cluster)),
+    'drained',
+    '',
+    neverAborted,
+  );
+  await run('cancel', id);
+  const { out } = await run('task', id);
+  assert.match(out, /^\S+ cancelled /);
+  assert.doesNotMatch(out, /runs on/);
+  assert.match(out, /Earlier attempts\n {2}1\. on \S+: drained/);
 });
 
 test('submit takes YAML from standard input', async t => {

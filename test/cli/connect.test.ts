@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkAddress } from '../../node-runtime/cli/node-address.ts';
+import { addressesToTrust, checkAddress } from '../../node-runtime/cli/node-address.ts';
 import { parseListen } from '../../node-runtime/cli/run-node.ts';
 
 test('a token goes over plain http to this machine only', () => {
@@ -14,6 +14,13 @@ test('a token goes over plain http to this machine only', () => {
 test('what is no address of a node is refused', () => {
   for (const url of ['', 'ci.example.com', 'ftp://ci', 'https://me:secret@ci', 'https://ci/?a=b'])
     assert.throws(() => checkAddress(url, true), { code: 'invalid', message: /^Cannot use node address as / });
+});
+
+test('of the addresses that nodes tell, the token goes to those where it may go', () => {
+  const told = ['http://127.0.0.1:7101', 'http://10.0.0.2:7100', 'https://b.example.com', 'nonsense'];
+  assert.deepEqual(addressesToTrust(told, ['https://a.example.com'], false), ['https://b.example.com']);
+  assert.deepEqual(addressesToTrust(told, ['http://10.0.0.1:7100'], true), told.slice(1, 3));
+  assert.deepEqual(addressesToTrust(told, ['http://127.0.0.1:7100'], false), [told[0], told[2]]);
 });
 
 test('a place to listen is a host and a port', () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { TaskView } from '../../shared/api.ts';
 import { newTaskId, type TaskId } from '../../shared/ids.ts';
 import type { TaskSpec } from '../../shared/task.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { etcdctl, keysUnder, leaseOf, recordAt } from '../support/etcdctl.ts';
-import { clientOf, type NodeProcess, simpleCi, startNode, temporaryFolder } from '../support/simple-ci.ts';
+import { clientOf, type NodeProcess, simpleCi, start, startNode, temporaryFolder } from '../support/simple-ci.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 const signal = AbortSignal.timeout(540_000);
@@ -174,6 +176,34 @@ suite('a cluster of nodes on one etcd', { concurrency: 1 }, () => {
     assert.equal(result.node, 'n2');
     assert.ok(seconds < 60, `${seconds} s`);
     assert.equal(heard, '[1]\nattempt 1 begins\n[lost]\n[2]\nattempt 2 begins\ndone\n[finished]\n');
+  });
+
+  test('a run whose node dies is followed to its end through another node', async () => {
+    await using it = await cluster();
+    const asked = await it.add('asked', '--slots', '0');
+    const token = asked.adminToken ?? '';
+    const worker = await it.add('worker', '--isolation', 'none');
+    const folder = await temporaryFolder();
+    const go = join(folder.path, 'go');
+    const steps = [{ run: `echo begins; until [ -e ${go} ]; do sleep 0.1; done; echo ends` }];
+    const child = await start(['submit', '-', '--follow'], {
+      env: { HOME: folder.path, SIMPLE_CI_URL: asked.address, SIMPLE_CI_TOKEN: token },
+    });
+    let out = '';
+    let err = '';
+    child.stdout?.on('data', chunk => (out += chunk));
+    child.stderr?.on('data', chunk => (err += chunk));
+    const ended = new Promise<number | null>(resolve => child.once('close', resolve));
+    child.stdin?.end(JSON.stringify({ name: 'test', steps }));
+    await eventually('it runs', () => out.includes('begins') || undefined);
+    asked.process.kill('SIGKILL');
+    await asked.ended;
+    await writeFile(go, '');
+    assert.equal(await ended, 0, err);
+    assert.match(out, /^begins\nends\n$/m);
+    assert.match(err, /Submitted 5\w+\./);
+    await worker[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
   });
 
   test('a node told to stop hands back at once what does not finish in time, and exits 0', async () => {

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeView, TaskSummary } from '../../shared/api.ts';
 import type { TaskId } from '../../shared/ids.ts';
-import { explainQueue } from '../../shared/explain-queue.ts';
+import { explainQueue, type QueueExplanation } from '../../shared/explain-queue.ts';
 
 const id = '5aaaaaaaaaaaaaaaaaaaaaaaaab' as TaskId;
 const queued = (other: string) => ({ id: other, state: 'queued' }) as TaskSummary;
 const node = (labels: string[] = [], more: Partial<NodeView> = {}) =>
   ({ node: 'n1', labels, slots: 2, draining: false, ...more }) as NodeView;
 
-const explanations: [string, string][] = [
+const explanations: [string, QueueExplanation][] = [
   ['no node is there to run it', explainQueue(id, {}, [], [])],
   ['no node is there to run it', explainQueue(id, {}, [], [node([], { draining: true }), node([], { slots: 0 })])],
   ['no node has 2 labels gpu, linux', explainQueue(id, { labels: ['gpu', 'linux'] }, [], [node(['linux'])])],
@@ -18,10 +18,10 @@ const explanations: [string, string][] = [
 ];
 
 test('a task that waits is told why', () => {
-  for (const [expected, actual] of explanations) assert.equal(actual, expected);
+  for (const [expected, actual] of explanations) assert.equal(actual.text, expected);
 });
 
 test('only tasks that come earlier in the queue are ahead', () => {
   const tasks = [queued('4zzzzzzzzzzzzzzzzzzzzzzzzzz'), queued(id), queued('5zzzzzzzzzzzzzzzzzzzzzzzzzz')];
-  assert.equal(explainQueue(id, {}, tasks, [node()]), '1 task ahead of it, 1 node it may run on');
+  assert.equal(explainQueue(id, {}, tasks, [node()]).text, '1 task ahead of it, 1 node it may run on');
 });

@@ -10,6 +10,7 @@ import { createLogs } from '../../node-runtime/logs/node-logs.ts';
 import { createTaskLogs } from '../../node-runtime/logs/task-logs.ts';
 import type { NodeOptions } from '../../node-runtime/options.ts';
 import { History } from '../../node-runtime/queue/history.ts';
+import { NodeHealth } from '../../node-runtime/queue/node-health.ts';
 import { Slots } from '../../node-runtime/queue/slots.ts';
 import { Tasks } from '../../node-runtime/queue/tasks.ts';
 import type { TasksService } from '../../node-runtime/queue/tasks-service.ts';
@@ -205,11 +206,13 @@ export class SimulatedNode {
     const instance = chance.word(16);
     const state: NodeState = { session: undefined, isDraining: false };
     const slots = new Slots(this.#slots);
+    const health = new NodeHealth(clock);
     const metrics = createMetrics({
       version: this.release,
       node: this.id,
       slots,
       leaseAgeMs: () => state.session?.age,
+      claimPauseMs: () => health.pauseMs,
     });
     let supervisor: ModelSupervisor | undefined;
     const startSupervisor = async () => {
@@ -280,6 +283,7 @@ export class SimulatedNode {
         localToken: async () => '',
         api,
         slots,
+        health,
         supervisors,
         executor,
         history,

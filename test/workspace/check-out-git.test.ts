@@ -196,6 +196,13 @@ describe('a hostile address or ref', () => {
     'https://example.com/\na',
     'https://example.com/\0a',
     'HTTPS+ext::x',
+    'ssh://a@-oProxyCommand=x/y',
+    'ssh://%2doProxyCommand=x@host/y',
+    'https://user:password@example.com/a.git',
+    'ssh://git:password@example.com/a.git',
+    'https://:password@example.com/a.git',
+    'https://a:b:c@d@example.com/a.git',
+    'https://example.com\\@-x/y',
     '',
   ];
   for (const url of urls)
@@ -204,6 +211,7 @@ describe('a hostile address or ref', () => {
         () => planGitCheckout({ ...GOOD, url }, options),
         (error: unknown) => isCiError(error, 'invalid'),
       );
+      assert.ok(!GitSource.safeParse({ type: 'git', ...GOOD, url }).success, 'a task with it can be submitted');
     });
 
   const refs = [
@@ -229,6 +237,8 @@ describe('a hostile address or ref', () => {
     'main.lock',
     'a.lock/b',
     '.hidden',
+    'refs/heads/../../x',
+    '\u2028a..b',
     'a/.b',
     'main.',
     'a\nb',
@@ -242,6 +252,7 @@ describe('a hostile address or ref', () => {
         () => planGitCheckout({ ...GOOD, ref }, options),
         (error: unknown) => isCiError(error, 'invalid'),
       );
+      assert.ok(!GitSource.safeParse({ type: 'git', ...GOOD, ref }).success, 'a task with it can be submitted');
     });
 
   test('is no honest one', () => {
@@ -251,13 +262,26 @@ describe('a hostile address or ref', () => {
       'ssh://git@example.com:22/a',
       'git@example.com:a/b.git',
       'https://[::1]/a',
+      'https://münchen.example/a',
+      'https://example.com/a:b@c',
+      'ssh://git@example.com/~me/a.git',
     ];
     for (const url of good) {
       planGitCheckout({ ...GOOD, url }, options);
       assert.ok(GitSource.safeParse({ type: 'git', ...GOOD, url }).success, url);
     }
-    for (const ref of ['main', 'feature/x-1.2_3', 'refs/pull/1/head', 'v1.0', 'ü', 'a@b', '0123456789'.repeat(4)])
+    for (const ref of ['main', 'feature/x-1.2_3', 'refs/pull/1/head', 'v1.0', 'ü', 'a@b', '0123456789'.repeat(4)]) {
       planGitCheckout({ ...GOOD, ref }, options);
+      assert.ok(GitSource.safeParse({ type: 'git', ...GOOD, ref }).success, ref);
+    }
+  });
+
+  test('with a password is refused without telling it', () => {
+    const url = 'https://me:hunter2@example.com/a.git';
+    assert.throws(
+      () => planGitCheckout({ ...GOOD, url }, options),
+      (error: Error) => /must not hold a password/.test(error.message) && !error.message.includes('hunter2'),
+    );
   });
 
   test('that would get past the plan stands behind --end-of-options, and only https and ssh are open', () => {
