@@ -26,7 +26,7 @@ export function chaosFigures(report: ChaosReport): Figure[] {
     ...waitFigures('requeue after kill -9', waitsAfterDeath(report), 33),
     ...waitFigures('requeue after drain', waitsAfterDrain(report), 1),
     figure('nodes killed', report.deaths.length, 'nodes'),
-    figure('faults', report.schedule.length, 'faults'),
+    figure('faults', report.spells.length, 'faults'),
     figure('until all was done after the last fault', convergedMs / 1000, 's'),
     figure('logs read again', stored.logs, 'logs'),
     figure('artifacts read again', stored.artifacts, 'artifacts'),

@@ -15,9 +15,9 @@ const execution: Execution = {
   saidEnd: true,
 };
 
-function check(log: string, isWhole: boolean, printed = expected, isS3Well = true) {
+function check(log: string, isWhole: boolean, printed = expected, isS3Well = true, complains = false) {
   const losses: LogLoss[] = [];
-  const told = { execution, log, expected: printed, isWhole, couldStore: () => isS3Well };
+  const told = { execution, log, expected: printed, isWhole, complains, couldStore: () => isS3Well };
   const texts = checkLog(told, losses).map(({ text }) => text);
   return { texts, losses };
 }
@@ -42,6 +42,14 @@ suite('a stored log is held against what was printed', () => {
     const printed = expected.replaceAll('\n', `${filling}\n`);
     assert.deepEqual(check('', false, printed).texts, ['its log lacks its last 12.0 s, 400019 bytes']);
     assert.deepEqual(check('', false, printed, false).texts, []);
+  });
+
+  test('a command that fails may say so after what was printed, and not instead', () => {
+    const complaint = 'seq: write error: No space left on device\n';
+    assert.deepEqual(check(expected + complaint, false, expected, true, true).texts, []);
+    assert.deepEqual(check(`one\n${complaint}`, false, expected, true, true).texts, [
+      'its log is no beginning of what it printed',
+    ]);
   });
 
   test('what it did not print, or in another order, is refused', () => {

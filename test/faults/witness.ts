@@ -57,7 +57,7 @@ export class Witness implements AsyncDisposable {
     let execution: Execution | undefined;
     createInterface({ input: socket }).on('line', line => {
       const at = performance.now();
-      this.#write({ at, fence: execution?.fence, line });
+      this.#write({ at, task: execution?.task, fence: execution?.fence, line });
       const [word, ...rest] = line.split(' ');
       if (word === 'start') execution = this.#start(rest, at);
       if (word === 'line') execution?.beats.push({ at, line: Number(rest[0]) });
@@ -68,7 +68,7 @@ export class Witness implements AsyncDisposable {
       this.#sockets.delete(socket);
       if (!execution) return;
       execution.goneAt = performance.now();
-      this.#write({ at: execution.goneAt, fence: execution.fence, line: 'gone' });
+      this.#write({ at: execution.goneAt, task: execution.task, fence: execution.fence, line: 'gone' });
     });
   }
 

@@ -8,6 +8,9 @@ import { send } from './node-faults.ts';
 /** Longer than a lease lives after its last renewal, and than it then takes another node to claim. */
 const LASTS_MS = 40_000;
 
+/** How much longer it may take: leases that a new leader of etcd has given their time anew, a node without a free slot. */
+const PATIENCE_MS = 60_000;
+
 interface Caught {
   readonly place: Place;
   readonly task: string;
@@ -27,8 +30,9 @@ export const lateCompletion: Nemesis = {
     const ended = AbortSignal.any([signal, over.signal]);
     const delivered = deliverLate(rig, ended);
     return async () => {
-      over.abort();
+      const late = setTimeout(() => over.abort(), PATIENCE_MS);
       await delivered;
+      clearTimeout(late);
     };
   },
 };
