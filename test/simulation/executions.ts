@@ -10,6 +10,8 @@ export class Execution {
   readonly process: Process;
   /** The supervisor that it belongs to. */
   readonly guard: Process;
+  /** When it was started, in the world's time. */
+  readonly begun: number;
   /** All that it has printed, in order, and when. */
   readonly printed: { readonly bytes: Buffer; readonly at: number }[] = [];
 
@@ -19,6 +21,7 @@ export class Execution {
     this.machine = parts.machine;
     this.process = parts.process;
     this.guard = parts.guard;
+    this.begun = parts.process.machine.scheduler.now;
   }
 
   get isRunning(): boolean {

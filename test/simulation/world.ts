@@ -118,7 +118,7 @@ class World {
     const victims = this.#victims(client);
     const faults = this.#torment(victims);
     const during = () => this.#violation !== undefined;
-    await this.#scheduler.runUntil(during, plan.faultsMs);
+    if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
     heal(victims, this.#links);
     this.#trace.note('world', 'is calm from now on');
@@ -161,6 +161,7 @@ class World {
         task: this.#invariants.unfinished[0],
         text: `Not everything has ended ${CALM_LIMIT_MS / 60_000} min after the last fault. Tasks that have not: ${this.#invariants.unfinished.join(', ') || 'none'}`,
       });
+    if (this.#violation) return;
     const isViolated = () => this.#violation !== undefined;
     await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS);
     this.#trace.note('world', 'has nothing to do any more');
