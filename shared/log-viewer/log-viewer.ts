@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import type { LogEvent } from '../log.ts';
-import { compileQuery } from '../log-model/log-search.ts';
+import { compileQuery, type LogQuery } from '../log-model/log-search.ts';
 import type { TextLink } from '../log-model/links.ts';
 import { LogWindow } from '../log-model/log-window.ts';
 import { type PanelTask, TIMESTAMP_STYLES, type TimestampStyle } from '../log-model/panel-messages.ts';
@@ -9,7 +9,9 @@ import { atEnd, offsetOfThumb, type ScrollPosition, scrolledBy, showing, thumb }
 import { ICONS } from './icons.ts';
 import type { LogSource } from './log-source.ts';
 import { rowTemplate } from './row-template.ts';
+import { NO_SEARCH, type Search, searchBar } from './search-bar.ts';
 import { styles } from './styles.ts';
+import { taskBar } from './task-bar.ts';
 
 /** Rows nearer to an end of what is at hand than this make it read on. */
 const READ_AHEAD_ROWS = 300;
@@ -17,18 +19,6 @@ const SMALLEST_THUMB = 0.04;
 /** More lines than this are not marked in the scroll bar one by one. */
 const MOST_MARKS = 1000;
 const DEFAULT_ROW_PX = 18;
-
-interface Search {
-  readonly wanted: RegExp | undefined;
-  /** Offsets of lines, in order. */
-  readonly hits: number[];
-  readonly problem: string | undefined;
-  readonly isDone: boolean;
-  /** Which of them is shown. */
-  readonly at: number;
-}
-
-const NO_SEARCH: Search = { wanted: undefined, hits: [], problem: undefined, isDone: true, at: -1 };
 
 /**
  * Shows the log of a task: follows it at its end, scrolls through all of it, folds its steps, searches it. Memory does not grow with the log:
@@ -53,7 +43,7 @@ export class LogViewer extends LitElement {
   #lostNote: string | undefined;
   #timestamps: TimestampStyle = 'off';
   #search: Search = NO_SEARCH;
-  #query = { text: '', isRegExp: false, isCaseSensitive: false };
+  #query: LogQuery = { text: '', isRegExp: false, isCaseSensitive: false };
   #isSearchOpen = false;
   #reading: 'before' | 'after' | 'around' | undefined;
   /** Where to go once the log has begun. */
@@ -148,60 +138,32 @@ export class LogViewer extends LitElement {
   // What is drawn
 
   #bar(): TemplateResult {
-    const task = this.#task;
-    if (!task) return html`<div class="bar"></div>`;
-    const kind = task.state === 'passed' ? 'passed' : task.isFinished ? 'failed' : 'running';
-    return html`<div class="bar">
-      <span class="name" title=${task.name}>${task.name}</span>
-      <span class="state ${kind}" role="status">${ICONS[kind]}${task.state}</span>
-      <span class="message" title=${task.message}>${this.#problem ?? this.#lostNote ?? task.message}</span>
-      ${this.#attempts(task)}${this.#stepList()}
-      <button class="icon" title="Timestamps: ${this.#timestamps}" aria-label="Timestamps: ${this.#timestamps}" aria-pressed=${this.#timestamps !== 'off'} @click=${() => this.nextTimestamps()}>${ICONS.clock}</button>
-      <button class="icon" title="Search (Ctrl+F)" aria-label="Search" aria-pressed=${this.#isSearchOpen} @click=${() => (this.#isSearchOpen ? this.#closeSearch() : this.openSearch())}>${ICONS.search}</button>
-    </div>`;
-  }
-
-  #attempts({ attempts }: PanelTask): TemplateResult | typeof nothing {
-    if (attempts.length < 2) return nothing;
-    const choose = (event: Event) => this.#tell('log-attempt', Number((event.target as HTMLSelectElement).value));
-    return html`<select id="attempt" aria-label="Attempt" @change=${choose}>${attempts.map(
-      attempt => html`<option value=${attempt} ?selected=${attempt === this.#attempt}>Attempt ${attempt}</option>`,
-    )}</select>`;
-  }
-
-  #stepList(): TemplateResult | typeof nothing {
-    const steps = this.#window?.steps ?? [];
-    if (steps.length < 2) return nothing;
-    const go = (event: Event) => {
-      const select = event.target as HTMLSelectElement;
-      const step = steps.find(one => String(one.step) === select.value);
-      select.value = '';
-      if (step) void this.#show(step.start);
-    };
-    return html`<select id="steps" aria-label="Go to step" @change=${go}><option value="">Steps…</option>${steps.map(
-      ({ step, text, end }) =>
-        html`<option value=${step}>${end === undefined ? '…' : end.text === 'passed' ? '✓' : '✗'} ${text}</option>`,
-    )}</select>`;
+    if (!this.#task) return html`<div class="bar"></div>`;
+    return taskBar({
+      task: this.#task,
+      note: this.#problem ?? this.#lostNote,
+      attempt: this.#attempt,
+      steps: this.#window?.steps ?? [],
+      timestamps: this.#timestamps,
+      isSearchOpen: this.#isSearchOpen,
+      onAttempt: attempt => this.#tell('log-attempt', attempt),
+      onStep: ({ start }) => void this.#show(start),
+      onTimestamps: () => this.nextTimestamps(),
+      onSearch: () => (this.#isSearchOpen ? this.#closeSearch() : this.openSearch()),
+    });
   }
 
   #searchBar(): TemplateResult {
-    const { hits, at, problem, isDone } = this.#search;
-    const more = isDone ? '' : '…';
-    const found = hits.length === 0 ? (isDone ? 'Nothing' : 'Searching …') : `${at + 1} of ${hits.length}${more}`;
-    const text = problem ?? (this.#search.wanted ? found : '');
-    const toggle = (name: 'isCaseSensitive' | 'isRegExp') => () => {
-      this.#query = { ...this.#query, [name]: !this.#query[name] };
-      void this.#find();
-    };
-    return html`<div class="bar" role="search">
-      <input id="query" type="text" placeholder="Search the whole log" aria-label="Search the whole log" .value=${this.#query.text} @input=${this.#typed} @keydown=${this.#searchKey} />
-      <button class="icon" title="Match case" aria-label="Match case" aria-pressed=${this.#query.isCaseSensitive} @click=${toggle('isCaseSensitive')}>Aa</button>
-      <button class="icon" title="Regular expression" aria-label="Regular expression" aria-pressed=${this.#query.isRegExp} @click=${toggle('isRegExp')}>.*</button>
-      <span class=${problem === undefined ? 'count' : 'count problem'} role="status">${text}</span>
-      <button class="icon" title="Previous (Shift+Enter)" aria-label="Previous" ?disabled=${hits.length === 0} @click=${() => this.#step(-1)}>${ICONS.up}</button>
-      <button class="icon" title="Next (Enter)" aria-label="Next" ?disabled=${hits.length === 0} @click=${() => this.#step(1)}>${ICONS.down}</button>
-      <button class="icon" title="Close (Escape)" aria-label="Close" @click=${() => this.#closeSearch()}>${ICONS.close}</button>
-    </div>`;
+    return searchBar({
+      query: this.#query,
+      search: this.#search,
+      onQuery: query => {
+        this.#query = query;
+        void this.#find();
+      },
+      onStep: by => this.#step(by),
+      onClose: () => this.#closeSearch(),
+    });
   }
 
   #rows(): TemplateResult {
@@ -456,11 +418,6 @@ export class LogViewer extends LitElement {
 
   // What is searched
 
-  #typed(event: Event): void {
-    this.#query = { ...this.#query, text: (event.target as HTMLInputElement).value };
-    void this.#find();
-  }
-
   async #find(): Promise<void> {
     const fence = this.#fence;
     this.source?.stopSearch();
@@ -480,6 +437,8 @@ export class LogViewer extends LitElement {
     if (this.#query !== query) return;
     this.#search = { ...this.#search, isDone: true, problem };
     this.requestUpdate();
+    // All that there is lies before where one is.
+    if (this.#search.at < 0) this.#step(1);
   }
 
   /** The first line found from where one is on is shown at once. */
@@ -507,13 +466,6 @@ export class LogViewer extends LitElement {
     this.#query = { ...this.#query, text: '' };
     void this.#find();
     this.#view?.focus();
-  }
-
-  #searchKey(event: KeyboardEvent): void {
-    if (event.key === 'Enter') this.#step(event.shiftKey ? -1 : 1);
-    else if (event.key === 'Escape') this.#closeSearch();
-    else return;
-    event.preventDefault();
   }
 
   // What people do
