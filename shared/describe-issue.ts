@@ -20,13 +20,13 @@ const TYPES: Readonly<Record<string, string>> = {
 export function describeIssue(issue: Issue, root: unknown): string {
   const value = valueAt(root, issue.path);
   if (value === undefined && issue.code !== 'invalid_key') return 'is missing';
-  const isShown = issue.code !== 'invalid_key' && !(value instanceof Object) && !mayBeSecret(issue.path);
+  const isShown = issue.code !== 'invalid_key' && !(value instanceof Object) && !mayBeSecret(issue.path, value);
   return `${sentence(issue)}${isShown ? `: ${quote(withoutPassword(value))}` : ''}`;
 }
 
-/** Values of variables and of secrets are nothing to print. */
-function mayBeSecret(path: readonly PropertyKey[]): boolean {
-  return path.includes('env') || path.includes('value');
+/** Values of variables and of secrets are nothing to print, but for a variable that is no text: it is to be found and quoted. */
+function mayBeSecret(path: readonly PropertyKey[], value: unknown): boolean {
+  return path.includes('value') || (path.includes('env') && typeof value === 'string');
 }
 
 /** An address that is refused for its password is not told with it: the refusal ends up in logs. */

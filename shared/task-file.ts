@@ -55,8 +55,8 @@ class TaskFileReader {
     const file = this.#document.value;
     if (!isRecord(file)) this.#problem([], 'must be a map with tasks:');
     else this.#readFile(file);
-    if (this.#problems.length > 0) return { ok: false, problems: this.#problems.slice(0, MAX_PROBLEMS) };
-    return { ok: true, tasks: this.#tasks, warnings: this.#warnings() };
+    if (this.#problems.length > 0) return { ok: false, problems: this.#withSlips().slice(0, MAX_PROBLEMS) };
+    return { ok: true, tasks: this.#tasks, warnings: this.#unknown().slice(0, MAX_PROBLEMS) };
   }
 
   #readFile(file: Record<string, unknown>): void {
@@ -101,15 +101,20 @@ class TaskFileReader {
     return { name, ...rest, ...(Array.isArray(rest.steps) && { steps: rest.steps.map(longStep) }) };
   }
 
-  #warnings(): TaskFileProblem[] {
-    return unknownKeys(this.#document.value)
-      .slice(0, MAX_PROBLEMS)
-      .map(({ path, suggestion }) => ({
-        ...this.#document.keyPositionOf(path),
-        path: formatPath(path),
-        message: 'is not known',
-        ...(suggestion !== undefined && { suggestion }),
-      }));
+  /** A key that was meant to be another is the likely reason for what else is wrong: it is told with it, in the file's order. */
+  #withSlips(): TaskFileProblem[] {
+    const told = new Set(this.#problems.map(({ path }) => path));
+    const slips = this.#unknown().filter(({ path, suggestion }) => suggestion !== undefined && !told.has(path));
+    return [...slips, ...this.#problems].sort((a, b) => a.line - b.line || a.column - b.column);
+  }
+
+  #unknown(): TaskFileProblem[] {
+    return unknownKeys(this.#document.value).map(({ path, suggestion }) => ({
+      ...this.#document.keyPositionOf(path),
+      path: formatPath(path),
+      message: 'is not known',
+      ...(suggestion !== undefined && { suggestion }),
+    }));
   }
 
   #problem(path: Path, message: string, suggestion?: string): void {

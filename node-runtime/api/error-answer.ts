@@ -27,8 +27,6 @@ const HEADERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 export function toCiError(error: unknown): CiError {
   if (isCiError(error)) return error;
   const { code, statusCode, message } = error as { code?: unknown; statusCode?: unknown; message?: string };
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return new CiError('too-large', 'Cannot take the request as its body is too large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return new CiError('invalid', 'Cannot take the request as its body is not application/json');
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)

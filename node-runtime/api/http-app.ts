@@ -1,5 +1,5 @@
 import { type IncomingMessage, maxHeaderSize } from 'node:http';
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { routes } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
 import { type Clock, deadline } from '../system/clock.ts';
@@ -167,11 +167,20 @@ function answerErrors(app: FastifyInstance, logger: Logger): void {
     );
   });
   app.setErrorHandler((error, request, reply) => {
-    const { status, headers, body } = answerOf(error, request.id);
+    const { status, headers, body } = answerOf(nameLimit(error, request), request.id);
     const isWanted = !request.raw.socket.destroyed;
     if (body.error.code === 'internal' && isWanted) logger.error('A request failed', { requestId: request.id, error });
     return reply.code(status).headers(headers).send(body);
   });
+}
+
+/** The HTTP library says no more than that a body is too large. One that comes in chunks has told no size. */
+function nameLimit(error: unknown, { headers, routeOptions }: FastifyRequest): unknown {
+  if ((error as { code?: unknown }).code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return error;
+  const size = headers['content-length'];
+  const told = size === undefined ? '' : `${size} bytes, `;
+  const message = `Cannot take the request as its body is too large: ${told}at most ${routeOptions.bodyLimit}`;
+  return new CiError('too-large', message, { cause: error });
 }
 
 function noteRequests(app: FastifyInstance, { logger, metrics }: HttpAppParts): void {

@@ -9,7 +9,9 @@ import {
   LineCounter,
   parseDocument,
   type Range,
+  visit,
 } from 'yaml';
+import { quote } from '../ids.ts';
 import { formatPath, type Path, type TaskFileProblem } from './problem.ts';
 
 /** A task file as text that was understood: its value, and where in the text each part of it stands. */
@@ -87,11 +89,23 @@ class ReadDocument implements TaskFileDocument {
 }
 
 function syntaxProblems(document: Document.Parsed, lines: LineCounter): TaskFileProblem[] {
-  return [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+  return [...document.errors, ...document.warnings].map(({ pos, code, message }) => ({
     ...at(pos[0], lines),
     path: '',
-    message: message === 'Map keys must be unique' ? 'has this key twice' : `cannot be read: ${message}`,
+    message: code === 'DUPLICATE_KEY' ? `has this key twice: ${keyAt(document, pos[0])}` : `cannot be read: ${message}`,
   }));
+}
+
+function keyAt(document: Document.Parsed, offset: number): string {
+  let key = '';
+  visit(document, {
+    Pair: (_, pair) => {
+      if (!isScalar(pair.key) || pair.key.range?.[0] !== offset) return undefined;
+      key = String(pair.key.value);
+      return visit.BREAK;
+    },
+  });
+  return quote(key);
 }
 
 function jsonProblems(text: string, lines: LineCounter): TaskFileProblem[] {

@@ -13,7 +13,7 @@ const TASK_KEYS = Object.keys(TaskEntry.shape);
 const STEP_KEYS = Object.keys(Step.shape);
 const ATTEMPT_KEYS = ['crashed', 'lost'];
 
-/** Keys of a valid task file that mean nothing to this release: slips, or words of a newer one. `x-` keys are the user's own. */
+/** Keys of a task file, valid or not, that mean nothing to this release: slips, or words of a newer one. `x-` keys are the user's own. */
 export function unknownKeys(file: unknown): UnknownKey[] {
   const tasks = entriesOf(childOf(file, 'tasks'));
   return [...unknownIn([], file, FILE_KEYS), ...tasks.flatMap(([name, task]) => unknownInTask(['tasks', name], task))];

@@ -78,6 +78,7 @@ describe('bad requests', () => {
   test('a body over the limit of its route is too large', async () => {
     const { status, json } = await submit(JSON.stringify({ filler: 'x'.repeat(300_000) }));
     assert.deepEqual([status, json.error?.code], [413, 'too-large']);
+    assert.match(json.error!.message, /body is too large: 300013 bytes, at most \d{6}$/);
   });
 
   test('a task of 70 KiB is too large', async () => {
