@@ -41,7 +41,7 @@ export class LogText {
         return isFirst ? '' : this.#heading(`Attempt ${event.attempt} on ${event.node}`, BOLD);
       }
       case 'end': {
-        const lost = `Attempt ${this.#attempt ?? ''} was lost with its node: its last second of output may be missing`;
+        const lost = `Attempt ${this.#attempt ?? ''} was given up or lost with its node: its last output may be missing`;
         return event.reason === 'lost' ? this.#heading(lost, RED) : this.end();
       }
     }

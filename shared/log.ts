@@ -30,7 +30,7 @@ export interface LogMarkEvent {
   readonly mark: LogMark;
 }
 
-/** The attempt will print no more. `lost`: its node vanished, and what it had not stored is gone. */
+/** The attempt will print no more. `lost`: its node vanished, or gave it up without an object store: what was not stored is gone. */
 export interface LogEndEvent {
   readonly kind: 'end';
   readonly offset: number;

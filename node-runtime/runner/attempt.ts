@@ -4,8 +4,9 @@ import type { StepResult } from '../../shared/result.ts';
 import { DEFAULT_TIMEOUT_MS, type Source, type Step } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { LogWriter } from '../logs/logs.ts';
+import { orAborted } from '../objects/until-aborted.ts';
 import type { Claim } from '../queue/records.ts';
-import type { Clock } from '../system/clock.ts';
+import { type Clock, deadline } from '../system/clock.ts';
 import { type Collected, collectArtifacts } from './collect-artifacts.ts';
 import { type AttemptOutcome, isLost, NOTHING_DONE, type Verdict } from './executor.ts';
 import type { PrepareSource } from './prepare-source.ts';
@@ -17,6 +18,11 @@ import { timeLimit } from './time-limit.ts';
 
 /** How long storing artifacts and the rest of the log may take after a task was told to stop, in milliseconds. */
 const WIND_UP_MS = 30_000;
+/**
+ * How long an attempt that has no verdict waits for its log to be stored, in milliseconds. With the grace of a command that is
+ * told to stop, it stays below what a node that drains has for handing back.
+ */
+const KEEP_LOG_MS = 15_000;
 
 export interface AttemptParts {
   readonly cluster: Cluster;
@@ -62,17 +68,17 @@ export class Attempt {
     if (this.#decision?.kind !== 'source')
       for (const [at, step] of steps.entries()) await this.#runOrSkip(step, at, limits);
     await sandbox.kill();
-    await Promise.all(this.#pumps.map(pump => pump.catch(() => undefined)));
   }
 
-  /** Keeps artifacts and the rest of the log, and gives the verdict. */
+  /** Keeps artifacts and the rest of the log, and gives the verdict. An attempt that has none keeps its log by `keepLog`. */
   async wrapUp(stop: AbortSignal): Promise<AttemptOutcome> {
     using limit = windUpLimit(this.#parts.cluster.clock, stop);
+    await this.#printed();
     const collected = await this.#collect(limit.signal);
     if (isLost(stop)) return { kind: 'lost' };
-    const log = await this.#parts.log.finish();
     if (this.#decision?.kind === 'step' && this.#decision.ending.outcome === 'crashed')
       return { kind: 'unfinished', end: 'crashed', message: this.#decision.ending.message };
+    const log = await this.#parts.log.finish();
     const verdict: Verdict = {
       ...this.#conclusion(collected),
       steps: this.#steps,
@@ -82,6 +88,27 @@ export class Attempt {
       ...(this.#commit !== undefined && { commit: this.#commit }),
     };
     return { kind: 'finished', verdict };
+  }
+
+  /**
+   * Stores the log of an attempt that has no verdict, with a note of why: followers have seen it already. A store that does
+   * not take it in time keeps nobody from trying again.
+   */
+  async keepLog(note: string): Promise<void> {
+    const { cluster, log, sandbox } = this.#parts;
+    const stored = async () => {
+      await sandbox.kill();
+      await this.#printed();
+      log.mark('note', note);
+      await log.finish();
+    };
+    using limit = deadline(cluster.clock, KEEP_LOG_MS, log.failed);
+    await orAborted(stored(), limit.signal).catch(() => undefined);
+  }
+
+  /** Resolves when all that was printed is in the log, or never will be. */
+  async #printed(): Promise<void> {
+    await Promise.all(this.#pumps.map(pump => pump.catch(() => undefined)));
   }
 
   /** A source that will be no different next time, or that takes all of the task's time, is the task's own end. */

@@ -66,6 +66,8 @@ class OutputPump {
   readonly done: Pump;
   readonly #clock: Clock;
   #lastHeard: number;
+  /** The log has no room, so nothing more is read: what the command does meanwhile cannot be heard. */
+  #isHeld = false;
   #isDone = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -77,9 +79,9 @@ class OutputPump {
     this.done.catch(() => undefined);
   }
 
-  /** When (`Clock.monotonic`) the last output came, or it began. */
+  /** When (`Clock.monotonic`) the last output came, or it began; now, for as long as output waits for the log. */
   get lastHeard(): number {
-    return this.#lastHeard;
+    return this.#isHeld ? this.#clock.monotonic() : this.#lastHeard;
   }
 
   /** Resolves when what the command has printed before it ended is in the log; rejects if it could not be put there. */
@@ -89,7 +91,7 @@ class OutputPump {
       const over = new AbortController();
       await Promise.race([this.done, this.#clock.sleep(OUTPUT_QUIET_MS, over.signal).catch(() => undefined)]);
       over.abort();
-      if (this.#clock.monotonic() - this.#lastHeard >= OUTPUT_QUIET_MS) return;
+      if (this.#clock.monotonic() - this.lastHeard >= OUTPUT_QUIET_MS) return;
     }
     if (this.#failure) throw this.#failure.error;
   }
@@ -97,12 +99,15 @@ class OutputPump {
   async #run(output: AsyncIterable<Uint8Array>, log: LogWriter): Promise<void> {
     try {
       for await (const bytes of output) {
-        this.#lastHeard = this.#clock.monotonic();
+        this.#isHeld = true;
         await log.write(bytes);
+        this.#isHeld = false;
+        this.#lastHeard = this.#clock.monotonic();
       }
     } catch (error) {
       this.#failure = { error };
     } finally {
+      this.#isHeld = false;
       this.#isDone = true;
     }
   }

@@ -1,7 +1,7 @@
 import { describeError, isCiError } from '../../shared/errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
-import type { Logs } from '../logs/logs.ts';
+import type { Logs, LogWriter } from '../logs/logs.ts';
 import type { Claim } from '../queue/records.ts';
 import { SourceUnavailable } from '../workspace/source-unavailable.ts';
 import { Attempt } from './attempt.ts';
@@ -32,11 +32,7 @@ export class TaskExecutor implements Executor {
     try {
       return await this.#execute(claim, stop);
     } catch (error) {
-      if (stop.aborted) return unfinishedBy(stopReason(stop));
-      if (isCiError(error, 'invalid'))
-        return { kind: 'finished', verdict: { outcome: 'invalid', message: error.message, ...NOTHING_DONE } };
-      const end = error instanceof SourceUnavailable ? 'source' : 'infrastructure';
-      return { kind: 'unfinished', end, message: describeError(error) };
+      return outcomeOf(error, stop);
     }
   }
 
@@ -50,14 +46,37 @@ export class TaskExecutor implements Executor {
     using _thaws = session && thawWhenRecovered(cluster, session, claim, sandbox);
     await writeScripts(sandbox, claim.task.steps);
     const attempt = new Attempt({ cluster, claim, log, sandbox, secrets, prepareSource });
-    await attempt.run(AbortSignal.any([stop, log.failed, supervisor.lost]));
-    if (supervisor.lost.aborted)
-      return { kind: 'unfinished', end: 'crashed', message: 'The supervisor process was lost' };
-    if (log.failed.aborted)
-      return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
-    if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));
-    return await attempt.wrapUp(stop);
+    const outcome = await runToEnd(attempt, log, supervisor, stop).catch(error => outcomeOf(error, stop));
+    if (outcome.kind === 'unfinished') await attempt.keepLog(noteOf(outcome));
+    return outcome;
   }
+}
+
+async function runToEnd(
+  attempt: Attempt,
+  log: LogWriter,
+  supervisor: Supervisor,
+  stop: AbortSignal,
+): Promise<AttemptOutcome> {
+  await attempt.run(AbortSignal.any([stop, log.failed, supervisor.lost]));
+  if (supervisor.lost.aborted)
+    return { kind: 'unfinished', end: 'crashed', message: 'The supervisor process was lost' };
+  if (log.failed.aborted)
+    return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
+  if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));
+  return await attempt.wrapUp(stop);
+}
+
+function outcomeOf(error: unknown, stop: AbortSignal): AttemptOutcome {
+  if (stop.aborted) return unfinishedBy(stopReason(stop));
+  if (isCiError(error, 'invalid'))
+    return { kind: 'finished', verdict: { outcome: 'invalid', message: error.message, ...NOTHING_DONE } };
+  const end = error instanceof SourceUnavailable ? 'source' : 'infrastructure';
+  return { kind: 'unfinished', end, message: describeError(error) };
+}
+
+function noteOf({ end, message }: Extract<AttemptOutcome, { kind: 'unfinished' }>): string {
+  return `${end === 'drained' ? 'Handed back' : 'Given up'} by its node: ${message}`;
 }
 
 function unfinishedBy({ why, message }: AttemptStop): AttemptOutcome {

@@ -99,6 +99,38 @@ test('silence is counted from the last output on, also when it was frozen before
   await it.ending;
 });
 
+test('the time in which the log has no room for a step’s output is not its silence', async () => {
+  const room = Promise.withResolvers<void>();
+  const it = step({ idleMs: 60_000 }, () => room.promise);
+  await it.clock.advance(50_000);
+  it.print();
+  await it.clock.advance(500_000);
+  assert.deepEqual(it.stops, []);
+  room.resolve();
+  await it.clock.advance(59_000);
+  assert.deepEqual(it.stops, []);
+  await it.clock.advance(2000);
+  assert.deepEqual(it.stops, [10_000]);
+  it.end(KILLED);
+  assert.equal((await it.ending).outcome, 'idle-timed-out');
+});
+
+test('a step that has ended waits for the log to take what it printed, and for no longer than 2 s', async () => {
+  const room = Promise.withResolvers<void>();
+  const it = step({}, () => room.promise);
+  let isOver = false;
+  void it.ending.then(() => (isOver = true));
+  await settle();
+  it.print();
+  await settle();
+  it.end({ kind: 'exited', code: 0 });
+  await it.clock.advance(1900);
+  assert.equal(isOver, false);
+  await it.clock.advance(200);
+  assert.equal(isOver, true);
+  room.resolve();
+});
+
 test('a step that is cancelled may clean up for 10 s; one whose claim is lost is killed at once', async () => {
   for (const [why, graceMs] of [
     ['cancelled', 10_000],

@@ -276,16 +276,69 @@ test('a log that cannot be stored for good ends the attempt as lost by infrastru
   assert.match(result.past[0]?.message ?? '', /store is away/);
 });
 
-test('a supervisor that is lost under a task ends the attempt as crashed', async () => {
+test('a task that its node hands back has its log stored to the end, with what it printed when it was stopped', async () => {
+  await using it = await taskRunner(supervisor);
+  const seconds = oddSeconds();
+  const id = await it.submit({
+    steps: [{ run: `trap 'echo cleaned up; exit 1' TERM; echo begun; sleep ${seconds} & wait` }],
+  });
+  await eventually('it runs', () => processesWith(seconds)[0]);
+  await it.node.stop();
+  const { lock, attempts } = await readTaskState(it.cluster, id, signal);
+  const [past] = attempts!.value.past;
+  assert.deepEqual([lock, past?.end], [undefined, 'drained']);
+  const { text, notes, reason } = await it.log(id, past!.fence);
+  assert.deepEqual([text, reason], ['begun\ncleaned up\n', 'finished']);
+  assert.deepEqual(notes, ['Handed back by its node: The node drains']);
+  assert.ok(it.objects.objects.has(it.cluster.objectKeys.logManifest(id, past!.fence)));
+});
+
+test('an object store that does not take the log holds up the handing back of a task for a while only', async () => {
+  await using it = await taskRunner(supervisor);
+  const seconds = oddSeconds();
+  const id = await it.submit({ steps: [{ run: `echo begun; exec sleep ${seconds}` }] });
+  await eventually('it runs', () => processesWith(seconds)[0]);
+  it.objects.fault = operation => {
+    if (operation === 'put') throw new CiError('unavailable', 'Cannot put object as the store is away');
+  };
+  const began = systemClock.monotonic();
+  await it.node.stop();
+  const tookMs = systemClock.monotonic() - began;
+  assert.ok(tookMs < 40_000, `${tookMs} ms`);
+  const { attempts } = await readTaskState(it.cluster, id, signal);
+  assert.deepEqual(
+    attempts?.value.past.map(({ end }) => end),
+    ['drained'],
+  );
+});
+
+test('an attempt that its node gives up keeps its log, and says why in it', async () => {
+  await using it = await taskRunner(supervisor, {
+    prepareSource: async ({ log }) => {
+      await log.write(Buffer.from('so far\n'));
+      throw new CiError('unavailable', 'Cannot get object as the store is away');
+    },
+  });
+  const id = await it.submit({ attempts: { lost: 1 } });
+  const result = await it.result(id);
+  const { text, notes, reason } = await it.log(id, result.past[0]!.fence);
+  assert.deepEqual([text, reason], ['so far\n', 'finished']);
+  assert.deepEqual(notes, ['Given up by its node: Cannot get object as the store is away']);
+});
+
+test('a supervisor that is lost under a task ends the attempt as crashed, with its log kept', async () => {
   await using own = await plainSupervisor();
   const seconds = oddSeconds();
   await using it = await taskRunner(own);
-  const id = await it.submit({ attempts: { crashed: 1 }, steps: [{ run: `exec sleep ${seconds}` }] });
+  const id = await it.submit({ attempts: { crashed: 1 }, steps: [{ run: `echo begun; exec sleep ${seconds}` }] });
   const pid = await eventually('it runs', () => processesWith(seconds)[0]);
   process.kill(parentOf(pid), 'SIGKILL');
   const result = await it.result(id);
   assert.equal(result.outcome, 'crashed', result.message);
   assert.deepEqual(processesWith(seconds), []);
+  const { text, notes, reason } = await it.log(id, result.past[0]!.fence);
+  assert.deepEqual([text, reason], ['begun\n', 'finished']);
+  assert.deepEqual(notes, ['Given up by its node: The supervisor process was lost']);
 });
 
 test('a task sees the variables that are documented, its own and its step’s, and nothing of the node’s', async () => {

@@ -43,7 +43,7 @@ test('each line begins with the time of its first byte when that is wanted', () 
   );
 });
 
-test('an attempt that follows another says so, and one that was lost too', () => {
+test('an attempt that follows another says so, and one whose log has no end too', () => {
   const events: LogEvent[] = [
     { kind: 'attempt', fence: 7, attempt: 1, node: 'a', offset: 0 },
     bytes('half a li'),
@@ -54,7 +54,7 @@ test('an attempt that follows another says so, and one that was lost too', () =>
   ];
   assert.equal(
     textOf(events),
-    'half a li\nAttempt 1 was lost with its node: its last second of output may be missing\nAttempt 2 on b\nwhole line\n',
+    'half a li\nAttempt 1 was given up or lost with its node: its last output may be missing\nAttempt 2 on b\nwhole line\n',
   );
 });
 
