@@ -269,12 +269,12 @@ export class Node implements RunningNode {
       end,
       ...(ending.kind === 'released' && { message: ending.message }),
     });
-    if (ending.kind === 'released') this.#resting.noteGivenUp(claim.id);
     if (end === 'infrastructure' && health.noteFailure())
       logger.warn('Claims nothing for a while, as an attempt failed by the fault of this node', {
         task: claim.id,
         seconds: Math.round(health.pauseMs / 1000),
       });
+    if (ending.kind === 'released') this.#resting.noteGivenUp(claim.id, health.pauseMs);
   }
 
   /** A loop that fails takes the node down with it: another node does its work, and whoever started it hears why. */

@@ -24,11 +24,12 @@ export class RestingTasks {
     this.#clock = clock;
   }
 
-  noteGivenUp(id: TaskId): void {
+  /** @param pauseMs for how long the node claims nothing at all: the rest begins after that, so that others come first then */
+  noteGivenUp(id: TaskId, pauseMs: number): void {
     const times = this.#rests.get(id)?.times ?? 0;
     const ms = Math.min(FIRST_REST_MS * 2 ** times, LONGEST_REST_MS);
     this.#rests.delete(id);
-    this.#rests.set(id, { times: times + 1, until: this.#clock.monotonic() + ms });
+    this.#rests.set(id, { times: times + 1, until: this.#clock.monotonic() + pauseMs + ms });
     const [oldest] = this.#rests.keys();
     if (oldest !== undefined && this.#rests.size > KEPT) this.#rests.delete(oldest);
   }

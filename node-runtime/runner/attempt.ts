@@ -12,7 +12,7 @@ import { type AttemptOutcome, isLost, NOTHING_DONE, type Verdict } from './execu
 import type { PrepareSource } from './prepare-source.ts';
 import { type Pump, runStep, type StepEnding, type StepLimits } from './run-step.ts';
 import type { Sandbox } from './sandbox.ts';
-import { stepCommand } from './step-command.ts';
+import { stepCommand, workingDirectoryOf } from './step-command.ts';
 import { stepEnvironment } from './task-environment.ts';
 import { timeLimit } from './time-limit.ts';
 
@@ -35,7 +35,7 @@ export interface AttemptParts {
 }
 
 /** The limits that all of the attempt has in common. */
-type TaskLimits = Omit<StepLimits, 'step' | 'idleMs'>;
+type TaskLimits = Omit<StepLimits, 'step' | 'workingDirectory' | 'idleMs'>;
 
 /** What decides the task before its last step has passed. */
 type Decision =
@@ -152,7 +152,9 @@ export class Attempt {
     const command = await stepCommand(sandbox, claim.task, step, at, env);
     if (stop.aborted) return { outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') };
     const idleMs = claim.task.idleTimeout === undefined ? 0 : parseDuration(claim.task.idleTimeout);
-    return runStep(cluster.clock, sandbox, log, command, { ...limits, step, idleMs }, this.#pumps);
+    const workingDirectory = workingDirectoryOf(claim.task, step);
+    const stepLimits = { ...limits, step, workingDirectory, idleMs };
+    return runStep(cluster.clock, sandbox, log, command, stepLimits, this.#pumps);
   }
 
   async #collect(signal: AbortSignal): Promise<Collected | CiError> {

@@ -38,5 +38,7 @@ function codeOf(end: CommandEnd, { argv: [program] }: Command): number {
       throw new CiError('unavailable', `Cannot prepare the task as ${program} was ended by ${end.signal}`);
     case 'not-started':
       throw new CiError('unavailable', `Cannot prepare the task: ${end.message}`);
+    case 'no-folder':
+      throw new CiError('unavailable', `Cannot prepare the task as the folder for ${program} does not exist`);
   }
 }

@@ -16,6 +16,8 @@ const OUTPUT_DRAIN_LIMIT_MS = 2000;
 
 export interface StepLimits {
   readonly step: Step;
+  /** Where it starts, as the task says it. */
+  readonly workingDirectory: string;
   /** Fires when the task's own time is over. */
   readonly taskOver: AbortSignal;
   /** After how long that is: for people. */
@@ -51,7 +53,7 @@ export async function runStep(
   const end = await running.ended.finally(() => over.abort());
   const hit = await limit;
   await output.drained();
-  return hit ? { ...hit, ...exitOf(end) } : endingOf(end);
+  return hit ? { ...hit, ...exitOf(end) } : endingOf(end, limits.workingDirectory);
 }
 
 /** Somebody else may have the task when its claim is lost, and without its log it works for nobody: then it is killed at once. */
@@ -169,7 +171,7 @@ function exitOf(end: CommandEnd): Pick<StepResult, 'exitCode' | 'signal'> {
   return end.kind === 'killed' ? { signal: end.signal } : {};
 }
 
-function endingOf(end: CommandEnd): StepEnding {
+function endingOf(end: CommandEnd, workingDirectory: string): StepEnding {
   switch (end.kind) {
     case 'exited':
       if (end.code === 0) return { outcome: 'passed', exitCode: 0, message: '' };
@@ -188,5 +190,10 @@ function endingOf(end: CommandEnd): StepEnding {
       return { outcome: 'failed', signal: end.signal, message: `It was ended by ${end.signal}` };
     case 'not-started':
       return { outcome: 'failed', message: end.message };
+    case 'no-folder':
+      return {
+        outcome: 'failed',
+        message: `Its workingDirectory ${JSON.stringify(workingDirectory)} does not exist in the workspace`,
+      };
   }
 }

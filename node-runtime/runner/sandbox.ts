@@ -91,5 +91,7 @@ export type CommandEnd =
    * a signal that ends programs, is taken for killed by it: so shells and bubblewrap tell of the death of what they ran.
    */
   | { readonly kind: 'killed'; readonly signal: string; readonly byUs: boolean }
-  /** It could not be started: no such program or folder. */
-  | { readonly kind: 'not-started'; readonly message: string };
+  /** It could not be started: no such program. */
+  | { readonly kind: 'not-started'; readonly message: string }
+  /** It could not be started as `cwd` is no folder. */
+  | { readonly kind: 'no-folder' };

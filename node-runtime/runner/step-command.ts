@@ -30,8 +30,13 @@ export async function stepCommand(
   at: number,
   env: Readonly<Record<string, string>>,
 ): Promise<Command> {
-  const cwd = join(sandbox.inside.workspace, step.workingDirectory ?? task.workingDirectory ?? '.');
+  const cwd = join(sandbox.inside.workspace, workingDirectoryOf(task, step));
   return { argv: await argvOf(sandbox, step, at), cwd, env };
+}
+
+/** Within the workspace. */
+export function workingDirectoryOf(task: TaskRecord, step: Step): string {
+  return step.workingDirectory ?? task.workingDirectory ?? '.';
 }
 
 async function argvOf(sandbox: Sandbox, step: Step, at: number): Promise<Command['argv']> {

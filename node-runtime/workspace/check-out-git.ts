@@ -8,7 +8,7 @@ import { SourceUnavailable } from './source-unavailable.ts';
 /**
  * Puts a commit of a git server into the empty workspace, without its history where the server lets us, and tells which it was.
  * Rejects with `invalid` for a hostile address or ref, `not-found`, `forbidden`, or `unavailable` for all that may pass: as
- * SourceUnavailable unless git says that it is the node that has no room.
+ * SourceUnavailable, but for what fails before the source has had any part in it.
  */
 export async function checkOutGit(
   source: GitSource,
@@ -21,7 +21,9 @@ export async function checkOutGit(
     if (code !== 0) throw failureOf(source, output);
     return output.trim();
   };
-  await must(plan.init);
+  const begun = await run(plan.init, plan.env);
+  if (begun.code !== 0)
+    throw new CiError('unavailable', `Cannot prepare the workspace as git says: ${begun.output.trim().slice(-1000)}`);
   await fetchAny(source, plan.fetches, command => run(command, plan.env));
   await must(plan.checkOut);
   return must(plan.tellCommit);
@@ -48,15 +50,14 @@ const REFUSED =
   /authentication failed|could not read (username|password)|permission denied|terminal prompts disabled|host key verification failed|error: 40[13]/i;
 const NOT_ALLOWED = /transport '.*' not allowed|strange (hostname|pathname)/i;
 
-const NO_ROOM =
-  /no space left on device|disk quota exceeded|read-only file system|too many open files|cannot allocate memory|out of memory|unable to fork/i;
-
-/** git's words are all there is to tell a wrong name from a server that is away, and that from a node that is sick. */
+/**
+ * git's words are all there is to tell a wrong name from a server that is away. Some of them are the server's: what they say of
+ * this node is not believed, or a server could make nodes pause.
+ */
 function failureOf({ url, ref }: GitSource, output: string): CiError {
   const reason = output.trim().slice(-1000) || 'git failed without a word';
   const message = `Cannot check out ${quote(ref)} of ${quote(withoutPassword(url))} as git says: ${reason}`;
   const failure = (code: 'invalid' | 'not-found' | 'forbidden' | 'unavailable') => new CiError(code, message);
-  if (NO_ROOM.test(output)) return failure('unavailable');
   if (NOT_ALLOWED.test(output)) return failure('invalid');
   if (REFUSED.test(output)) return failure('forbidden');
   if (MISSING.test(output)) return failure('not-found');

@@ -38,6 +38,7 @@ function step(limits: Partial<StepLimits>, write: () => Promise<void> = async ()
     { argv: ['true'], cwd: '/', env: {} },
     {
       step: { run: 'true' },
+      workingDirectory: '.',
       taskOver: neverAborted,
       taskTimeoutMs: 3_600_000,
       idleMs: 0,

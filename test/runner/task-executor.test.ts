@@ -386,12 +386,16 @@ test('steps start in the workspace, in the task’s folder, or in their own', as
   assert.equal(result.output, '\n/a\n/b\n');
 });
 
-test('a step in a folder that is not there has failed, and says so', async () => {
-  await using it = await taskRunner(supervisor);
-  const result = await it.run({ steps: [{ run: 'true', workingDirectory: 'missing' }] });
-  assert.equal(result.outcome, 'failed');
-  assert.match(result.message, /folder does not exist/);
-});
+for (const isolation of ISOLATIONS)
+  test(`a step in a folder that is not there has failed, and says so, with isolation "${isolation}"`, async () => {
+    await using node = await supervised(isolation);
+    await using it = await taskRunner(node.supervisor);
+    const said = '"true": Its workingDirectory "missing" does not exist in the workspace';
+    const own = await it.run({ steps: [{ run: 'true', workingDirectory: 'missing' }] });
+    assert.deepEqual([own.outcome, own.message], ['failed', `Step 1 ${said}`]);
+    const ofTask = await it.run({ workingDirectory: 'missing', steps: [{ run: 'true' }] });
+    assert.deepEqual([ofTask.outcome, ofTask.message], ['failed', `Step 1 ${said}`]);
+  });
 
 test('a shell that is an argument list gets the path of the script, and the script arrives byte for byte', async () => {
   await using it = await taskRunner(supervisor);

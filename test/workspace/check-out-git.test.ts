@@ -135,19 +135,18 @@ describe('checking out of a git server', () => {
     assert.equal(await failure('main'), 'unavailable');
   });
 
-  test('blames the source for a server that is away, and the node where it has no room for the files', async () => {
+  test('blames the source for what a server does and says, and the node where git cannot even begin', async () => {
     const source = { type: 'git', url: 'https://127.0.0.1:1/x', ref: 'main' } as const;
     using user = GitWorkspace.repository();
-    const reached = checkOutGit(source, runIn(user.folder), options);
-    await assert.rejects(reached, error => error instanceof SourceUnavailable && isCiError(error, 'unavailable'));
-    const isFull = async (argv: readonly string[]) =>
-      argv.includes('fetch')
+    const ofSource = (error: unknown) => error instanceof SourceUnavailable && isCiError(error, 'unavailable');
+    const ofNode = (error: unknown) => !(error instanceof SourceUnavailable) && isCiError(error, 'unavailable');
+    await assert.rejects(checkOutGit(source, runIn(user.folder), options), ofSource);
+    const fullAt = (name: string) => async (argv: readonly string[]) =>
+      argv.includes(name)
         ? { code: 128, output: 'fatal: write error: No space left on device' }
         : { code: 0, output: '' };
-    await assert.rejects(
-      checkOutGit(source, isFull, options),
-      error => !(error instanceof SourceUnavailable) && isCiError(error, 'unavailable'),
-    );
+    await assert.rejects(checkOutGit(source, fullAt('fetch'), options), ofSource);
+    await assert.rejects(checkOutGit(source, fullAt('init'), options), ofNode);
   });
 
   test('runs no hook and follows no submodule', async () => {

@@ -84,9 +84,10 @@ export function wasStarted(status: string): boolean {
   return status.includes('"exit-code"');
 }
 
-/** The code of a trial that has found out that the command cannot be started. None that bubblewrap or a shell gives by itself. */
+/** The codes of a trial that has found out why the command cannot be started. None that bubblewrap or a shell gives by itself. */
 const CANNOT_START = 64;
-const TRIAL = `{ cd -- "$1" && case $2 in */*) [ -f "$2" ] && [ -x "$2" ];; *) command -v -- "$2";; esac; } || exit ${CANNOT_START}`;
+const NO_FOLDER = 65;
+const TRIAL = `cd -- "$1" || exit ${NO_FOLDER}; { case $2 in */*) [ -f "$2" ] && [ -x "$2" ];; *) command -v -- "$2";; esac; } || exit ${CANNOT_START}`;
 
 /** A command of our own that anybody can start, in the same sandbox: it looks whether the other one can be. */
 export function startTrial({ argv, cwd, env, pipe }: CommandPlan): CommandPlan {
@@ -96,10 +97,11 @@ export function startTrial({ argv, cwd, env, pipe }: CommandPlan): CommandPlan {
 
 /** Whether a trial that was started says so. */
 export function cannotStart(trial: CommandEnd): boolean {
-  return trial.kind === 'exited' && trial.code === CANNOT_START;
+  return trial.kind === 'exited' && (trial.code === CANNOT_START || trial.code === NO_FOLDER);
 }
 
-export function notStartedInBubblewrap({ argv, cwd }: CommandPlan): CommandEnd {
-  const message = `Cannot start ${JSON.stringify(argv[0])} as it is no program that may be executed, or its folder does not exist: ${cwd}`;
+export function notStartedInBubblewrap({ argv }: CommandPlan, trial: CommandEnd): CommandEnd {
+  if (trial.kind === 'exited' && trial.code === NO_FOLDER) return { kind: 'no-folder' };
+  const message = `Cannot start ${JSON.stringify(argv[0])} as it is no program that may be executed`;
   return { kind: 'not-started', message };
 }

@@ -185,7 +185,7 @@ export class SupervisedSandbox {
       if (trial.kind === 'never-began')
         throw new Error(`Cannot make a sandbox for a command as bubblewrap failed: ${trial.words}`);
       if (run.ending) return trial.end;
-      if (isAgain || cannotStart(trial.end)) return notStartedInBubblewrap(command);
+      if (isAgain || cannotStart(trial.end)) return notStartedInBubblewrap(command, trial.end);
     }
   }
 
