@@ -31,7 +31,7 @@ function mayBeSecret(path: readonly PropertyKey[], value: unknown): boolean {
 
 /** An address that is refused for its password is not told with it: the refusal ends up in logs. */
 function withoutPassword(value: unknown): unknown {
-  return typeof value === 'string' ? value.replace(/:\/\/[^/?#]*@/, '://…@') : value;
+  return typeof value === 'string' ? value.replace(/:\/\/[\s\S]*@/, '://…@') : value;
 }
 
 function sentence(issue: Issue): string {

@@ -77,7 +77,7 @@ export const SnapshotSource = z.looseObject({
 });
 
 /** What everybody who may read the task would read too. A user without a password is none. */
-const NO_PASSWORD = /^(?![A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*:[^/?#]*@)/;
+const NO_PASSWORD = /^(?![A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#:]*:[^/?#]*@)/;
 /** Nothing that git or ssh could take for an option, a path or a command. */
 const GIT_ADDRESS =
   /^((https|ssh):\/\/((?!%2[Dd])[A-Za-z0-9_.~%][A-Za-z0-9_.~%+-]*@)?([^-@:/?#%[\]\\\u0000-\u0020\u007f][^@:/?#%[\]\\\u0000-\u0020\u007f]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][^\u0000-\u0020\u007f]*)?|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?![/-])[^\u0000-\u0020\u007f]+)$/;

@@ -60,6 +60,8 @@ export async function retainOnce(
   let moved = 0;
   for (let at = 0; at < oldestFirst.length; at += BATCH) {
     const batch = await readBatch(cluster, oldestFirst.slice(at, at + BATCH), signal);
+    // Records that cannot be read say nothing of those behind them.
+    if (batch.length === 0) continue;
     const now = cluster.clock.now();
     const old = batch
       .filter(({ result }, index) => at + index < tooMany || result.times.finished < now - keepMs)

@@ -1,4 +1,4 @@
-import { isCiError } from '../../shared/errors.ts';
+import { type ErrorCode, isCiError } from '../../shared/errors.ts';
 import type { TaskResult } from '../../shared/result.ts';
 import { FORMAT_VERSION } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -65,10 +65,12 @@ async function complete(cluster: Cluster, session: Session, claim: Claim, verdic
   return end === 'completed' ? { kind: 'completed', result } : { kind: 'fenced' };
 }
 
+/** What passes when the store is back, or its operators have given this node's user again what it needs. */
+const TRANSIENT: readonly ErrorCode[] = ['unavailable', 'ambiguous', 'unauthenticated', 'forbidden'];
+
 /** Tries for as long as the session lives: a store that is away keeps a verdict waiting, not from being recorded. */
 function untilDone<T>({ clock, chance }: Cluster, session: Session, operation: () => Promise<T>): Promise<T> {
-  const isTransient = (error: unknown) =>
-    isCiError(error, 'unavailable') || isCiError(error, 'ambiguous') || isCiError(error, 'unauthenticated');
+  const isTransient = (error: unknown) => isCiError(error) && TRANSIENT.includes(error.code);
   return retry(operation, { clock, chance, signal: session.lost, isTransient, limitMs: Number.POSITIVE_INFINITY });
 }
 

@@ -133,6 +133,19 @@ test('a queued task tells of the attempt that was lost with its node', async () 
   assert.deepEqual(view?.state === 'queued' && view.past.map(({ attempt, end }) => [attempt, end]), [[1, 'lost']]);
 });
 
+test('finished tasks that cannot be read keep none behind them in the store', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const { keys, store } = cluster;
+  const newer = Array.from({ length: 80 }, () => newTaskId(5, clock.now(), Math.random));
+  const then = newer.map(id => ({ put: keys.completed(id), value: '{"v": 99}' }));
+  await store.commit({ when: [], then }, { signal, timeoutMs: 3000 });
+  const ids = await finish(cluster, 3);
+  await clock.advance(QUARTER_MS);
+  assert.equal(await retainOnce(cluster, new History(cluster), { keepMs: 0 }, signal), ids.length);
+  assert.equal((await listCompleted(cluster, signal)).length, newer.length);
+});
+
 test('a task that is not there is told as not there', async () => {
   await using cluster = await testCluster();
   const [id] = await finish(cluster, 1);

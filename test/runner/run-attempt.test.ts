@@ -8,7 +8,7 @@ import { readTaskState } from '../../node-runtime/queue/records.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { runAttempt } from '../../node-runtime/runner/run-attempt.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
-import { CiError } from '../../shared/errors.ts';
+import { CiError, type ErrorCode } from '../../shared/errors.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import { compete, idleExecutor, NOTHING_DONE } from '../support/competitor.ts';
 import { scriptedCommits, touches } from '../support/scripted-store.ts';
@@ -25,28 +25,29 @@ async function holdOne(cluster: Cluster, id: TaskId) {
 }
 
 /** The store cannot be reached by whoever completes this task, as long as the test says. */
-function whileAway(cluster: Cluster, id: TaskId, isAway: () => boolean) {
+function whileAway(cluster: Cluster, id: TaskId, isAway: () => boolean, code: ErrorCode = 'unavailable') {
   let tries = 0;
   const away = scriptedCommits(cluster, async (transaction, commit) => {
     if (!touches(transaction, cluster.keys.completed(id)) || !isAway()) return commit(transaction);
     tries++;
-    throw new CiError('unavailable', 'Cannot commit as the store is away');
+    throw new CiError(code, 'Cannot commit as the store is away');
   });
   return { away, tries: () => tries };
 }
 
-test('a verdict waits for a store that is away, and is recorded when it is back', async () => {
-  await using cluster = await testCluster();
-  const id = await submit(cluster);
-  const { session, held } = await holdOne(cluster, id);
-  let isAway = true;
-  const { away, tries } = whileAway(cluster, id, () => isAway);
-  const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal, onExecuted }, held);
-  await eventually('it tries again', () => tries() >= 3);
-  isAway = false;
-  assert.equal((await attempt).kind, 'completed');
-  assert.equal((await readTaskState(cluster, id, signal)).completed?.value.fence, held.fence);
-});
+for (const code of ['unavailable', 'unauthenticated', 'forbidden'] as const)
+  test(`a verdict waits for a store that is ${code}, and is recorded when that is over`, async () => {
+    await using cluster = await testCluster();
+    const id = await submit(cluster);
+    const { session, held } = await holdOne(cluster, id);
+    let isAway = true;
+    const { away, tries } = whileAway(cluster, id, () => isAway, code);
+    const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal, onExecuted }, held);
+    await eventually('it tries again', () => tries() >= 3);
+    isAway = false;
+    assert.equal((await attempt).kind, 'completed');
+    assert.equal((await readTaskState(cluster, id, signal)).completed?.value.fence, held.fence);
+  });
 
 test('the next task runs while the end of the last one is being recorded', async () => {
   await using cluster = await testCluster();

@@ -100,7 +100,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'a claim is handed back by ending the lease of all',
     'node-runtime/runner/run-attempt.ts',
-    'releaseTask(cluster, claim, end, message, session.lost)',
+    'releaseTask(cluster, claim, charged, message, session.lost)',
     'session.close(new AbortController().signal)',
   ),
   mutant(
@@ -127,12 +127,6 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/queue/retention.ts',
     '    await history.archive(old, signal);\n    moved += await removeAll(cluster, old, signal);',
     '    moved += await removeAll(cluster, old, signal);\n    await history.archive(old, signal);',
-  ),
-  mutant(
-    'retention forgets what may be submitted again',
-    'node-runtime/queue/retention.ts',
-    'const KEEP_AT_LEAST_MS = FRESH_ID_MS + 600_000;',
-    'const KEEP_AT_LEAST_MS = -FRESH_ID_MS;',
   ),
   mutant(
     'a task is frozen after twice the lease',
