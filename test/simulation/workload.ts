@@ -79,7 +79,7 @@ function planSpec(at: number, program: TaskProgram, chance: SeededChance): TaskS
     ...(end === 'poison' && { attempts: { lost: 2 } }),
     ...(end === 'killed' && chance.happens(0.5) && { attempts: { crashed: 2 } }),
     ...(end !== 'never' && chance.happens(0.1) && { idempotent: false }),
-    // Nobody may be left to cancel it: the one who would has given up, or etcd has been restored to a time before.
-    timeout: end === 'never' ? chance.pick(['2m', '20m']) : '6h',
+    // Some run into their time before somebody cancels them; for the others nobody may be left who would.
+    timeout: end === 'never' ? chance.pick(['20s', '20m']) : '6h',
   };
 }
