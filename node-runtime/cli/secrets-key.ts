@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 
 /** Reads the key that secrets are sealed with: 32 bytes as they are, in hex, or in base64. */
@@ -21,14 +22,27 @@ export async function readSecretsKey(file: string): Promise<Buffer> {
   throw refuse('it is not 32 bytes, in hex or base64 or as they are; make one with: openssl rand -base64 32');
 }
 
-/** The key of this machine's own cluster, made when it is first needed. */
+/** The key of this machine's own cluster, made when it is first needed. Of several who make it at once, all get the same. */
 export async function ownSecretsKey(file: string): Promise<Buffer> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   try {
-    await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx', flush: true });
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    if (!existsSync(file)) await makeKey(file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw new CiError('invalid', `Cannot keep data in this folder: ${dirname(file)}`, { cause: error });
+    throw new CiError('invalid', `Cannot keep data in this folder: ${dirname(file)}`, { cause: error });
   }
   return readSecretsKey(file);
+}
+
+/** Written beside and linked: nobody reads half of it, and nobody's is written over. */
+async function makeKey(file: string): Promise<void> {
+  const folder = await mkdtemp(`${file}-`);
+  const fresh = join(folder, 'key');
+  try {
+    await writeFile(fresh, randomBytes(32).toString('base64'), { mode: 0o600, flush: true });
+    await link(fresh, file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
