@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Mutant } from './mutants.ts';
 
 /** Within so many seeds a mistake must show. */
-export const SEEDS_PER_MUTANT = 100;
+export const SEEDS_PER_MUTANT = 150;
 
 export interface Catch {
   readonly seed: number;

@@ -269,9 +269,12 @@ export class Invariants {
     }
   }
 
-  /** A node that was stopped between its claim and its command starts the command late; its supervisor looks within half a second. */
-  #hasJustBegun({ begun }: Execution): boolean {
-    return this.#scheduler.now < begun + GUARD_MS;
+  /**
+   * A node that was stopped between its claim and its command starts the command late; one that was stopped between asking
+   * whether it holds the lock and hearing the answer thaws late. Its supervisor looks within half a second.
+   */
+  #hasJustBegun({ runsSince }: Execution): boolean {
+    return this.#scheduler.now < runsSince + GUARD_MS;
   }
 
   #isGuardExcused({ guard, process: { machine } }: Execution): boolean {

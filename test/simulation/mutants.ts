@@ -66,6 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/queue/late-claims.ts',
     'const LOOKS_MS = [500, 2000, 5000, 15_000, 40_000];',
     'const LOOKS_MS: number[] = [];',
+    ['answers of etcd do not get through'],
   ),
   mutant(
     'there is no budget of attempts',
