@@ -1,9 +1,11 @@
 // `node scripts/run.mjs FILE args…`: sets the checkout up, then runs FILE on the pinned Node.
 // `node scripts/run.mjs --bin NAME args…`: the same for a program of node_modules/.bin.
+// `node scripts/run.mjs --servers FILE args…`: installs etcd, Ceph and small programs too; what cannot be had is said, and FILE runs.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installServers } from './install-servers.mjs';
 import { orExplain, pinnedNode, setUp } from './setup.mjs';
 
 const bin = fileURLToPath(new URL('../node_modules/.bin', import.meta.url));
@@ -47,9 +49,11 @@ function passSignalsTo(child) {
 
 async function main() {
   await setUp({ log: console.error });
-  const [first, ...rest] = process.argv.slice(2);
+  const needsServers = process.argv[2] === '--servers';
+  const [first, ...rest] = process.argv.slice(needsServers ? 3 : 2);
+  if (needsServers) await installServers({ log: console.error });
   if (first === undefined) {
-    console.error('Usage: node scripts/run.mjs FILE [args…], or --bin NAME [args…]');
+    console.error('Usage: node scripts/run.mjs [--servers] FILE [args…], or --bin NAME [args…]');
     return 2;
   }
   const isBin = first === '--bin';

@@ -22,9 +22,9 @@ const TASK_FILE = `tasks:
   greet:
     steps:
       - name: Read the greeting
-        run: cat greeting.txt; sleep 3
-      - name: Count slowly
-        run: for i in $(seq 1 2000); do echo "line $i"; sleep 0.03; done
+        run: cat greeting.txt
+      - name: Count until it is cancelled
+        run: for i in $(seq 1 50000); do echo "line $i"; sleep 0.03; done
   build:
     steps:
       - name: Install
@@ -122,19 +122,19 @@ describe('the extension in VS Code', () => {
     await workbench.page.keyboard.type('good evening, ');
     await runTask('greet');
     await rowOf('greet', /running/);
-    await workbench.log().getByText('good evening, hello').waitFor();
     assert.equal(await readFile(join(server.workspace, 'greeting.txt'), 'utf8'), 'good evening, hello\n');
   });
 
   step('shows the log as it is printed, and follows it until somebody scrolls', async () => {
     const log = workbench.log();
     await log
-      .getByText(/^line [1-9]\d$/)
+      .getByText(/^line \d+$/)
       .last()
       .waitFor();
     await picture('running');
     await log.locator('.view').hover();
-    await workbench.page.mouse.wheel(0, -3000);
+    await workbench.page.mouse.wheel(0, -1_000_000);
+    await log.getByText('good evening, hello').waitFor();
     await log.getByText('line 1', { exact: true }).waitFor();
     await log.getByRole('button', { name: 'New lines' }).waitFor();
     await log.getByRole('button', { name: 'New lines' }).click();
