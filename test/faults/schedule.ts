@@ -27,8 +27,11 @@ const PAUSE_MS = [2000, 8000] as const;
 /**
  * Which fault comes when, in order of time: a function of its arguments alone. On each track the nemeses come in an order
  * that is drawn anew when all have had their turn, so a long run has them all; one that no longer fits gives way to one that does.
+ *
+ * @param oneByOne no two at once, on whatever track: so each shows what it does alone
  */
-export function planFaults(seed: string, durationMs: number, nemeses: readonly Plannable[]): Fault[] {
+export function planFaults(seed: string, durationMs: number, nemeses: readonly Plannable[], oneByOne = false): Fault[] {
+  if (oneByOne) return planTrack(new Draw(`${seed}/all`), durationMs, nemeses);
   const planned = TRACKS.flatMap(track =>
     planTrack(
       new Draw(`${seed}/${track}`),
