@@ -20,6 +20,7 @@ const USAGE = `Usage: npm run chaos -- [options]
   --seed S      what is drawn, and when (a new one)
   --only TEXT   only nemeses whose name has TEXT in it; may be given again
   --one-by-one  no two faults at once: shows what each one does alone
+  --calm N      pauses between faults are N times as long (1)
   --unsafe      a node whose COMPLETE does not compare the fence, and the one fault that shows it: must be seen to fail
   --keep        what was recorded is kept also when nothing was broken
   --list        the nemeses there are
@@ -33,6 +34,7 @@ interface Arguments {
   readonly seed: string;
   readonly only: readonly string[];
   readonly oneByOne: boolean;
+  readonly calm: number;
   readonly unsafe: boolean;
   readonly keep: boolean;
   readonly list: boolean;
@@ -74,15 +76,18 @@ function readArguments(): Arguments | undefined {
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         only: { type: 'string', multiple: true, default: [] },
         'one-by-one': { type: 'boolean', default: false },
+        calm: { type: 'string', default: '1' },
         unsafe: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     });
-    const numbers = { minutes: Number(values.minutes), nodes: Number(values.nodes), rate: Number(values.rate) };
+    const number = (name: 'minutes' | 'nodes' | 'rate' | 'calm') => Number(values[name]);
+    const numbers = { minutes: number('minutes'), nodes: number('nodes'), rate: number('rate'), calm: number('calm') };
     const { load, 'one-by-one': oneByOne, ...rest } = values;
-    const isSensible = numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0 && load in LOADS;
+    const isSensible =
+      numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0 && numbers.calm > 0 && load in LOADS;
     return isSensible ? { ...rest, ...numbers, load: load as LoadName, oneByOne } : undefined;
   } catch {
     return undefined; // An option that there is not.
@@ -90,7 +95,7 @@ function readArguments(): Arguments | undefined {
 }
 
 async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> {
-  const { seed, minutes, nodes, rate, load, oneByOne, keep } = given;
+  const { seed, minutes, nodes, rate, load, oneByOne, calm, keep } = given;
   const started = performance.now();
   const log = (text: string) =>
     console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
@@ -102,7 +107,7 @@ async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> 
       nodes,
       tasksPerSecond: rate,
       load,
-      oneByOne,
+      density: { oneByOne, calm },
       nemeses: choose(given),
       ...(unsafe && { program: unsafe.path }),
       keepsEvidence: keep,
@@ -128,9 +133,9 @@ function tell(given: Arguments, report: ChaosReport): number {
   return 1;
 }
 
-function commandOf({ seed, minutes, nodes, rate, load, only, oneByOne, unsafe }: Arguments): string {
+function commandOf({ seed, minutes, nodes, rate, load, only, oneByOne, calm, unsafe }: Arguments): string {
   const filters = only.map(text => ` --only ${JSON.stringify(text)}`).join('');
   const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}`;
-  const flags = `${load === 'mixed' ? '' : ` --load ${load}`}${oneByOne ? ' --one-by-one' : ''}${unsafe ? ' --unsafe' : ''}`;
+  const flags = `${load === 'mixed' ? '' : ` --load ${load}`}${oneByOne ? ' --one-by-one' : ''}${calm === 1 ? '' : ` --calm ${calm}`}${unsafe ? ' --unsafe' : ''}`;
   return `npm run chaos -- --seed ${JSON.stringify(seed)} ${numbers}${filters}${flags}`;
 }

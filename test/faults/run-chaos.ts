@@ -10,7 +10,7 @@ import { LOADS, type LoadName } from './loads.ts';
 import type { Nemesis } from './nemesis.ts';
 import { Onlooker } from './onlooker.ts';
 import { Rig } from './rig.ts';
-import { type Fault, formatFault, planFaults } from './schedule.ts';
+import { type Density, type Fault, formatFault, planFaults } from './schedule.ts';
 import { Storm } from './storm.ts';
 import { untilKey } from './until-key.ts';
 import { Workload } from './workload.ts';
@@ -25,8 +25,8 @@ export interface ChaosOptions {
   readonly load?: LoadName;
   /** Default: all. */
   readonly nemeses?: readonly Nemesis[];
-  /** No two faults at once. */
-  readonly oneByOne?: boolean;
+  /** Default: faults of each track follow each other at once, and those of different tracks overlap. */
+  readonly density?: Density;
   /** The bundle that is put to the test. Default: this checkout's. */
   readonly program?: string;
   /** Whether what was recorded is kept also when nothing was broken. */
@@ -54,7 +54,7 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   const { seed, durationMs, nodes, program, log } = options;
   const load = LOADS[options.load ?? 'mixed'];
   const nemeses = (options.nemeses ?? NEMESES).filter(({ whyNot }) => whyNot?.() === undefined);
-  const schedule = planFaults(seed, durationMs, nemeses, options.oneByOne);
+  const schedule = planFaults(seed, durationMs, nemeses, options.density);
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
   for (const fault of schedule) log(formatFault(fault));
   const folder = await mkdtemp(join(tmpdir(), 'simple-ci-chaos-'));
@@ -87,7 +87,7 @@ async function live(
   schedule: readonly Fault[],
   signal: AbortSignal,
 ): Promise<ChaosReport> {
-  const { durationMs, nemeses, oneByOne = false, log } = options;
+  const { durationMs, nemeses, density, log } = options;
   // However this ends, users and onlookers end with it.
   const ended = new AbortController();
   const living = AbortSignal.any([signal, ended.signal]);
@@ -96,7 +96,7 @@ async function live(
   const storm = new Storm(rig, workload, nemeses);
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(durationMs + HEAL_MS)]);
-    await underLoad(workload, ended, () => storm.run(schedule, oneByOne, limit), signal);
+    await underLoad(workload, ended, () => storm.run(schedule, density?.oneByOne === true, limit), signal);
     log('All faults are healed, and nobody submits any more');
     const healedAt = performance.now();
     await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);

@@ -20,7 +20,7 @@ test('faults of one track never overlap, and all end in time', () => {
 });
 
 test('one by one, none overlaps with any other', () => {
-  const faults = planFaults('s', HOUR_MS, NEMESES, true);
+  const faults = planFaults('s', HOUR_MS, NEMESES, { oneByOne: true });
   for (const [at, { lastsMs, ...fault }] of faults.entries())
     assert.ok(fault.at + lastsMs <= (faults[at + 1]?.at ?? HOUR_MS), fault.nemesis);
 });
