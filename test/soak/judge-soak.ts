@@ -91,7 +91,7 @@ function compared(samples: readonly Sample[]): { early: Sample[]; late: Sample[]
 }
 
 function isKept(rule: Rule, { early, late }: { early: number; late: number }, all: readonly number[]): boolean {
-  return rule.kind === 'zero' ? all.every(value => value === 0) : late <= early * rule.factor + rule.plus;
+  return rule.kind === 'most' ? all.every(value => value <= rule.most) : late <= early * rule.factor + rule.plus;
 }
 
 /** A median forgives a moment; of what has to be back at rest, none is forgiven. */
@@ -131,7 +131,7 @@ function stretches(samples: readonly Sample[], minutes: number): Stretch[] {
 }
 
 function words(rule: Rule, unit: string): string {
-  if (rule.kind === 'zero') return 'always 0';
+  if (rule.kind === 'most') return `always ≤ ${rule.most}`;
   const times = rule.factor === 1 ? 'early' : `${rule.factor} × early`;
   return rule.plus === 0 ? `≤ ${times}` : `≤ ${times} + ${rule.plus}${unit && ` ${unit}`}`;
 }
