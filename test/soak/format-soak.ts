@@ -14,7 +14,7 @@ export function formatSoak(verdict: Verdict): string {
 }
 
 /** A head and a row for each series: every hour, early, late, slope, rule, verdict. */
-function soakTable({ judgements, hours }: Verdict): string[][] {
+export function soakTable({ judgements, hours }: Verdict): string[][] {
   const head = ['', ...hours.map(nameOf), 'early', 'late', 'an hour', 'rule', ''];
   return [head, ...judgements.map(judgement => rowOf(judgement, hours))];
 }
