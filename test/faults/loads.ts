@@ -26,7 +26,7 @@ export const LOADS = {
   tiny: {
     shares: { tiny: 85, quick: 5, steady: 1, keeper: 3, talker: 1, long: 1, failing: 2, secretive: 1, cancelled: 1 },
     slots: 6,
-    quotaBytes: 256 * MB,
+    quotaBytes: 128 * MB,
     mostOpen: 300,
   },
   /** Tasks that run for a while, and are hit by what comes meanwhile. */

@@ -16,6 +16,7 @@ const USAGE = `Usage: npm run chaos -- [options]
   --minutes M   how long faults go on (5)
   --nodes N     how many nodes, 2 or more (4)
   --rate R      tasks a second (1)
+  --slots N     slots of each node (what the load wants)
   --load NAME   what tasks do: mixed, tiny for very many, long for those that faults are to hit (mixed)
   --seed S      what is drawn, and when (a new one)
   --only TEXT   only nemeses whose name has TEXT in it; may be given again
@@ -30,6 +31,7 @@ interface Arguments {
   readonly minutes: number;
   readonly nodes: number;
   readonly rate: number;
+  readonly slots: number | undefined;
   readonly load: LoadName;
   readonly seed: string;
   readonly only: readonly string[];
@@ -72,6 +74,7 @@ function readArguments(): Arguments | undefined {
         minutes: { type: 'string', default: '5' },
         nodes: { type: 'string', default: '4' },
         rate: { type: 'string', default: '1' },
+        slots: { type: 'string' },
         load: { type: 'string', default: 'mixed' },
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         only: { type: 'string', multiple: true, default: [] },
@@ -86,16 +89,18 @@ function readArguments(): Arguments | undefined {
     const number = (name: 'minutes' | 'nodes' | 'rate' | 'calm') => Number(values[name]);
     const numbers = { minutes: number('minutes'), nodes: number('nodes'), rate: number('rate'), calm: number('calm') };
     const { load, 'one-by-one': oneByOne, ...rest } = values;
+    const slots = values.slots === undefined ? undefined : Number(values.slots);
+    if (slots !== undefined && !(Number.isInteger(slots) && slots > 0)) return undefined;
     const isSensible =
       numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0 && numbers.calm > 0 && load in LOADS;
-    return isSensible ? { ...rest, ...numbers, load: load as LoadName, oneByOne } : undefined;
+    return isSensible ? { ...rest, ...numbers, slots, load: load as LoadName, oneByOne } : undefined;
   } catch {
     return undefined; // An option that there is not.
   }
 }
 
 async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> {
-  const { seed, minutes, nodes, rate, load, oneByOne, calm, keep } = given;
+  const { seed, minutes, nodes, rate, slots, load, oneByOne, calm, keep } = given;
   const started = performance.now();
   const log = (text: string) =>
     console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
@@ -107,6 +112,7 @@ async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> 
       nodes,
       tasksPerSecond: rate,
       load,
+      slots,
       density: { oneByOne, calm },
       nemeses: choose(given),
       ...(unsafe && { program: unsafe.path }),
@@ -133,9 +139,9 @@ function tell(given: Arguments, report: ChaosReport): number {
   return 1;
 }
 
-function commandOf({ seed, minutes, nodes, rate, load, only, oneByOne, calm, unsafe }: Arguments): string {
+function commandOf({ seed, minutes, nodes, rate, slots, load, only, oneByOne, calm, unsafe }: Arguments): string {
   const filters = only.map(text => ` --only ${JSON.stringify(text)}`).join('');
-  const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}`;
+  const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}${slots === undefined ? '' : ` --slots ${slots}`}`;
   const flags = `${load === 'mixed' ? '' : ` --load ${load}`}${oneByOne ? ' --one-by-one' : ''}${calm === 1 ? '' : ` --calm ${calm}`}${unsafe ? ' --unsafe' : ''}`;
   return `npm run chaos -- --seed ${JSON.stringify(seed)} ${numbers}${filters}${flags}`;
 }

@@ -6,7 +6,7 @@ import { type ChaosReport, checkRun } from './check-run.ts';
 import type { Violation } from './check-tape.ts';
 import { Draw } from './draw.ts';
 import { NEMESES } from './nemeses.ts';
-import { LOADS, type LoadName } from './loads.ts';
+import { type Load, LOADS, type LoadName } from './loads.ts';
 import type { Nemesis } from './nemesis.ts';
 import { Onlooker } from './onlooker.ts';
 import { Rig } from './rig.ts';
@@ -23,6 +23,8 @@ export interface ChaosOptions {
   readonly tasksPerSecond: number;
   /** Default: mixed. */
   readonly load?: LoadName;
+  /** Of each node. Default: what the load wants. */
+  readonly slots?: number | undefined;
   /** Default: all. */
   readonly nemeses?: readonly Nemesis[];
   /** Default: faults of each track follow each other at once, and those of different tracks overlap. */
@@ -52,7 +54,8 @@ const PATIENCE_MS = 120_000;
  */
 export async function runChaos(options: ChaosOptions, signal: AbortSignal): Promise<ChaosReport> {
   const { seed, durationMs, nodes, program, log } = options;
-  const load = LOADS[options.load ?? 'mixed'];
+  const wanted = LOADS[options.load ?? 'mixed'];
+  const load: Load = { ...wanted, slots: options.slots ?? wanted.slots };
   const nemeses = (options.nemeses ?? NEMESES).filter(({ whyNot }) => whyNot?.() === undefined);
   const schedule = planFaults(seed, durationMs, nemeses, options.density);
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
