@@ -43,7 +43,9 @@ interface Arguments {
   readonly json: boolean;
 }
 
-process.exitCode = await main();
+// Not by running out of things to do: after ten minutes of connections that led nowhere, Node was seen to wait for ever, in its own
+// clean-up, for a request that nobody had any more. What was printed has been written by then.
+process.exit(await main());
 
 async function main(): Promise<number> {
   const given = readArguments();
