@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 import { artifacts } from './commands/artifacts.ts';
 import { cancel } from './commands/cancel.ts';
 import { completion } from './commands/completion.ts';
+import { demand } from './commands/demand.ts';
 import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   retry,
   node,
   nodes,
+  demand,
   login,
   tokenCreate,
   tokenList,
