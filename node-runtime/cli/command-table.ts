@@ -7,6 +7,7 @@ import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
+import { metricsAdapter } from './commands/metrics-adapter.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
 import { retry } from './commands/retry.ts';
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   secretSet,
   secretList,
   secretDelete,
+  metricsAdapter,
   doctor,
   completion,
   version,
