@@ -188,7 +188,7 @@ export class Node implements RunningNode {
       cluster,
       member,
       askInstance: keeping.askInstance,
-      onRenewed: sent => supervisors.renewed(sent),
+      onRenewed: renewal => supervisors.renewed(renewal),
       onSession: session => {
         state.session = session;
       },
