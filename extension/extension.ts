@@ -17,6 +17,9 @@ import type { RowElement } from './row-tree.ts';
 import { programPath } from './settings.ts';
 import { StatusItem } from './status-item.ts';
 import { type Given, TaskCommands } from './task-commands.ts';
+import { TaskFileHelp } from './task-file-help.ts';
+import { TaskFileProblems } from './task-file-problems.ts';
+import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
 import { TaskLenses } from './task-lenses.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
@@ -64,7 +67,8 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   });
   const artifacts = new ArtifactFiles(clusters);
-  const taskFiles = { scheme: 'file', pattern: '**/simple-ci.{yaml,yml,json}' };
+  const fileHelp = new TaskFileHelp();
+  const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
     log,
     views,
@@ -74,7 +78,13 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
     vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
-    vscode.languages.registerCodeLensProvider(taskFiles, new TaskLenses()),
+    vscode.languages.registerCodeLensProvider(TASK_FILES, new TaskLenses()),
+    vscode.languages.registerCompletionItemProvider(YAML_TASK_FILES, fileHelp, ' '),
+    vscode.languages.registerHoverProvider(YAML_TASK_FILES, fileHelp),
+    vscode.languages.registerCodeActionsProvider(TASK_FILES, fileProblems, {
+      providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
+    }),
+    fileProblems,
     ...register(log, {
       'simple-ci.startLocalNode': () => connecting.startLocalNode(),
       'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),

@@ -32,6 +32,8 @@ interface Manifest {
     readonly viewsWelcome: readonly { readonly view: string; readonly contents: string; readonly when: string }[];
     readonly configuration: { readonly properties: Readonly<Record<string, { readonly scope: string }>> };
     readonly taskDefinitions: readonly { readonly type: string }[];
+    readonly jsonValidation: readonly { readonly fileMatch: string; readonly url: string }[];
+    readonly yamlValidation: readonly { readonly fileMatch: readonly string[]; readonly url: string }[];
   };
 }
 
@@ -133,6 +135,13 @@ test('icons are there', () => {
     ...Object.values(contributes.views).flatMap(all => all.map(({ icon }) => icon)),
   ].filter(icon => icon !== undefined);
   for (const icon of icons) assert.ok(existsSync(join(root, icon)), icon);
+});
+
+test('the schema of task files is shipped, for JSON and for the YAML extension', () => {
+  for (const { url } of [...contributes.jsonValidation, ...contributes.yamlValidation]) {
+    assert.ok(existsSync(join(root, url)), url);
+    assert.ok(read('.vscodeignore').includes(`!${url.replace('./', '')}\n`), url);
+  }
 });
 
 test('the API that is compiled against is the oldest that the extension accepts, and nothing proposed is used', () => {
