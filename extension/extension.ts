@@ -21,6 +21,7 @@ import { TaskFileHelp } from './task-file-help.ts';
 import { TaskFileProblems } from './task-file-problems.ts';
 import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
 import { TaskLenses } from './task-lenses.ts';
+import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
 
@@ -53,7 +54,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const status = new StatusItem(clusters, context.workspaceState);
   const problems = new TaskProblems(clusters, note);
   const connecting = new ConnectCommands(clusters, store);
-  const tasks = new TaskCommands(clusters, panels, views);
+  const pages = new TaskPages({ clusters, clock: systemClock, extension: context.extensionUri });
+  const tasks = new TaskCommands({ clusters, panels, pages, views });
   const running = new RunCommands({
     clusters,
     panels,
@@ -73,6 +75,7 @@ export function activate(context: vscode.ExtensionContext): void {
     log,
     views,
     panels,
+    pages,
     status,
     problems,
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
@@ -98,6 +101,7 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.runAgain': (given: Given) => tasks.runAgain(given),
       'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),
       'simple-ci.openLog': (given: Given) => tasks.openLog(given),
+      'simple-ci.openTask': (given: Given) => tasks.openPage(given),
       'simple-ci.openLogToSide': (given: Given) => tasks.openLogToSide(given),
       'simple-ci.saveLog': (given: Given) => tasks.saveLog(given),
       'simple-ci.findInLog': async () => panels.find(),

@@ -105,7 +105,7 @@ test('every view that a condition asks for exists', () => {
 test('every context that a condition asks for is set by the extension, with the values it asks for', () => {
   const names = new Set(
     whens.flatMap(when =>
-      [...when.matchAll(/\bsimple-ci\.(?!tasks|queue|nodes|logPanel|log\b)\w+/g)].map(match => match[0]),
+      [...when.matchAll(/\bsimple-ci\.(?!tasks|queue|nodes|logPanel|taskPage|log\b)\w+/g)].map(match => match[0]),
     ),
   );
   for (const name of names) assert.ok(sources.includes(`'${name}'`), name);

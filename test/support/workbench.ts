@@ -241,6 +241,17 @@ export class Workbench implements AsyncDisposable {
     return this.page.frameLocator('iframe.webview').nth(nth).frameLocator('iframe#active-frame');
   }
 
+  /** The document of the page of a task that is seen. */
+  taskPage(): Promise<Frame> {
+    return eventually('the page of a task is seen', async () => {
+      for (const frame of this.page.frames()) {
+        const heading = frame.locator('main > header > h1');
+        if (await heading.isVisible().catch(() => false)) return frame;
+      }
+      return undefined;
+    });
+  }
+
   async screenshot(folder: string, name: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     await this.page.screenshot({ path: join(folder, `${name}.png`) });

@@ -16,7 +16,7 @@ import { Workbench } from '../support/workbench.ts';
 const PICTURES = fileURLToPath(new URL('../../dist/pictures', import.meta.url));
 
 const DOCUMENTS = fileURLToPath(new URL('../../docs/pictures', import.meta.url));
-const IN_DOCUMENTS = ['running', 'task-file', 'failed-task'];
+const IN_DOCUMENTS = ['running', 'task-file', 'failed-task', 'task-page'];
 
 const TASK_FILE = `tasks:
   greet:
@@ -211,6 +211,37 @@ describe('the extension in VS Code', () => {
     await log.locator('.time').first().waitFor({ state: 'detached' });
   });
 
+  step('shows the life of a task on a page of its own, with what came of each step', async () => {
+    const row = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first();
+    await row.click({ button: 'right' });
+    await workbench.page.locator('.context-view').getByText('Open Page of Task').click();
+    await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
+    const page = await workbench.taskPage();
+    await page.getByRole('heading', { name: 'build' }).waitFor();
+    await page.getByRole('row', { name: /Install passed/ }).waitFor();
+    await page.getByRole('row', { name: /Compile failed exit code 3/ }).waitFor();
+    await page.getByText(/^Step 2 "Compile"/).waitFor();
+    await picture('task-page');
+    await page.getByRole('button', { name: 'Install' }).press('Enter');
+    await workbench.log().locator('.step', { hasText: 'Install' }).waitFor();
+  });
+
+  step('keeps the page of a task up to date while it runs, and cancels it from there', async () => {
+    await runTask('greet');
+    await rowOf('greet', /running/);
+    await workbench.command('Simple CI: Open Page of Task');
+    await workbench.page.locator('.tab.active', { hasText: 'greet' }).waitFor();
+    const page = await workbench.taskPage();
+    await page.getByRole('row', { name: /Read the greeting passed/ }).waitFor();
+    await page.getByRole('row', { name: /Count until it is cancelled running/ }).waitFor();
+    await picture('task-page-running');
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.getByRole('status').getByText('cancelled').waitFor();
+    await page.getByRole('button', { name: 'Run Again' }).waitFor();
+    await workbench.command('View: Close Editor');
+    await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
+  });
+
   step('opens what a task kept, and compares it with the workspace', async () => {
     await runTask('pack');
     await rowOf('pack', /passed/);
@@ -299,10 +330,13 @@ describe('the extension in VS Code', () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
     await workbench.command('Simple CI: Open Log to the Side');
-    await workbench.page.locator('.tab', { hasText: 'build' }).waitFor();
+    await workbench.page.locator('.tab', { hasText: 'build' }).nth(1).waitFor();
     await workbench.anyLog('expected ";"', 2);
+    await workbench.page.locator('.tab', { hasText: 'build' }).first().click();
+    await (await workbench.taskPage()).getByRole('row', { name: /Compile failed/ }).waitFor();
     await workbench.reload();
-    await workbench.page.locator('.tab', { hasText: 'build' }).waitFor();
+    await (await workbench.taskPage()).getByRole('row', { name: /Compile failed/ }).waitFor();
+    await workbench.page.locator('.tab', { hasText: 'build' }).nth(1).waitFor();
     await workbench.anyLog('expected ";"', 2);
     hosts = await server.extensionHosts();
   });
