@@ -14,13 +14,15 @@ import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
 import { RunCommands, type WorkspaceRun } from './run-commands.ts';
 import type { RowElement } from './row-tree.ts';
-import { programPath } from './settings.ts';
+import { notifications, programPath } from './settings.ts';
+import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
 import { type Given, TaskCommands } from './task-commands.ts';
 import { TaskFileHelp } from './task-file-help.ts';
 import { TaskFileProblems } from './task-file-problems.ts';
 import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
 import { TaskLenses } from './task-lenses.ts';
+import { TaskNotices } from './task-notices.ts';
 import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
@@ -55,7 +57,14 @@ export function activate(context: vscode.ExtensionContext): void {
   const problems = new TaskProblems(clusters, note);
   const connecting = new ConnectCommands(clusters, store);
   const pages = new TaskPages({ clusters, clock: systemClock, extension: context.extensionUri });
-  const tasks = new TaskCommands({ clusters, panels, pages, views });
+  const notices = new TaskNotices({
+    connection: clusters.connection,
+    setting: notifications,
+    isShown: task => panels.isShown(task) || pages.isShown(task),
+    show: notice => void log.guard(() => showNotice(notice)),
+  });
+  const onRun = (task: string) => notices.follow(task);
+  const tasks = new TaskCommands({ clusters, panels, pages, views, onRun });
   const running = new RunCommands({
     clusters,
     panels,
@@ -67,6 +76,7 @@ export function activate(context: vscode.ExtensionContext): void {
       void status.submitted(submitted);
       problems.follow(submitted);
     },
+    onRun,
   });
   const artifacts = new ArtifactFiles(clusters);
   const fileHelp = new TaskFileHelp();
@@ -78,6 +88,7 @@ export function activate(context: vscode.ExtensionContext): void {
     pages,
     status,
     problems,
+    new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
     vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),

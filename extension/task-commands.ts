@@ -28,6 +28,7 @@ export interface TaskCommandsOptions {
   readonly panels: LogPanels;
   readonly pages: TaskPages;
   readonly views: ClusterViews;
+  readonly onRun: (task: string) => void;
 }
 
 /** Menus of editors give the address of what they show. */
@@ -41,12 +42,14 @@ export class TaskCommands {
   readonly #panels: LogPanels;
   readonly #pages: TaskPages;
   readonly #views: ClusterViews;
+  readonly #onRun: (task: string) => void;
 
-  constructor({ clusters, panels, pages, views }: TaskCommandsOptions) {
+  constructor({ clusters, panels, pages, views, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
     this.#panels = panels;
     this.#pages = pages;
     this.#views = views;
+    this.#onRun = onRun;
   }
 
   /** The task that somebody looks at: on its page, else by its log. */
@@ -89,6 +92,7 @@ export class TaskCommands {
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
+    this.#onRun(view.id);
     await this.#panels.show(view.id);
   }
 

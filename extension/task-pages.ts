@@ -20,6 +20,11 @@ export class TaskPages implements vscode.WebviewPanelSerializer, vscode.Disposab
     return [...this.#panels].find(([panel]) => panel.active)?.[1].task;
   }
 
+  /** Whether the page of the task can be seen. */
+  isShown(task: string): boolean {
+    return [...this.#panels].some(([panel, page]) => panel.visible && page.task === task);
+  }
+
   show(task: string): void {
     const open = [...this.#panels].find(([, page]) => page.task === task);
     if (open) open[0].reveal();

@@ -116,7 +116,7 @@ test('every context that a condition asks for is set by the extension, with the 
 
 test('settings that are read exist, and a workspace cannot set them', () => {
   const declared = Object.keys(contributes.configuration.properties).map(name => name.replace('simple-ci.', ''));
-  const used = [...read('extension/settings.ts').matchAll(/\bget\('(\w+)'/g)].map(match => match[1]);
+  const used = [...read('extension/settings.ts').matchAll(/\bget(?:<\w+>)?\('(\w+)'/g)].map(match => match[1]);
   assert.deepEqual([...new Set(used)].sort(), declared.sort());
   for (const [name, { scope }] of Object.entries(contributes.configuration.properties))
     assert.ok(scope === 'machine' || scope === 'application', name);

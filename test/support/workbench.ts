@@ -141,10 +141,15 @@ export class Workbench implements AsyncDisposable {
 
   /** Types into the open input, and takes it. */
   async type(text: string): Promise<void> {
+    await this.fill(text);
+    await this.page.locator('.quick-input-widget input.input').press('Enter');
+  }
+
+  /** Types into the open input. */
+  async fill(text: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input.input');
     await input.waitFor();
     await input.fill(text);
-    await input.press('Enter');
   }
 
   /** The row of the open list whose label is the text and nothing else. */

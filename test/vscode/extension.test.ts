@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -240,6 +240,22 @@ describe('the extension in VS Code', () => {
     await page.getByRole('button', { name: 'Run Again' }).waitFor();
     await workbench.command('View: Close Editor');
     await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
+  });
+
+  step('tells of the end of a task that nobody looks at, and leads to its log', async () => {
+    const gate = join(server.folder, 'gate');
+    await workbench.command('Simple CI: Run Task from Workspace');
+    await workbench.fill(`until [ -e ${gate} ]; do sleep 0.1; done; echo too late; exit 4`);
+    await workbench.pick('run this command');
+    await workbench.row('Tasks', 'it runs', row => row.label.startsWith('until') && /running/.test(row.spoken));
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
+    await workbench.log().getByText('expected ";"').waitFor();
+    await writeFile(gate, '');
+    const notice = workbench.page.locator('.notification-toast', { hasText: /^until .*failed after/ });
+    await notice.waitFor();
+    await picture('notification');
+    await notice.getByRole('button', { name: 'Open Log' }).click();
+    await workbench.log().getByText('too late', { exact: true }).waitFor();
   });
 
   step('opens what a task kept, and compares it with the workspace', async () => {
