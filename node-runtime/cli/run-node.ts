@@ -114,7 +114,10 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
       report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
     ...(options.otlp !== undefined && {
-      otlp: { url: parseOtlp(options.otlp), headers: parseHeaders(environment.variables.OTEL_EXPORTER_OTLP_HEADERS ?? '') },
+      otlp: {
+        url: parseOtlp(options.otlp),
+        headers: parseHeaders(environment.variables.OTEL_EXPORTER_OTLP_HEADERS ?? ''),
+      },
     }),
   };
 }
@@ -144,7 +147,10 @@ function parseHeaders(text: string): Record<string, string> {
       const at = pair.indexOf('=');
       const name = pair.slice(0, Math.max(0, at)).trim();
       if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
-        throw new CiError('invalid', 'Cannot send traces as $OTEL_EXPORTER_OTLP_HEADERS is not like name=value,name=value');
+        throw new CiError(
+          'invalid',
+          'Cannot send traces as $OTEL_EXPORTER_OTLP_HEADERS is not like name=value,name=value',
+        );
       return [name, decodeText(pair.slice(at + 1).trim())];
     }),
   );

@@ -138,10 +138,10 @@ function otlpSpan({ trace, id, parent, name, start, end, attributes, failure }: 
 }
 
 function attributesOf(attributes: Readonly<Record<string, string | number | boolean>>): object[] {
-  return Object.entries(attributes).map(([key, value]) => ({ key, value: valueOf(value) }));
+  return Object.entries(attributes).map(([key, value]) => ({ key, value: otlpValue(value) }));
 }
 
-function valueOf(value: string | number | boolean): object {
+function otlpValue(value: string | number | boolean): object {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'boolean') return { boolValue: value };
   // Whole numbers of 64 bits are strings in JSON.
