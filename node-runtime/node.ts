@@ -17,6 +17,8 @@ import { joinCluster } from './cluster/join-cluster.ts';
 import type { AskInstance } from './cluster/membership.ts';
 import { readSecrets } from './cluster/secrets.ts';
 import { createToken, ensureAdminToken } from './cluster/tokens.ts';
+import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
+import { PodMarker } from './kubernetes/pod-marker.ts';
 import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
 import { DirectoryObjectStore } from './objects/directory-object-store.ts';
@@ -127,7 +129,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       signedObjects: signer,
       isReady: () =>
         state.session?.maySafelyClaim ? undefined : 'the coordination store has not answered for a while',
-      isDraining: () => state.isDraining,
       metrics,
       logger,
     }),
@@ -172,6 +173,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       member,
       keeping: { askInstance: askInstance(access, nodeId) },
       state,
+      ...(options.pod && { podMarker: podMarkerOf(options.pod, options) }),
       metrics,
       logger,
     },
@@ -261,6 +263,10 @@ function askInstance(access: AccessControl, node: NodeId): AskInstance {
       return undefined;
     }
   };
+}
+
+function podMarkerOf({ inCluster, name }: NonNullable<NodeOptions['pod']>, { onNotice }: NodeOptions): PodMarker {
+  return new PodMarker({ api: new KubernetesApi(inCluster, systemClock), pod: name, clock: systemClock, onNotice });
 }
 
 async function readPools(cluster: Pick<Cluster, 'id' | 'keys' | 'store'>): Promise<Map<string, number>> {

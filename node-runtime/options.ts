@@ -1,4 +1,5 @@
 import type { ClusterId, NodeId, TaskId } from '../shared/ids.ts';
+import type { InCluster } from './kubernetes/kubernetes-api.ts';
 import type { S3Options } from './objects/s3-address.ts';
 import type { RetentionOptions } from './queue/retention.ts';
 import type { Isolation } from './runner/sandbox.ts';
@@ -26,6 +27,8 @@ export interface NodeOptions {
   readonly labels: readonly string[];
   readonly isolation: Isolation | 'auto';
   readonly drainTimeoutMs: number;
+  /** The pod in which it runs: Kubernetes is told when it is busy. */
+  readonly pod?: { readonly inCluster: InCluster; readonly name: string };
   readonly secretsKey?: Buffer;
   /** Which tasks it may claim. Default: all that fit. */
   readonly accepts?: (id: TaskId) => boolean;

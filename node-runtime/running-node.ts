@@ -7,6 +7,7 @@ import { updateMember } from './cluster/membership.ts';
 import type { Session } from './cluster/session.ts';
 import { keepSession, openSession, type SessionKeeping } from './keep-session.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
+import type { PodMarker } from './kubernetes/pod-marker.ts';
 import { claimTasks } from './queue/claim-loop.ts';
 import { keepDemand } from './queue/keep-demand.ts';
 import type { History } from './queue/history.ts';
@@ -21,6 +22,7 @@ import type { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { deadline, neverAborted } from './system/clock.ts';
 import type { Logger } from './system/logger.ts';
 import type { Metrics } from './system/metrics.ts';
+import { Wakeup } from './system/wakeup.ts';
 
 /** What a node is made of. */
 export interface NodeParts {
@@ -37,6 +39,7 @@ export interface NodeParts {
   readonly member: () => MemberRecord;
   readonly keeping: Pick<SessionKeeping, 'askInstance'>;
   readonly state: NodeState;
+  readonly podMarker?: PodMarker;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -66,6 +69,8 @@ export class Node implements RunningNode {
   readonly #handBack = new AbortController();
   readonly #living = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
+  /** Notified when the node has become busy, or has perhaps nothing to do. */
+  readonly #workChanged = new Wakeup();
   readonly #resting: RestingTasks;
   /** These, and the claims, never reject: a loop that fails makes the node stop. */
   readonly #loops: Promise<void>[] = [];
@@ -94,7 +99,7 @@ export class Node implements RunningNode {
   async begin(): Promise<void> {
     const keeping = this.#sessionKeeping();
     const session = await openSession(keeping, this.#living.signal);
-    const { cluster, history, supervisors, logger } = this.#parts;
+    const { cluster, history, supervisors, podMarker, logger } = this.#parts;
     const living = this.#living.signal;
     this.#loops.push(this.#loop('session', keepSession(keeping, session, living)));
     const onError = (error: unknown) => logger.warn('Cannot archive finished tasks', { error });
@@ -102,6 +107,10 @@ export class Node implements RunningNode {
     this.#loops.push(this.#loop('retention', retention));
     // A cluster on one machine has nobody who would add nodes.
     if (this.#options.etcd) this.#loops.push(this.#loop('demand', this.#keepDemand()));
+    if (podMarker) {
+      const mark = () => (this.#attempts.size > 0 ? 'busy' : 'idle');
+      this.#loops.push(this.#loop('pod', podMarker.keep(mark, this.#workChanged, living)));
+    }
     if (this.#options.slots === 0) return;
     const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
     this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
@@ -236,7 +245,9 @@ export class Node implements RunningNode {
   async #run(claim: Claim, session: Session, freeSlots: () => void): Promise<void> {
     const attempt = this.#attempt(claim, session, freeSlots);
     this.#attempts.add(attempt);
+    this.#workChanged.notify();
     await attempt.finally(() => this.#attempts.delete(attempt));
+    this.#workChanged.notify();
   }
 
   /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */
