@@ -19,6 +19,7 @@ import { readSecrets } from './cluster/secrets.ts';
 import { createToken, ensureAdminToken } from './cluster/tokens.ts';
 import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
 import { PodMarker } from './kubernetes/pod-marker.ts';
+import { Retirement } from './kubernetes/retirement.ts';
 import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
 import { DirectoryObjectStore } from './objects/directory-object-store.ts';
@@ -26,6 +27,7 @@ import type { ObjectStore } from './objects/object-store.ts';
 import type { S3Options } from './objects/s3-address.ts';
 import type { AddressSigner } from './objects/signed-address.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
+import type { PodParts } from './pod-life.ts';
 import { History } from './queue/history.ts';
 import { NodeHealth } from './queue/node-health.ts';
 import { readDemand } from './queue/read-demand.ts';
@@ -56,7 +58,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const nodeId = options.nodeId ?? parseNodeId(hostname());
   const instance = chance.word(16);
   const logger = createLogger({ level: options.logLevel, pretty: process.stderr.isTTY === true });
-  const state: NodeState = { session: undefined, isDraining: false };
+  const state: NodeState = { session: undefined, isDraining: false, isRetired: false };
   const slots = new Slots(options.slots);
   const health = new NodeHealth(clock);
   const metrics = createMetrics({
@@ -154,7 +156,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     labels: [...options.labels],
     version: options.version,
     started,
-    draining: state.isDraining,
+    draining: state.isDraining || state.isRetired,
     isolation: supervisors.isolation ?? 'none',
   });
   const node = new Node(
@@ -173,7 +175,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       member,
       keeping: { askInstance: askInstance(access, nodeId) },
       state,
-      ...(options.pod && { podMarker: podMarkerOf(options.pod, options) }),
+      ...(options.pod && { pod: podOf(options.pod, options, cluster, nodeId, instance) }),
       metrics,
       logger,
     },
@@ -265,8 +267,16 @@ function askInstance(access: AccessControl, node: NodeId): AskInstance {
   };
 }
 
-function podMarkerOf({ inCluster, name }: NonNullable<NodeOptions['pod']>, { onNotice }: NodeOptions): PodMarker {
-  return new PodMarker({ api: new KubernetesApi(inCluster, systemClock), pod: name, clock: systemClock, onNotice });
+function podOf(
+  { inCluster, name }: NonNullable<NodeOptions['pod']>,
+  { onNotice, scale }: NodeOptions,
+  cluster: Cluster,
+  node: NodeId,
+  instance: string,
+): PodParts {
+  const api = new KubernetesApi(inCluster, systemClock);
+  const marker = new PodMarker({ api, pod: name, clock: systemClock, onNotice });
+  return { marker, ...(scale && { scaling: { api, ...scale, retirement: new Retirement(cluster, node, instance) } }) };
 }
 
 async function readPools(cluster: Pick<Cluster, 'id' | 'keys' | 'store'>): Promise<Map<string, number>> {

@@ -29,6 +29,14 @@ export interface NodeOptions {
   readonly drainTimeoutMs: number;
   /** The pod in which it runs: Kubernetes is told when it is busy. */
   readonly pod?: { readonly inCluster: InCluster; readonly name: string };
+  /** It may be the one that sets how many pods its Deployment has. */
+  readonly scale?: {
+    readonly deployment: string;
+    readonly min: number;
+    readonly max: number;
+    /** How long fewer nodes must have been enough. */
+    readonly scaleInAfterMs: number;
+  };
   readonly secretsKey?: Buffer;
   /** Which tasks it may claim. Default: all that fit. */
   readonly accepts?: (id: TaskId) => boolean;

@@ -30,6 +30,10 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly 'termination-grace': number | undefined;
   readonly pod: string | undefined;
   readonly 'service-account': string;
+  readonly 'scale-deployment': string | undefined;
+  readonly 'scale-min': number;
+  readonly 'scale-max': number | undefined;
+  readonly 'scale-in-after': number;
   readonly attached: boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
@@ -112,6 +116,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     isolation: options.isolation,
     drainTimeoutMs: drainTimeout(options),
     ...(options.pod !== undefined && { pod: { name: options.pod, inCluster: inClusterOf(context, options) } }),
+    ...scaleOf(options),
     ...(key !== undefined && { secretsKey: await readSecretsKey(resolve(environment.folder, key)) }),
     supervisorCommand,
     version,
@@ -142,6 +147,17 @@ function inClusterOf(context: CliContext, options: NodeCommandOptions): InCluste
     'invalid',
     `Cannot use --pod outside of Kubernetes, as the variable KUBERNETES_SERVICE_HOST is missing: ${quote(options.pod)}`,
   );
+}
+
+function scaleOf(options: NodeCommandOptions): Pick<NodeOptions, 'scale'> {
+  const { 'scale-deployment': deployment, 'scale-min': min, 'scale-max': max, pod, etcd } = options;
+  if (deployment === undefined) return {};
+  const refuse = (why: string) => new CiError('invalid', `Cannot use --scale-deployment ${why}: ${quote(deployment)}`);
+  if (pod === undefined || etcd === undefined || max === undefined)
+    throw refuse('without --pod, --etcd and --scale-max');
+  if (!/^[a-z0-9][a-z0-9.-]{0,252}$/.test(deployment)) throw refuse('as it is no name of a Deployment');
+  if (min > max) throw refuse(`as --scale-min is more than --scale-max, ${min} and ${max}`);
+  return { scale: { deployment, min, max, scaleInAfterMs: options['scale-in-after'] } };
 }
 
 /** A cluster id may have slashes, but no dots. */
