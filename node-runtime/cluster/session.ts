@@ -9,6 +9,8 @@ const RENEW_EVERY_MS = 5000;
 /** Without an acknowledged renewal for this long, nothing new is claimed. */
 const STOP_CLAIMING_AFTER_MS = 10_000;
 
+type SessionParts = Pick<Cluster, 'store' | 'clock' | 'chance'>;
+
 /** Why claims of a session are void: etcd has ended the lease, and with it every lock under it. */
 class SessionLost extends Error {
   override readonly name = 'SessionLost';
@@ -34,12 +36,12 @@ export class Session {
   readonly lost: AbortSignal;
   /** Notified when a renewal is acknowledged after a silence long enough for tasks to have been frozen. */
   readonly recovered = new Wakeup();
-  readonly #cluster: Cluster;
+  readonly #cluster: SessionParts;
   readonly #onRenewed: (renewal: Renewal) => void;
   readonly #lost = new AbortController();
   #sent: Moment;
 
-  private constructor(cluster: Cluster, lease: LeaseId, sent: Moment, onRenewed: (renewal: Renewal) => void) {
+  private constructor(cluster: SessionParts, lease: LeaseId, sent: Moment, onRenewed: (renewal: Renewal) => void) {
     this.#cluster = cluster;
     this.#onRenewed = onRenewed;
     this.lease = lease;
@@ -49,7 +51,11 @@ export class Session {
   }
 
   /** @param onRenewed told of each acknowledged renewal, the grant included */
-  static async open(cluster: Cluster, onRenewed: (renewal: Renewal) => void, signal: AbortSignal): Promise<Session> {
+  static async open(
+    cluster: SessionParts,
+    onRenewed: (renewal: Renewal) => void,
+    signal: AbortSignal,
+  ): Promise<Session> {
     const sent = momentOf(cluster.clock);
     const lease = await cluster.store.grantLease(LEASE_TTL_SECONDS, { signal, timeoutMs: CALL_TIMEOUT_MS });
     return new Session(cluster, lease, sent, onRenewed);
