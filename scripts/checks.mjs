@@ -9,10 +9,10 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = name => `${root}node_modules/.bin/${name}`;
 
 /** Runs a program; resolves with its exit code and all it printed. */
-export function run(argv, { env = process.env, onOutput } = {}) {
+export function run(argv, { env = process.env, cwd = root, onOutput } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(argv[0], argv.slice(1), {
-      cwd: root,
+      cwd,
       env: onPinnedNode(env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
