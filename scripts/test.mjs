@@ -2,6 +2,7 @@
 import { build } from './build.mjs';
 import { buildBinaries } from './build-binary.mjs';
 import { add, findTests, runStaticChecks, runTests, sentence } from './checks.mjs';
+import { installHelm } from './install-helm.mjs';
 import { installServers } from './install-servers.mjs';
 import { installVscode } from './install-vscode.mjs';
 import { makePackage } from './package.mjs';
@@ -15,7 +16,12 @@ const OF_THE_BINARY = ['cluster', 'command-line', 'doctor', 'logs', 'workspace']
 );
 
 await setUp({ log });
-const missing = [...(await installServers({ log })).missing, ...(await installVscode({ log })).missing];
+// At once: Helm is built, the others are fetched and unpacked.
+const installed = await Promise.all([
+  installHelm({ log }),
+  installServers({ log }).then(async servers => [servers, await installVscode({ log })]),
+]);
+const missing = installed.flat().flatMap(one => one.missing);
 if (missing.length > 0 && process.env.CI === 'true') log(`In CI what is missing is a failure: ${missing.join(', ')}`);
 await build({ log });
 await buildBinaries({ log });
