@@ -19,7 +19,8 @@ const log = text => console.log(text);
 
 async function main() {
   await setUp({ log });
-  if (process.platform !== 'linux' || process.getuid() !== 0) return skip('only root on Linux can make and run them here');
+  if (process.platform !== 'linux' || process.getuid() !== 0)
+    return skip('only root on Linux can make and run them here');
   const missing = await installPrograms(NEEDED, { log, size: 'up to 80 MB' });
   if (missing.length > 0) return skip(`there is no ${missing.map(({ name }) => name).join(', no ')}`);
   const place = await mkdtemp(join(tmpdir(), 'simple-ci-images-'));
@@ -91,7 +92,12 @@ async function makeBase() {
 async function buildImage(target, env) {
   const started = Date.now();
   const { version, commit, built } = await buildInfo();
-  const values = { BASE: 'localhost/base', VERSION: version, REVISION: commit ?? 'unknown', CREATED: built ?? 'unknown' };
+  const values = {
+    BASE: 'localhost/base',
+    VERSION: version,
+    REVISION: commit ?? 'unknown',
+    CREATED: built ?? 'unknown',
+  };
   const given = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
   const place = ['--network', 'host', '--volume', '/etc/apt:/etc/apt:ro', '--runtime', 'runc'];
   const what = ['--file', 'deploy/Dockerfile', '--target', target, '--tag', `localhost/simple-ci:${target}`, root];
@@ -101,7 +107,8 @@ async function buildImage(target, env) {
 
 async function must(argv, env) {
   const { code, output } = await run(argv, { env });
-  if (code !== 0) throw new Error(`Cannot go on as ${argv.slice(0, 2).join(' ')} ended with ${code}:\n${output.slice(-3000)}`);
+  if (code !== 0)
+    throw new Error(`Cannot go on as ${argv.slice(0, 2).join(' ')} ended with ${code}:\n${output.slice(-3000)}`);
 }
 
 function exists(path) {

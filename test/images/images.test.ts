@@ -16,7 +16,15 @@ import { eventually } from '../support/test-tasks.ts';
 
 const PATIENT = { timeout: 300_000 };
 /** As a careful cluster runs it: nothing can be written but the data and temporary files, and no right is left. */
-const RESTRICTED = ['--read-only', '--tmpfs', '/tmp:mode=1777', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
+const RESTRICTED = [
+  '--read-only',
+  '--tmpfs',
+  '/tmp:mode=1777',
+  '--cap-drop',
+  'ALL',
+  '--security-opt',
+  'no-new-privileges',
+];
 
 interface Ended {
   readonly code: number;
@@ -54,7 +62,17 @@ class ContainerNode {
     t.after(() => execute('podman', ['rm', '--force', '--time', '0', this.name]));
     const place = ['--volume', `${this.volume}:/var/lib/simple-ci`, '--network', 'host'];
     const words = ['node', '--json', '--cluster', 'image', '--node-id', 'pod', '--listen', '127.0.0.1:0'];
-    await podman('run', '--detach', '--name', this.name, ...RESTRICTED, ...place, ...options, 'localhost/simple-ci:default', ...words);
+    await podman(
+      'run',
+      '--detach',
+      '--name',
+      this.name,
+      ...RESTRICTED,
+      ...place,
+      ...options,
+      'localhost/simple-ci:default',
+      ...words,
+    );
     this.address = (await this.told('ready')).address ?? '';
     this.token = token ?? (await this.told('admin-token')).token ?? '';
   }
@@ -103,7 +121,11 @@ describe('the images', () => {
     for (const target of ['default', 'minimal', 'podman']) {
       const [image] = JSON.parse(await podman('inspect', '--type', 'image', `localhost/simple-ci:${target}`));
       const { User, StopSignal, Entrypoint, Labels } = image.Config;
-      assert.deepEqual([User, StopSignal, Entrypoint], ['10001:10001', 'SIGTERM', ['/usr/local/bin/simple-ci']], target);
+      assert.deepEqual(
+        [User, StopSignal, Entrypoint],
+        ['10001:10001', 'SIGTERM', ['/usr/local/bin/simple-ci']],
+        target,
+      );
       assert.equal(Labels['org.opencontainers.image.title'], 'Simple CI');
       assert.equal(Labels['org.opencontainers.image.version'], manifest.version);
       assert.equal(image.HealthCheck ?? image.Config.Healthcheck, undefined);
@@ -112,7 +134,10 @@ describe('the images', () => {
 
   test('start on a root that cannot be written to, as nobody in particular, without any right', PATIENT, async () => {
     for (const target of ['default', 'minimal', 'podman'])
-      assert.equal(await podman('run', '--rm', ...RESTRICTED, `localhost/simple-ci:${target}`, '--version'), manifest.version);
+      assert.equal(
+        await podman('run', '--rm', ...RESTRICTED, `localhost/simple-ci:${target}`, '--version'),
+        manifest.version,
+      );
   });
 
   test('have what tasks use: a shell, git, curl and ssh; the minimal one has no git', PATIENT, async () => {
@@ -151,7 +176,10 @@ describe('a node in the image', () => {
   test('loses the task that takes all memory, and goes on itself', PATIENT, async t => {
     const node = new ContainerNode();
     await node.start(t, ['--memory', '400m', '--memory-swap', '400m']);
-    const greedy = await node.run({ attempts: { crashed: 1 }, steps: [{ run: 'head -c 1000m /dev/zero | tail' }] }, '--follow');
+    const greedy = await node.run(
+      { attempts: { crashed: 1 }, steps: [{ run: 'head -c 1000m /dev/zero | tail' }] },
+      '--follow',
+    );
     assert.equal(greedy.code, 1, greedy.stderr + (await node.logs()));
     assert.match(greedy.stderr + greedy.stdout, /SIGKILL|killed|Killed/);
     const modest = await node.run({ steps: [{ run: 'echo still here' }] }, '--follow');
