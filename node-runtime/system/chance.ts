@@ -12,5 +12,9 @@ const ALPHABET = '0123456789abcdefghijklmnopqrstuv';
 
 export const systemChance: Chance = {
   random: () => Math.random(),
-  word: length => Array.from(randomBytes(length), byte => ALPHABET[byte % 32]).join(''),
+  word: length => {
+    let word = '';
+    for (const byte of randomBytes(length)) word += ALPHABET[byte % 32];
+    return word;
+  },
 };
