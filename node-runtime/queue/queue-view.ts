@@ -1,5 +1,5 @@
 import { isCiError } from '../../shared/errors.ts';
-import type { TaskId } from '../../shared/ids.ts';
+import { newTaskId, type TaskId, taskIdTime } from '../../shared/ids.ts';
 import { parseTasksKey } from '../../shared/keyspace.ts';
 import { TaskRecord } from '../../shared/task.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
@@ -23,6 +23,8 @@ const STRETCH_BELOW = 8;
 /** How long a node moves on before it begins anew near the head, and how long it stays in a stretch at least, in milliseconds. */
 const LAP_MS = 2000;
 const STAY_MS = 25;
+/** A node leaves out up to so many times the length of its last stretch before the next. */
+const LONGEST_GAP = 8;
 
 /** What is read of the queue at once. */
 type Page = Pick<RangeRequest, 'limit' | 'revision' | 'keysOnly'> & { readonly after?: string };
@@ -206,8 +208,8 @@ export class QueueView {
       const until = clock.monotonic() + LAP_MS;
       const { records, more } = await this.#range({ after: this.#before(head), limit: PAGE, keysOnly: true }, signal);
       if (!more) return;
-      const start = records[Math.floor(chance.random() * records.length)]!;
-      let after: string | undefined = this.#before(parseTasksKey(this.#cluster.keys, start.key)?.id ?? head);
+      const ids = records.map(record => this.#idOf(record)).filter(id => id?.[0] === head[0]);
+      let after: string | undefined = this.#before(ids[Math.floor(chance.random() * ids.length)] ?? head);
       while (after !== undefined && clock.monotonic() < until) {
         after = await this.#stretch(after, isNews, signal);
         if (signal.aborted) return;
@@ -220,8 +222,8 @@ export class QueueView {
     const { keys, clock } = this.#cluster;
     const window = new QueueWindow();
     const page = await this.#readPage(window, { after, limit: STRETCH_KEYS }, signal);
-    const last = this.#endOf(page);
-    if (last === undefined) return undefined;
+    const [first, last] = [page.records[0], page.records.at(-1)].map(record => record && this.#idOf(record));
+    if (first === undefined || last === undefined) return undefined;
     const upTo = keys.lock(last);
     if (window.free(STRETCH_BELOW, this.#rests).length === STRETCH_BELOW) {
       this.#show(window, page.revision, last);
@@ -230,7 +232,16 @@ export class QueueView {
       await this.#watch({ after, upTo }, isOver, limit.signal);
     }
     await clock.sleep(STAY_MS, signal).catch(() => undefined);
-    return page.more ? upTo : undefined;
+    return page.more ? this.#beyond(first, last) : undefined;
+  }
+
+  /** A key some way on from a stretch, by chance: nodes that have met there part again. */
+  #beyond(first: TaskId, last: TaskId): string {
+    const { keys, chance } = this.#cluster;
+    const time = taskIdTime(last);
+    const gap = first[0] === last[0] ? (time - taskIdTime(first)) * LONGEST_GAP * chance.random() : 0;
+    const place = keys.task(newTaskId(Number(last[0]), Math.floor(time + gap), () => 0));
+    return place > keys.lock(last) ? place : keys.lock(last);
   }
 
   /** A watch that also ends after a while, or so that the head is read anew. */
@@ -276,7 +287,7 @@ export class QueueView {
       page = await this.#readPage(window, next, signal);
       if (page.more && window.isFull) this.#dropResting(window);
     }
-    this.#show(window, page.revision, page.more ? this.#endOf(page) : undefined);
+    this.#show(window, page.revision, page.more ? this.#idOf(page.records.at(-1)!) : undefined);
   }
 
   async #readPage(window: QueueWindow, page: Page, signal: AbortSignal): Promise<RangeResult> {
@@ -303,9 +314,8 @@ export class QueueView {
     for (const id of [...window.ids]) if (this.#rests(id)) window.remove(id);
   }
 
-  #endOf({ records }: RangeResult): TaskId | undefined {
-    const last = records.at(-1);
-    return last && parseTasksKey(this.#cluster.keys, last.key)?.id;
+  #idOf({ key }: StoreRecord): TaskId | undefined {
+    return parseTasksKey(this.#cluster.keys, key)?.id;
   }
 
   /** Takes up one listed key, if the task fits; a lock comes straight after its task. */
