@@ -241,7 +241,9 @@ export class QueueView {
     const time = taskIdTime(last);
     const gap = first[0] === last[0] ? (time - taskIdTime(first)) * LONGEST_GAP * chance.random() : 0;
     const place = keys.task(newTaskId(Number(last[0]), Math.floor(time + gap), () => 0));
-    return place > keys.lock(last) ? place : keys.lock(last);
+    const end = keys.lock(last);
+    if (place < end) return end;
+    return place;
   }
 
   /** A watch that also ends after a while, or so that the head is read anew. */

@@ -4,7 +4,7 @@ import { isCiError } from '../../shared/errors.ts';
 import { type FollowEvent, follow } from '../../node-runtime/store/follow.ts';
 import { readAll } from '../../node-runtime/store/read-all.ts';
 import { readTogether } from '../../node-runtime/store/read-together.ts';
-import type { LeaseId, Operation, Store } from '../../node-runtime/store/store.ts';
+import type { LeaseId, Operation, Store, WatchRequest } from '../../node-runtime/store/store.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { increment, openStore, type StoreAddress, startStoreChild } from '../support/store-child.ts';
@@ -423,8 +423,8 @@ function describeStore(isPossible: (t: TestContext) => boolean, createFixture: (
     await fails(store.commit({ when: [{ key, modRevision: -1 }], then: [] }, call), 'invalid');
     await fails(store.range({ prefix, limit: 0 }, call), 'invalid');
     await fails(store.grantLease(0.5, call), 'invalid');
-    const ofNothing = store.watch({ prefix, after: `${prefix}b`, upTo: `${prefix}b`, from: 1 }, neverAborted);
-    await fails(ofNothing[Symbol.asyncIterator]().next(), 'invalid');
+    const ofNothing = { prefix, after: `${prefix}b`, upTo: `${prefix}b` };
+    await fails(watchOnce(store, { ...ofNothing, from: 1 }), 'invalid');
   });
 
   check('a lease that does not exist makes the whole transaction a conflict', async (store, prefix) => {
@@ -739,6 +739,10 @@ async function nextEvent(events: AsyncIterator<FollowEvent>): Promise<FollowEven
   const next = await events.next();
   assert.ok(!next.done, 'following ended');
   return next.value;
+}
+
+async function watchOnce(store: Store, request: WatchRequest): Promise<void> {
+  for await (const _ of store.watch(request, neverAborted)) return;
 }
 
 function assertEachOnce(watched: Watched, count: number): void {
