@@ -5,7 +5,7 @@ import { submitTask } from '../../node-runtime/queue/submit.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { newTaskId } from '../../shared/ids.ts';
-import { type Competitor, compete, idleExecutor } from '../support/competitor.ts';
+import { type Competitor, type CompetitorOptions, compete, idleExecutor } from '../support/competitor.ts';
 import { taskSpec } from '../support/test-tasks.ts';
 import { type BenchCluster, benchCluster } from './bench-cluster.ts';
 import { type Bench, type Figure, figure, median } from './figures.ts';
@@ -62,9 +62,9 @@ async function measure(nodes: number): Promise<Figure[]> {
     const watchers = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
     toldFloors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2, watchers)) / 3);
     await Promise.all(watchers.map(store => store[Symbol.asyncDispose]()));
-    short.push(await drain(etcd, nodes, idleExecutor, SHORT));
+    short.push(await drain(etcd, nodes, { executor: idleExecutor }, SHORT));
     await using other = await benchCluster();
-    long.push(await drain(other, nodes, idleExecutor, LONG));
+    long.push(await drain(other, nodes, { executor: idleExecutor }, LONG));
   }
   const floor = median(floors);
   const ofFloor = { floor, aim: { of: 'ratio', atLeast: 0.7 } } as const;
@@ -100,8 +100,16 @@ function medianOf(runs: readonly Drained[], name: keyof Drained): number {
   return median(runs.map(run => run[name]));
 }
 
+/** Who works for all the nodes. */
+type Worker = Pick<CompetitorOptions, 'onRenewed'> & { readonly executor: Executor };
+
 /** Lets submitters keep a backlog while nodes run it down; counts completions for some seconds. */
-async function drain(etcd: BenchCluster, nodes: number, executor: Executor, backlog: number): Promise<Drained> {
+async function drain(
+  etcd: BenchCluster,
+  nodes: number,
+  { executor, onRenewed }: Worker,
+  backlog: number,
+): Promise<Drained> {
   const submitter = await etcd.join();
   let submitted = 0;
   let completed = 0;
@@ -133,7 +141,9 @@ async function drain(etcd: BenchCluster, nodes: number, executor: Executor, back
   const slots = Math.max(1, Math.floor(SLOTS / nodes));
   const members: Competitor[] = [];
   for (let i = 0; i < nodes; i++)
-    members.push(await compete(await etcd.join(), `n${i}`, { slots, executor: counting }));
+    members.push(
+      await compete(await etcd.join(), `n${i}`, { slots, executor: counting, ...(onRenewed && { onRenewed }) }),
+    );
   await pause(WARM_UP_MS);
   const look = async () => ({
     completed,
@@ -179,7 +189,7 @@ async function measureSpawning(): Promise<Figure[]> {
     floors.push(Math.min(spawns, transactions / 3));
     const { realExecutor } = await import('./bench-executor.ts');
     await using real = await realExecutor(await etcd.join());
-    rates.push((await drain(etcd, 1, real.executor, SHORT)).rate);
+    rates.push((await drain(etcd, 1, real, SHORT)).rate);
   }
   return [
     figure('no-op tasks, 1 node, `true` really spawned', median(rates), 'tasks/s', {
