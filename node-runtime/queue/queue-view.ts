@@ -1,15 +1,15 @@
 import { isCiError } from '../../shared/errors.ts';
-import { newTaskId, type TaskId, taskIdTime } from '../../shared/ids.ts';
+import type { TaskId } from '../../shared/ids.ts';
 import { parseTasksKey } from '../../shared/keyspace.ts';
-import { TaskRecord } from '../../shared/task.ts';
-import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
-import type { Change, RangeRequest, RangeResult, StoreRecord, WatchRequest } from '../store/store.ts';
+import type { TaskRecord } from '../../shared/task.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Change, StoreRecord, WatchRequest } from '../store/store.ts';
 import { deadline } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
+import { placeBefore, placeBeyond } from './queue-places.ts';
+import { QueueReader, type QueueReading } from './queue-reader.ts';
 import { type Candidate, QueueWindow } from './queue-window.ts';
-import { parseRecord } from './records.ts';
 
-const PAGE = 500;
 /** With fewer free tasks than this before the horizon, the queue is read anew. */
 const REFILL_BELOW = 64;
 const RELIST_MS = 30_000;
@@ -23,11 +23,6 @@ const STRETCH_BELOW = 8;
 /** How long a node moves on before it begins anew near the head, and how long it stays in a stretch at least, in milliseconds. */
 const LAP_MS = 2000;
 const STAY_MS = 25;
-/** A node leaves out up to so many times the length of its last stretch before the next. */
-const LONGEST_GAP = 8;
-
-/** What is read of the queue at once. */
-type Page = Pick<RangeRequest, 'limit' | 'revision' | 'keysOnly'> & { readonly after?: string };
 
 /**
  * A part of the queue as this node sees it: the tasks there that fit it, in order, kept up to date by one watch over
@@ -41,7 +36,7 @@ type Page = Pick<RangeRequest, 'limit' | 'revision' | 'keysOnly'> & { readonly a
  */
 export class QueueView {
   readonly #cluster: Cluster;
-  readonly #fits: (id: TaskId, task: TaskRecord) => boolean;
+  readonly #reader: QueueReader;
   readonly #rests: (id: TaskId) => boolean;
   #window = new QueueWindow();
   /** The last id that the window has room for; tasks behind it are known to exist only. */
@@ -51,8 +46,7 @@ export class QueueView {
   /** There is a free task that the window may lack. */
   #isStale = false;
   /** How many tasks this node has taken, and others, since the head was read. */
-  #own = 0;
-  #others = 0;
+  #taken = { own: 0, others: 0 };
   /** Ends the watch under way, so that the head is read anew. */
   #again = new AbortController();
   #isRoaming = false;
@@ -63,7 +57,7 @@ export class QueueView {
 
   constructor(cluster: Cluster, fits: (id: TaskId, task: TaskRecord) => boolean, rests: (id: TaskId) => boolean) {
     this.#cluster = cluster;
-    this.#fits = fits;
+    this.#reader = new QueueReader(cluster, fits, rests);
     this.#rests = rests;
   }
 
@@ -105,18 +99,8 @@ export class QueueView {
   #read(id: TaskId): Candidate | undefined {
     const entry = this.#window.get(id);
     if (!entry) return undefined;
-    entry.candidate ??= this.#parse(id, entry.record);
+    entry.candidate ??= this.#reader.parse(id, entry.record);
     return entry.candidate;
-  }
-
-  #parse(id: TaskId, record: StoreRecord): Candidate | undefined {
-    try {
-      const task = parseRecord(TaskRecord, record);
-      return this.#fits(id, task) ? { id, task, revision: record.modRevision } : undefined;
-    } catch (error) {
-      if (isCiError(error)) return undefined; // Not a task this release can read; a newer node will.
-      throw error;
-    }
   }
 
   isFree(id: TaskId): boolean {
@@ -139,8 +123,8 @@ export class QueueView {
 
   /** Notes a claim of this node; the watch may have told of it before. */
   noteClaimed(id: TaskId): void {
-    if (!this.isFree(id)) this.#others--;
-    this.#own++;
+    if (!this.isFree(id)) this.#taken.others--;
+    this.#taken.own++;
     this.noteTaken(id);
   }
 
@@ -149,7 +133,7 @@ export class QueueView {
     const { clock, chance } = this.#cluster;
     while (!signal.aborted) {
       try {
-        await this.#readHead(signal);
+        this.#show(await this.#reader.head(signal));
         if (this.#isCrowded) await this.#roam(signal);
         else await this.#watchHead(signal);
       } catch (error) {
@@ -162,14 +146,14 @@ export class QueueView {
   }
 
   get #isCrowded(): boolean {
-    return this.#horizon !== undefined && this.#others > CROWD_TASKS && this.#others > CROWD * this.#own;
+    const { own, others } = this.#taken;
+    return this.#horizon !== undefined && others > CROWD_TASKS && others > CROWD * own;
   }
 
   /** Until the window runs low or has become doubtful. */
   async #watchHead(signal: AbortSignal): Promise<void> {
     using watch = this.#begin(signal);
-    this.#own = 0;
-    this.#others = 0;
+    this.#taken = { own: 0, others: 0 };
     const upTo = this.#horizon && this.#cluster.keys.lock(this.#horizon);
     await this.#watch(
       { ...(upTo !== undefined && { upTo }) },
@@ -185,31 +169,29 @@ export class QueueView {
     const isNews = () => this.#isStale || (this.#window.ids[0] ?? head) < head;
     this.#isRoaming = true;
     try {
-      const quietly = (error: unknown) => {
-        if (!watch.signal.aborted) throw error;
-      };
       const ways = [
-        this.#watch({ upTo: this.#before(head) }, isNews, watch.signal),
-        this.#laps(head, isNews, watch.signal).catch(quietly),
+        this.#watch({ upTo: placeBefore(this.#cluster.keys, head) }, isNews, watch.signal),
+        this.#laps(head, isNews, watch.signal).catch(error => {
+          if (!watch.signal.aborted) throw error;
+        }),
       ];
       await Promise.race(ways).finally(() => this.#again.abort());
       await Promise.all(ways);
     } finally {
       this.#isRoaming = false;
-      this.#own = 0;
-      this.#others = 0;
+      this.#taken = { own: 0, others: 0 };
     }
   }
 
   /** From a place by chance near the head from stretch to stretch, and after a while anew, until the queue is short. */
   async #laps(head: TaskId, isNews: () => boolean, signal: AbortSignal): Promise<void> {
-    const { clock, chance } = this.#cluster;
+    const { keys, clock, chance } = this.#cluster;
     for (;;) {
       const until = clock.monotonic() + LAP_MS;
-      const { records, more } = await this.#range({ after: this.#before(head), limit: PAGE, keysOnly: true }, signal);
+      const { ids, more } = await this.#reader.ids(placeBefore(keys, head), signal);
       if (!more) return;
-      const ids = records.map(record => this.#idOf(record)).filter(id => id?.[0] === head[0]);
-      let after: string | undefined = this.#before(ids[Math.floor(chance.random() * ids.length)] ?? head);
+      const alike = ids.filter(id => id[0] === head[0]);
+      let after: string | undefined = placeBefore(keys, alike[Math.floor(chance.random() * alike.length)] ?? head);
       while (after !== undefined && clock.monotonic() < until) {
         after = await this.#stretch(after, isNews, signal);
         if (signal.aborted) return;
@@ -219,31 +201,18 @@ export class QueueView {
 
   /** @returns the key that the next stretch begins after; undefined at the end of the queue */
   async #stretch(after: string, isNews: () => boolean, signal: AbortSignal): Promise<string | undefined> {
-    const { keys, clock } = this.#cluster;
-    const window = new QueueWindow();
-    const page = await this.#readPage(window, { after, limit: STRETCH_KEYS }, signal);
-    const [first, last] = [page.records[0], page.records.at(-1)].map(record => record && this.#idOf(record));
+    const { keys, clock, chance } = this.#cluster;
+    const { window, revision, more, first, last } = await this.#reader.stretch(after, STRETCH_KEYS, signal);
     if (first === undefined || last === undefined) return undefined;
     const upTo = keys.lock(last);
     if (window.free(STRETCH_BELOW, this.#rests).length === STRETCH_BELOW) {
-      this.#show(window, page.revision, last);
+      this.#show({ window, revision, horizon: last });
       using limit = deadline(clock, LAP_MS, signal);
       const isOver = () => isNews() || this.#window.free(STRETCH_BELOW, this.#rests).length < STRETCH_BELOW;
       await this.#watch({ after, upTo }, isOver, limit.signal);
     }
     await clock.sleep(STAY_MS, signal).catch(() => undefined);
-    return page.more ? this.#beyond(first, last) : undefined;
-  }
-
-  /** A key some way on from a stretch, by chance: nodes that have met there part again. */
-  #beyond(first: TaskId, last: TaskId): string {
-    const { keys, chance } = this.#cluster;
-    const time = taskIdTime(last);
-    const gap = first[0] === last[0] ? (time - taskIdTime(first)) * LONGEST_GAP * chance.random() : 0;
-    const place = keys.task(newTaskId(Number(last[0]), Math.floor(time + gap), () => 0));
-    const end = keys.lock(last);
-    if (place < end) return end;
-    return place;
+    return more ? placeBeyond(keys, first, last, chance) : undefined;
   }
 
   /** A watch that also ends after a while, or so that the head is read anew. */
@@ -275,58 +244,12 @@ export class QueueView {
     );
   }
 
-  /** A key just before those of a task. */
-  #before(id: TaskId): string {
-    return this.#cluster.keys.task(id).slice(0, -1);
-  }
-
-  /** Reads the queue from its head until the window is full or the queue at its end, all at one revision. */
-  async #readHead(signal: AbortSignal): Promise<void> {
-    const window = new QueueWindow();
-    let page = await this.#readPage(window, { limit: PAGE }, signal);
-    while (page.more && !window.isFull) {
-      const next = { after: page.records.at(-1)!.key, revision: page.revision, limit: PAGE };
-      page = await this.#readPage(window, next, signal);
-      if (page.more && window.isFull) this.#dropResting(window);
-    }
-    this.#show(window, page.revision, page.more ? this.#idOf(page.records.at(-1)!) : undefined);
-  }
-
-  async #readPage(window: QueueWindow, page: Page, signal: AbortSignal): Promise<RangeResult> {
-    const result = await this.#range(page, signal);
-    for (const record of result.records) this.#list(window, record);
-    return result;
-  }
-
-  #range(page: Page, signal: AbortSignal): Promise<RangeResult> {
-    const { store, keys } = this.#cluster;
-    return store.range({ prefix: keys.tasks, ...page }, { signal, timeoutMs: CALL_TIMEOUT_MS * 3 });
-  }
-
-  #show(window: QueueWindow, revision: number, horizon: TaskId | undefined): void {
+  #show({ window, revision, horizon }: QueueReading): void {
     this.#window = window;
     this.#revision = revision;
     this.#horizon = horizon;
     this.#isStale = false;
     this.#tellChange();
-  }
-
-  /** In a queue longer than the window, tasks that rest give way to those behind them. A later listing finds them again. */
-  #dropResting(window: QueueWindow): void {
-    for (const id of [...window.ids]) if (this.#rests(id)) window.remove(id);
-  }
-
-  #idOf({ key }: StoreRecord): TaskId | undefined {
-    return parseTasksKey(this.#cluster.keys, key)?.id;
-  }
-
-  /** Takes up one listed key, if the task fits; a lock comes straight after its task. */
-  #list(window: QueueWindow, record: StoreRecord): void {
-    const parsed = parseTasksKey(this.#cluster.keys, record.key);
-    if (parsed?.kind === 'lock') window.remove(parsed.id);
-    if (parsed?.kind !== 'task') return;
-    const candidate = this.#parse(parsed.id, record);
-    if (candidate) window.put(parsed.id, { record, candidate, locked: false });
   }
 
   /** A batch never ends within a revision, so a completion's two deletions, of lock and task, are both in it. */
@@ -358,7 +281,7 @@ export class QueueView {
     // A lock that goes while its task stays has freed a task that the window may not hold: it was locked when listed.
     if (!entry) this.#isStale ||= !isLocked && !hasEnded;
     else {
-      if (isLocked && !entry.locked) this.#others++;
+      if (isLocked && !entry.locked) this.#taken.others++;
       entry.locked = isLocked;
     }
   }
