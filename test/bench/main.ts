@@ -10,6 +10,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   snapshot: () => import('./snapshot.ts'),
   startup: () => import('./startup.ts'),
   'log-viewer': () => import('./log-viewer.ts'),
+  autoscale: () => import('./autoscale.ts'),
 };
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
