@@ -28,4 +28,8 @@ export const NOTES: Readonly<Record<string, readonly string[]>> = {
     'The node has an etcd and no S3: a node with S3 loads its client as well. Its memory is looked at 7 s after it has joined, when it has collected its garbage, which it does once, 5 s after it is ready.',
     'The first start of a build compiles the code; later ones take it from the cache folder. The processor time alone is above the aim.',
   ],
+  autoscale: [
+    'Pods are real processes of two slots, at most five; a second stands for 20, but for the start of a pod, which takes what it takes on these cores. The HorizontalPodAutoscaler is its documented algorithm, on what the metrics adapter answers; the oracle has all five pods from the start.',
+    'A HorizontalPodAutoscaler takes pods away by number: when two tasks run on two pods where one pod would do, a busy pod is told to stop, and finishes. Nodes that scale themselves wait for idle ones. The time of pods is what the 5 minutes cost after which both do with fewer.',
+  ],
 };
