@@ -8,11 +8,11 @@ import { deadline, neverAborted, systemClock } from '../../node-runtime/system/c
 import { build, bundle } from '../../scripts/build.mjs';
 import { benchCluster } from './bench-cluster.ts';
 import { type Bench, figure, median } from './figures.ts';
+import { processorMsOf } from './processor-time.ts';
 
 const RUNS = 7;
 /** A node gives back what starting took after 5 s. */
 const SETTLED_MS = 7000;
-const TICK_MS = 10;
 
 /**
  * From the start of the node's process to its member key in etcd, as the bundle that users run; and the memory of an idle
@@ -39,7 +39,7 @@ export const bench: Bench = async log => {
         await memberKey(store, run);
       }),
     );
-    work.push(await cpuMs(node!.pid!));
+    work.push(await processorMsOf(node!.pid!));
     await new Promise(resolve => setTimeout(resolve, SETTLED_MS));
     memory.push(await residentBytes(node!.pid!));
     supervisors.push(await residentBytes(await supervisorOf(node!.pid!)));
@@ -93,12 +93,6 @@ async function timeOf(work: () => Promise<void>): Promise<number> {
 async function residentBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
-}
-
-/** User and system time so far. */
-async function cpuMs(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 /** The last in the line of its descendants: a shell stands between them. */
