@@ -1,3 +1,4 @@
+import { clockFaults } from './nemeses/clock-faults.ts';
 import { crashPoints } from './nemeses/crash-points.ts';
 import { diskFaults } from './nemeses/disk-faults.ts';
 import { etcdFaults } from './nemeses/etcd-faults.ts';
@@ -12,6 +13,7 @@ export const NEMESES: readonly Nemesis[] = [
   ...nodeFaults,
   ...crashPoints,
   lateCompletion,
+  ...clockFaults,
   ...networkFaults,
   ...etcdFaults,
   ...objectFaults,

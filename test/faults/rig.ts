@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CephS3, startCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
+import { FakeTime, whyNoFakeTime } from '../support/fake-time.ts';
 import { attemptName, type Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
@@ -118,6 +119,11 @@ export class Rig implements AsyncDisposable {
 
   get living(): readonly Place[] {
     return this.places.filter(({ isAlive, life }) => isAlive && !life?.isMeantToEnd);
+  }
+
+  /** The calendar of the one node that has its own. */
+  get fakeTime(): FakeTime | undefined {
+    return this.places.find(({ fakeTime }) => fakeTime)?.fakeTime;
   }
 
   /** A living one. */
@@ -256,13 +262,15 @@ async function makeSecretsKey(folder: string): Promise<{ readonly text: string; 
   return key;
 }
 
-/** The first one has a small disk, where that can be had. */
+/** The first one has a small disk, the second one a calendar of its own, where that can be had. */
 async function preparePlaces(count: number, ground: Ground, resources: AsyncDisposableStack): Promise<Place[]> {
   await mkdir(ground.folder, { mode: 0o711 });
   const places: Place[] = [];
   for (let at = 0; at < count; at++) {
     const hasSmallDisk = at === 0 && process.getuid?.() === 0;
-    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, hasSmallDisk)));
+    const hasFakeTime = at === 1 && whyNoFakeTime() === undefined;
+    const fakeTime = hasFakeTime ? await FakeTime.prepare(dirname(ground.folder), process.execPath) : undefined;
+    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, { hasSmallDisk, fakeTime })));
   }
   return places;
 }
