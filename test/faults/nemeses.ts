@@ -3,6 +3,7 @@ import { crashPoints } from './nemeses/crash-points.ts';
 import { diskFaults } from './nemeses/disk-faults.ts';
 import { etcdFaults } from './nemeses/etcd-faults.ts';
 import { lateCompletion } from './nemeses/late-completion.ts';
+import { namespaceFaults } from './nemeses/namespace-faults.ts';
 import { networkFaults } from './nemeses/network-faults.ts';
 import { nodeFaults } from './nemeses/node-faults.ts';
 import { objectFaults } from './nemeses/object-faults.ts';
@@ -15,6 +16,7 @@ export const NEMESES: readonly Nemesis[] = [
   lateCompletion,
   ...clockFaults,
   ...networkFaults,
+  ...namespaceFaults,
   ...etcdFaults,
   ...objectFaults,
   ...diskFaults,

@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FakeTime } from '../support/fake-time.ts';
+import type { NetworkNamespace } from '../support/network-namespace.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 import { type NodeProcess, startNode } from '../support/simple-ci.ts';
@@ -45,6 +46,8 @@ export interface Traits {
   readonly hasSmallDisk: boolean;
   /** A calendar of its own. */
   readonly fakeTime?: FakeTime | undefined;
+  /** A network of its own, with one cable to all others. */
+  readonly network?: NetworkNamespace | undefined;
 }
 
 /** The disk of a place that has a small one, in bytes. */
@@ -59,6 +62,7 @@ export class Place implements AsyncDisposable {
   readonly ways: readonly FaultProxy[];
   readonly hasSmallDisk: boolean;
   readonly fakeTime: FakeTime | undefined;
+  readonly network: NetworkNamespace | undefined;
   /** What befalls its requests to S3. */
   objectFault: S3FaultServer['fault'] = () => undefined;
   /** Asked before that: for who lies in wait for one request. */
@@ -74,7 +78,7 @@ export class Place implements AsyncDisposable {
     ground: Ground,
     ways: readonly FaultProxy[],
     objects: S3FaultServer,
-    { hasSmallDisk, fakeTime }: Traits,
+    { hasSmallDisk, fakeTime, network }: Traits,
   ) {
     this.name = name;
     this.ways = ways;
@@ -82,13 +86,15 @@ export class Place implements AsyncDisposable {
     objects.fault = request => this.objectTrap(request) ?? this.objectFault(request);
     this.hasSmallDisk = hasSmallDisk;
     this.fakeTime = fakeTime;
+    this.network = network;
     this.#ground = ground;
     this.#data = join(ground.folder, name);
   }
 
   static async prepare(name: string, ground: Ground, traits: Traits): Promise<Place> {
-    const ways = await Promise.all(ground.etcdEndpoints.map(endpoint => FaultProxy.start(endpoint)));
-    return new Place(name, ground, ways, await startS3FaultServer(ground.s3.endpoint), traits);
+    const host = traits.network?.outer;
+    const ways = await Promise.all(ground.etcdEndpoints.map(endpoint => FaultProxy.start(endpoint, host)));
+    return new Place(name, ground, ways, await startS3FaultServer(ground.s3.endpoint, host), traits);
   }
 
   get isAlive(): boolean {
@@ -146,6 +152,7 @@ export class Place implements AsyncDisposable {
       ...['--cluster', cluster, '--node-id', nodeId, '--data', this.#data, '--slots', String(slots)],
       ...['--etcd', this.ways.map(({ endpoint }) => endpoint).join(',')],
       ...['--s3', `s3://${s3.bucket}?endpoint=${encodeURIComponent(this.#objects.endpoint)}`],
+      ...(this.network ? ['--listen', `${this.network.inner}:0`] : []),
       ...['--secrets-key', secretsKeyFile, '--drain-timeout', drainTimeout],
     ];
   }
@@ -154,7 +161,7 @@ export class Place implements AsyncDisposable {
   #command(): string[] {
     const timed = this.fakeTime ? [this.fakeTime.command] : [];
     const tied = [...(existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []), ...timed];
-    if (!this.hasSmallDisk) return tied;
+    if (!this.hasSmallDisk) return [...(this.network?.command ?? []), ...tied];
     const mount = `mount -t tmpfs -o size=${SMALL_DISK},mode=0711 simple-ci-chaos "$0" && exec "$@"`;
     return ['unshare', '--mount', '--', 'sh', '-c', mount, this.#data, ...tied];
   }

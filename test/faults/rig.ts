@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type CephS3, startCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { FakeTime, whyNoFakeTime } from '../support/fake-time.ts';
+import { NetworkNamespace, whyNoNetworkNamespace } from '../support/network-namespace.ts';
 import { attemptName, type Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
@@ -40,7 +41,8 @@ const DRAIN_TIMEOUT_S = 5;
 /** How long a node may take to leave: the drain timeout, the handing back, etcd's silence meanwhile. */
 const LEAVE_LIMIT_MS = 90_000;
 const ORPHANS_AFTER_MS = 10_000;
-const QUOTA_BYTES = 48 * 2 ** 20;
+/** Small, so that it is full soon. */
+const QUOTA_BYTES = 8 * 2 ** 20;
 const COMPACT_EVERY_MS = 60_000;
 
 /** Everything that a run of faults stands on, and what the harness itself has done to it. Ends all of it. */
@@ -88,8 +90,9 @@ export class Rig implements AsyncDisposable {
     const cluster = `acme/chaos-${randomBytes(4).toString('hex')}`;
     const etcd = resources.use(await startEtcd({ members: 3, quotaBytes: QUOTA_BYTES }));
     const s3 = resources.use(await startCeph());
+    const socketPath = join(options.folder, 'witness.socket');
     const tape = resources.use(Tape.start(etcd.endpoints, `${cluster}/`));
-    const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl')));
+    const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl'), socketPath));
     const key = await makeSecretsKey(options.folder);
     const ground: Ground = {
       cluster,
@@ -101,7 +104,7 @@ export class Rig implements AsyncDisposable {
       drainTimeout: `${DRAIN_TIMEOUT_S}s`,
       program: options.program,
     };
-    const places = await preparePlaces(options.nodes, ground, resources);
+    const places = await preparePlaces(options.nodes, ground, { port: witness.port, socketPath }, resources);
     const canaries = new Map([
       [`the secret ${CANARY_NAME}`, `canary-${randomBytes(12).toString('hex')}`],
       ['the secret key of S3', s3.credentials.secretAccessKey],
@@ -124,6 +127,11 @@ export class Rig implements AsyncDisposable {
   /** The calendar of the one node that has its own. */
   get fakeTime(): FakeTime | undefined {
     return this.places.find(({ fakeTime }) => fakeTime)?.fakeTime;
+  }
+
+  /** The network of the one node that has its own. */
+  get network(): NetworkNamespace | undefined {
+    return this.places.find(({ network }) => network)?.network;
   }
 
   /** A living one. */
@@ -262,15 +270,24 @@ async function makeSecretsKey(folder: string): Promise<{ readonly text: string; 
   return key;
 }
 
-/** The first one has a small disk, the second one a calendar of its own, where that can be had. */
-async function preparePlaces(count: number, ground: Ground, resources: AsyncDisposableStack): Promise<Place[]> {
+/** The first one has a small disk, the second one a calendar, the third one a network of its own, where that can be had. */
+async function preparePlaces(
+  count: number,
+  ground: Ground,
+  witness: { readonly port: number; readonly socketPath: string },
+  resources: AsyncDisposableStack,
+): Promise<Place[]> {
   await mkdir(ground.folder, { mode: 0o711 });
   const places: Place[] = [];
   for (let at = 0; at < count; at++) {
     const hasSmallDisk = at === 0 && process.getuid?.() === 0;
     const hasFakeTime = at === 1 && whyNoFakeTime() === undefined;
     const fakeTime = hasFakeTime ? await FakeTime.prepare(dirname(ground.folder), process.execPath) : undefined;
-    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, { hasSmallDisk, fakeTime })));
+    const hasNetwork = at === 2 && whyNoNetworkNamespace() === undefined;
+    const network = hasNetwork
+      ? resources.use(await NetworkNamespace.start(witness.port, witness.socketPath))
+      : undefined;
+    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, { hasSmallDisk, fakeTime, network })));
   }
   return places;
 }

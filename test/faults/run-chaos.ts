@@ -47,7 +47,7 @@ const PATIENCE_MS = 120_000;
  */
 export async function runChaos(options: ChaosOptions, signal: AbortSignal): Promise<ChaosReport> {
   const { seed, durationMs, nodes, program, log } = options;
-  const nemeses = (options.nemeses ?? NEMESES).filter(({ whyNot }) => whyNot?.() === undefined);
+  const nemeses = possible(options.nemeses ?? NEMESES, log);
   const schedule = planFaults(seed, durationMs, nemeses);
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
   for (const fault of schedule) log(formatFault(fault));
@@ -73,6 +73,15 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
     for (const name of ['secrets-key', 'disks']) await rm(join(folder, name), { recursive: true, force: true });
     if (!isKept) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** What cannot be had here is left out, and said. */
+function possible(nemeses: readonly Nemesis[], log: (text: string) => void): Nemesis[] {
+  return nemeses.filter(({ name, whyNot }) => {
+    const why = whyNot?.();
+    if (why !== undefined) log(`Left out: ${name}, as ${why}`);
+    return why === undefined;
+  });
 }
 
 async function live(
