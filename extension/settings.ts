@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { NoticeSetting } from './task-notice.ts';
 
 // As package.json names them. They are the user's or the machine's; a workspace has no say.
 
@@ -12,6 +13,11 @@ export function showsCodeLens(): boolean {
 
 export function fillsProblems(): boolean {
   return get('problems', true);
+}
+
+export function notifications(): NoticeSetting {
+  const word = get<string>('notifications', 'all');
+  return word === 'off' || word === 'failed' ? word : 'all';
 }
 
 /** What a workspace says is passed over: it may have come from anybody. */

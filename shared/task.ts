@@ -67,7 +67,7 @@ export const Step = z.looseObject({
     ),
   env: Environment.optional(),
   workingDirectory: RelativePath.optional().describe('Relative to the workspace. Default: the task’s own.'),
-  timeout: Duration.optional(),
+  timeout: Duration.optional().describe('For this step alone. Default: none, but for the task’s own.'),
   continueOnError: z
     .boolean()
     .optional()
@@ -119,10 +119,12 @@ export const Source = z.discriminatedUnion('type', [
 
 /** What a workspace's simple-ci.yaml says of one task: a task without its source. */
 const body = {
-  name: Name,
-  steps: z.array(Step).min(1).max(200),
+  name: Name.describe('What people read in lists.'),
+  steps: z.array(Step).min(1).max(200).describe('Commands, one after another; the first that fails ends the task.'),
   env: Environment.optional(),
-  workingDirectory: RelativePath.optional(),
+  workingDirectory: RelativePath.optional().describe(
+    'Where steps begin, relative to the workspace. Default: its root.',
+  ),
   timeout: Duration.optional().describe('For preparing the files and all steps together. Default: 1h.'),
   idleTimeout: Duration.optional().describe(
     'Longest silence: without output for this long the task is stopped. Default: none.',
@@ -145,7 +147,8 @@ const body = {
         .describe('How many attempts may end in a crash of the task’s process. Default: 3.'),
       lost: z.int().min(1).max(100).optional().describe('How many attempts may be lost with their node. Default: 10.'),
     })
-    .optional(),
+    .optional()
+    .describe('How often the task may be begun anew when an attempt ends without a verdict.'),
   idempotent: z
     .boolean()
     .optional()

@@ -2,10 +2,12 @@ import type { Command } from './command.ts';
 import { artifacts } from './commands/artifacts.ts';
 import { cancel } from './commands/cancel.ts';
 import { completion } from './commands/completion.ts';
+import { demand } from './commands/demand.ts';
 import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
+import { metricsAdapter } from './commands/metrics-adapter.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
 import { retry } from './commands/retry.ts';
@@ -16,6 +18,7 @@ import { secretSet } from './commands/secret-set.ts';
 import { submit } from './commands/submit.ts';
 import { task } from './commands/task.ts';
 import { tasks } from './commands/tasks.ts';
+import { top } from './commands/top.ts';
 import { tokenCreate } from './commands/token-create.ts';
 import { tokenList } from './commands/token-list.ts';
 import { tokenRevoke } from './commands/token-revoke.ts';
@@ -33,6 +36,8 @@ export const COMMANDS: readonly Command[] = [
   retry,
   node,
   nodes,
+  top,
+  demand,
   login,
   tokenCreate,
   tokenList,
@@ -40,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   secretSet,
   secretList,
   secretDelete,
+  metricsAdapter,
   doctor,
   completion,
   version,
