@@ -31,6 +31,8 @@ export class Follower {
   #at = 0;
   #owed = 0;
   #isGenerous: boolean;
+  #subscription = 0;
+  #fence: number | undefined;
 
   constructor(url: string, token: string, task: string, expected: Buffer, manner: Manner) {
     this.manner = manner;
@@ -48,7 +50,7 @@ export class Follower {
     this.socket.on('message', (data, isBinary) => {
       try {
         if (isBinary) this.#take(data as Buffer, expected);
-        else if (this.#isEnd(JSON.parse(String(data)) as ServerMessage, expected)) resolve();
+        else if (this.#isEnd(JSON.parse(String(data)) as ServerMessage, task, expected)) resolve();
       } catch (error) {
         reject(error);
       }
@@ -87,19 +89,29 @@ export class Follower {
 
   #giveBack(): void {
     if (!this.#isGenerous || this.#owed === 0) return;
-    this.#say({ type: 'credit', id: 0, bytes: this.#owed });
+    this.#say({ type: 'credit', id: this.#subscription, bytes: this.#owed });
     this.#owed = 0;
   }
 
-  #isEnd(message: ServerMessage, expected: Buffer): boolean {
-    if (message.type === 'error') throw new Error(message.message);
+  #isEnd(message: ServerMessage, task: string, expected: Buffer): boolean {
+    if (message.type === 'attempt') this.#fence = message.fence;
+    if (message.type === 'error' && message.code === 'unavailable') this.#resume(task);
+    else if (message.type === 'error') throw new Error(message.message);
     if (message.type !== 'attempt-end') return false;
     if (this.#at !== expected.length) throw new Error(`ended with ${this.#at} of ${expected.length} bytes`);
     return true;
   }
 
+  /** As a client of ours does when the node cannot ask etcd just now, on a busy machine: from the same byte on. */
+  #resume(task: string): void {
+    this.#owed = 0;
+    const id = ++this.#subscription;
+    const from = this.#fence === undefined ? {} : { from: { fence: this.#fence, offset: this.#at } };
+    setTimeout(() => this.#say({ type: 'subscribe', id, topic: 'log', task, ...from }), 1000);
+  }
+
   #say(message: object): void {
-    this.socket.send(JSON.stringify(message));
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 }
 
