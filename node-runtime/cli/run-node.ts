@@ -37,6 +37,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly attached: boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
+  readonly 'log-flush': number;
   readonly otlp: string | undefined;
   readonly json: boolean;
 }
@@ -125,6 +126,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     onAdminToken: token =>
       report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
+    logFlushMs: options['log-flush'],
     ...(options.otlp !== undefined && {
       otlp: {
         url: parseOtlp(options.otlp),

@@ -125,6 +125,14 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       default: 'info',
       env: 'SIMPLE_CI_LOG_LEVEL',
     },
+    'log-flush': {
+      kind: 'duration',
+      value: 'TIME',
+      summary:
+        'How long what tasks print may wait to be stored: longer means fewer puts into S3, and as much more that is lost if the node is killed. Live logs are live all the same',
+      default: '500ms',
+      env: 'SIMPLE_CI_LOG_FLUSH',
+    },
     otlp: {
       kind: 'text',
       value: 'URL',
