@@ -10,6 +10,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   snapshot: () => import('./snapshot.ts'),
   startup: () => import('./startup.ts'),
   abuse: () => import('./abuse.ts'),
+  binary: () => import('./binary.ts'),
   cost: () => import('./cost.ts'),
   'log-viewer': () => import('./log-viewer.ts'),
 };
