@@ -20,6 +20,10 @@ export const NOTES: Readonly<Record<string, readonly string[]>> = {
     'Unlike git’s, our times include packing what is to be sent. Of an edit about nine tenths are taking the snapshot: git compares the files and lists them at the same time, then writes its index twice, with the file and with its folders.',
     'The first snapshot varies: another run, on a slightly different version, missed its aim.',
   ],
+  abuse: [
+    'Of the 200 that stall, 100 never read their sockets and ask for the log four times with all the credit there is, and 100 read what they may and give no credit back. The aim of memory is a function of the followers, and not of the log: 608 KiB for each, 256 KiB for each subscription, and 200 MB for blocks of the log that they share and for what V8 has not collected yet.',
+    'The floor of a refusal is a server of the same library with nothing in it, which answers 404. The clients share the cores with the node, so refusals a second are what is left of them.',
+  ],
   binary: [
     'Built for Linux x64, and stripped. Node itself is 108 MB of it.',
     'The executable loads only the parts that a command needs, with the code that V8 made of them when it was built; the script finds that of its earlier starts in a cache folder.',
