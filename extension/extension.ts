@@ -12,8 +12,10 @@ import { ConnectCommands } from './connect-commands.ts';
 import { LogPanels } from './log-panels.ts';
 import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
-import { RunCommands, type WorkspaceRun } from './run-commands.ts';
+import { RunCommands } from './run-commands.ts';
+import { TaskPicker, type WorkspaceRun } from './task-picker.ts';
 import type { RowElement } from './row-tree.ts';
+import { SaveRuns } from './save-runs.ts';
 import { notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
@@ -26,6 +28,7 @@ import { TaskNotices } from './task-notices.ts';
 import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
+import { WorkspaceBranches } from './workspace-branches.ts';
 
 let clusters: Clusters | undefined;
 
@@ -51,7 +54,8 @@ export function activate(context: vscode.ExtensionContext): void {
     note,
     mayStart: () => vscode.workspace.isTrusted,
   });
-  const views = new ClusterViews(clusters, systemClock, context.workspaceState);
+  const branches = new WorkspaceBranches();
+  const views = new ClusterViews({ clusters, clock: systemClock, memory: context.workspaceState, branches });
   const panels = new LogPanels(clusters, context);
   const status = new StatusItem(clusters, context.workspaceState);
   const problems = new TaskProblems(clusters, note);
@@ -64,11 +68,12 @@ export function activate(context: vscode.ExtensionContext): void {
     show: notice => void log.guard(() => showNotice(notice)),
   });
   const onRun = (task: string) => notices.follow(task);
-  const tasks = new TaskCommands({ clusters, panels, pages, views, onRun });
+  const tasks = new TaskCommands({ clusters, panels, pages, views, branches, onRun });
+  const picker = new TaskPicker({ memory: context.workspaceState, findProgram: program });
   const running = new RunCommands({
     clusters,
     panels,
-    memory: context.workspaceState,
+    picker,
     consents: context.globalState,
     findProgram: program,
     note,
@@ -78,11 +83,22 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     onRun,
   });
+  const onSave = new SaveRuns({
+    clusters,
+    clock: systemClock,
+    running,
+    picker,
+    panels,
+    memory: context.workspaceState,
+    note,
+    onRun,
+  });
   const artifacts = new ArtifactFiles(clusters);
   const fileHelp = new TaskFileHelp();
   const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
     log,
+    branches,
     views,
     panels,
     pages,
@@ -99,6 +115,7 @@ export function activate(context: vscode.ExtensionContext): void {
       providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
     }),
     fileProblems,
+    onSave,
     ...register(log, {
       'simple-ci.startLocalNode': () => connecting.startLocalNode(),
       'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),
@@ -108,6 +125,7 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.reconnect': () => connecting.reconnect(),
       'simple-ci.runTask': () => running.runTask(),
       'simple-ci.runNamedTask': (run: WorkspaceRun) => running.runTask(run),
+      'simple-ci.toggleRunOnSave': () => onSave.toggle(),
       'simple-ci.runLast': () => running.runLast(),
       'simple-ci.runAgain': (given: Given) => tasks.runAgain(given),
       'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),

@@ -16,6 +16,7 @@ import { findWorkspaceFile } from './open-file.ts';
 import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
 import type { TaskPages } from './task-pages.ts';
+import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
 /** What menus and clicks give to a command: the row, or nothing from the palette. */
@@ -28,6 +29,7 @@ export interface TaskCommandsOptions {
   readonly panels: LogPanels;
   readonly pages: TaskPages;
   readonly views: ClusterViews;
+  readonly branches: WorkspaceBranches;
   readonly onRun: (task: string) => void;
 }
 
@@ -42,13 +44,15 @@ export class TaskCommands {
   readonly #panels: LogPanels;
   readonly #pages: TaskPages;
   readonly #views: ClusterViews;
+  readonly #branches: WorkspaceBranches;
   readonly #onRun: (task: string) => void;
 
-  constructor({ clusters, panels, pages, views, onRun }: TaskCommandsOptions) {
+  constructor({ clusters, panels, pages, views, branches, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
     this.#panels = panels;
     this.#pages = pages;
     this.#views = views;
+    this.#branches = branches;
     this.#onRun = onRun;
   }
 
@@ -163,10 +167,14 @@ export class TaskCommands {
     const { connection } = this.#clusters.connection;
     const principal = connection.kind === 'connected' ? connection.cluster.principal : undefined;
     const { filter } = this.#views;
+    const branches = await this.#branches.read();
     const items = [
       ...(principal === undefined
         ? []
         : [{ label: 'Mine', description: `submitted by ${principal}`, picked: filter.submitter !== undefined }]),
+      ...(branches.length === 0
+        ? []
+        : [{ label: 'This branch', description: branches.join(', '), picked: filter.onlyBranch === true }]),
       { label: 'Failed', description: 'and not cancelled', picked: filter.onlyFailed },
       { label: 'Running and queued', description: '', picked: filter.onlyUnfinished },
     ];
@@ -179,6 +187,7 @@ export class TaskCommands {
     const has = (label: string) => picked.some(item => item.label === label);
     await this.#views.setFilter({
       ...(principal !== undefined && has('Mine') && { submitter: principal }),
+      onlyBranch: has('This branch'),
       onlyFailed: has('Failed'),
       onlyUnfinished: has('Running and queued'),
     });

@@ -5,7 +5,8 @@ import type { Client } from '../shared/client.ts';
 import { LogText } from '../shared/log-text.ts';
 import type { TaskResult } from '../shared/result.ts';
 import type { Clusters } from './clusters.ts';
-import type { RunCommands, WorkspaceRun } from './run-commands.ts';
+import type { RunCommands } from './run-commands.ts';
+import type { WorkspaceRun } from './task-picker.ts';
 
 export interface TaskTerminalOptions {
   readonly clusters: Clusters;
@@ -52,7 +53,7 @@ export class TaskTerminal implements vscode.Pseudoterminal {
     const { clusters, running, run } = this.#options;
     const signal = this.#closing.signal;
     try {
-      const submitted = await running.submit(run, text => this.#say(text), signal);
+      const submitted = await running.submit(run, { say: text => this.#say(text), signal });
       if (!submitted) return EXIT.cancelled;
       this.#id = submitted.id;
       this.#say(`task ${submitted.id}`);
