@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as vscode from 'vscode';
 import { ArtifactFiles } from './artifact-files.ts';
@@ -16,7 +15,7 @@ import { RunCommands } from './run-commands.ts';
 import { TaskPicker, type WorkspaceRun } from './task-picker.ts';
 import type { RowElement } from './row-tree.ts';
 import { SaveRuns } from './save-runs.ts';
-import { notifications, programPath } from './settings.ts';
+import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
 import { type Given, TaskCommands } from './task-commands.ts';
@@ -50,7 +49,8 @@ export function activate(context: vscode.ExtensionContext): void {
     clock: systemClock,
     findProgram: program,
     localDataFolder: vscode.Uri.joinPath(context.globalStorageUri, 'local').fsPath,
-    localNodeName: `${hostname().replace(/[^\w.-]/g, '-')}-${randomBytes(2).toString('hex')}`,
+    localNodeName: hostname().replace(/[^\w.-]/g, '-'),
+    keepsLocalNode,
     note,
     mayStart: () => vscode.workspace.isTrusted,
   });

@@ -15,6 +15,10 @@ export function fillsProblems(): boolean {
   return get('problems', true);
 }
 
+export function keepsLocalNode(): boolean {
+  return get('keepLocalNode', false);
+}
+
 export function notifications(): NoticeSetting {
   const word = get<string>('notifications', 'all');
   return word === 'off' || word === 'failed' ? word : 'all';

@@ -25,6 +25,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly isolation: NodeOptions['isolation'];
   readonly 'drain-timeout': number;
   readonly attached: boolean;
+  readonly 'say-token': boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
   readonly json: boolean;
@@ -63,11 +64,11 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
 async function announce(
   node: RunningNode,
   { environment }: CliContext,
-  { cluster, attached }: NodeCommandOptions,
+  { cluster, attached, 'say-token': saysToken }: NodeCommandOptions,
   report: Report,
 ): Promise<void> {
   const { address } = node;
-  const token = attached ? { token: await node.localToken() } : {};
+  const token = attached || saysToken ? { token: await node.localToken() } : {};
   const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
   report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster, ...token });
 }
