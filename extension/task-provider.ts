@@ -8,7 +8,7 @@ import { listWorkspaceTasks } from './workspace-tasks.ts';
 
 export const TASK_TYPE = 'simple-ci';
 const SOURCE = 'Simple CI';
-const LIST_MS = 20_000;
+const LIST_MS = 60_000;
 
 export interface TaskProviderOptions {
   readonly clusters: Clusters;
