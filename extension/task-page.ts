@@ -4,8 +4,7 @@ import type { FromTaskPage, ToTaskPage } from '../shared/task-page/task-page-mes
 import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { pageHtml } from './page-html.ts';
-import { taskPageContent } from './task-page-content.ts';
-import { watchTask } from './watch-task.ts';
+import type { TaskPageKnowledge } from './task-page-content.ts';
 
 export interface TaskPageOptions {
   readonly clusters: Clusters;
@@ -98,11 +97,13 @@ export class TaskPage implements vscode.Disposable {
   async #keep(task: string, signal: AbortSignal): Promise<void> {
     const { clusters, clock, onTitle } = this.#options;
     const { connection } = clusters;
+    const { watchTask } = await import('./watch-task.ts');
+    const { taskPageContent } = await import('./task-page-content.ts');
     using _ = connection.want();
     while (!signal.aborted) {
       try {
         await clusters.ready();
-        const tell = (knowledge: Parameters<typeof taskPageContent>[0]) => {
+        const tell = (knowledge: TaskPageKnowledge) => {
           const content = taskPageContent(knowledge);
           onTitle(content.name);
           this.#send({ type: 'content', content });
