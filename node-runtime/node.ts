@@ -26,6 +26,7 @@ import type { AddressSigner } from './objects/signed-address.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
 import { History } from './queue/history.ts';
 import { NodeHealth } from './queue/node-health.ts';
+import { readDemand } from './queue/read-demand.ts';
 import { Slots } from './queue/slots.ts';
 import { Tasks } from './queue/tasks.ts';
 import { createPrepareSource } from './runner/prepare-source.ts';
@@ -62,6 +63,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     slots,
     leaseAgeMs: () => state.session?.age,
     claimPauseMs: () => health.pauseMs,
+    demand: () => readPools(entry),
   });
   // Before anything is formed: a start that fails for its port leaves no cluster, and has shown no token.
   const heldPort = resources.use(await holdPort(options.listen));
@@ -74,7 +76,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const store = resources.use(await openStore(options));
   const s3 = options.s3 && (await openS3(options.s3, options.cluster));
   if (s3) resources.use(s3);
-  const entry = { keys: keyspace(options.cluster), store, clock };
+  const entry = { id: options.cluster, keys: keyspace(options.cluster), store, clock };
   let address = '';
   let signer: AddressSigner | undefined;
   let adminToken: string | undefined;
@@ -259,6 +261,11 @@ function askInstance(access: AccessControl, node: NodeId): AskInstance {
       return undefined;
     }
   };
+}
+
+async function readPools(cluster: Pick<Cluster, 'id' | 'keys' | 'store'>): Promise<Map<string, number>> {
+  const { pools } = await readDemand(cluster, neverAborted);
+  return new Map(Object.entries(pools).map(([name, { demand }]) => [name, demand]));
 }
 
 /** An admin token for this machine's own user, kept in the data folder: who can read that folder can read the store in it. */

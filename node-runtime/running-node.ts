@@ -8,6 +8,7 @@ import type { Session } from './cluster/session.ts';
 import { keepSession, openSession, type SessionKeeping } from './keep-session.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
 import { claimTasks } from './queue/claim-loop.ts';
+import { keepDemand } from './queue/keep-demand.ts';
 import type { History } from './queue/history.ts';
 import type { NodeHealth } from './queue/node-health.ts';
 import type { Claim } from './queue/records.ts';
@@ -99,6 +100,8 @@ export class Node implements RunningNode {
     const onError = (error: unknown) => logger.warn('Cannot archive finished tasks', { error });
     const retention = retain(cluster, history, this.#options.retention ?? {}, onError, living);
     this.#loops.push(this.#loop('retention', retention));
+    // A cluster on one machine has nobody who would add nodes.
+    if (this.#options.etcd) this.#loops.push(this.#loop('demand', this.#keepDemand()));
     if (this.#options.slots === 0) return;
     const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
     this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
@@ -185,7 +188,7 @@ export class Node implements RunningNode {
       cluster,
       member,
       askInstance: keeping.askInstance,
-      onRenewed: sent => supervisors.renewed(sent),
+      onRenewed: renewal => supervisors.renewed(renewal),
       onSession: session => {
         state.session = session;
       },
@@ -196,6 +199,12 @@ export class Node implements RunningNode {
   async #announce(): Promise<void> {
     const { cluster, state, member } = this.#parts;
     if (state.session) await updateMember(cluster, state.session, member(), this.#living.signal);
+  }
+
+  #keepDemand(): Promise<void> {
+    const { cluster, nodeId: node, instance, state, logger } = this.#parts;
+    const onError = (error: unknown) => logger.warn('Cannot count the demand', { error });
+    return keepDemand(cluster, { node, instance, session: () => state.session }, onError, this.#living.signal);
   }
 
   #claim(): Promise<void> {

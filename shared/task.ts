@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DURATION_PATTERN } from './duration.ts';
+import { DURATION_PATTERN, LONGEST_DURATION_MS, unitsToMs } from './duration.ts';
 
 /** The largest task.json, in bytes of UTF-8. Anything bigger belongs into the workspace. */
 export const MAX_TASK_BYTES = 65_536;
@@ -8,8 +8,14 @@ export const FORMAT_VERSION = 1;
 
 const Duration = z
   .union([
-    z.string().regex(DURATION_PATTERN, 'must be like "90s", "10m" or "1h30m"'),
-    z.number().nonnegative().max(31_536_000),
+    z
+      .string()
+      .regex(DURATION_PATTERN, 'must be like "90s", "10m" or "1h30m"')
+      .refine(text => !(unitsToMs(text) > LONGEST_DURATION_MS), 'must be a year at most: "365d"'),
+    z
+      .number()
+      .nonnegative()
+      .max(LONGEST_DURATION_MS / 1000),
   ])
   .describe('How long: "90s", "10m", "1h30m", or a number of seconds.');
 
@@ -44,7 +50,7 @@ const RelativePath = z
   .min(1)
   .max(1000)
   .regex(
-    /^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\u0000\\]+$/,
+    /^(?!\/)(?!([\s\S]*\/)?\.\.(\/|$))[^\u0000\\]+$/,
     'must be a path inside the workspace: relative, with / between parts, without ..',
   );
 

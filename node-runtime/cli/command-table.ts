@@ -2,10 +2,12 @@ import type { Command } from './command.ts';
 import { artifacts } from './commands/artifacts.ts';
 import { cancel } from './commands/cancel.ts';
 import { completion } from './commands/completion.ts';
+import { demand } from './commands/demand.ts';
 import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
+import { metricsAdapter } from './commands/metrics-adapter.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
 import { retry } from './commands/retry.ts';
@@ -33,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   retry,
   node,
   nodes,
+  demand,
   login,
   tokenCreate,
   tokenList,
@@ -40,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   secretSet,
   secretList,
   secretDelete,
+  metricsAdapter,
   doctor,
   completion,
   version,

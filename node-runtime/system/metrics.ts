@@ -36,11 +36,14 @@ export interface MetricsSource {
   readonly leaseAgeMs: () => number | undefined;
   /** For how long the node still claims nothing, as attempts have failed by its own fault. */
   readonly claimPauseMs: () => number;
+  /** Slots that each pool is asked for; rejects while that is not known. */
+  readonly demand: () => Promise<ReadonlyMap<string, number>>;
 }
 
 export function createMetrics(about: MetricsSource): Metrics {
   const registry = new Registry();
   addProcess(registry, about);
+  addDemand(registry, about);
   const add = <T>(make: new (options: never) => T, name: string, help: string, more: object = {}): T =>
     new make({ name: `simple_ci_${name}`, help, registers: [registry], ...more } as never);
   return {
@@ -115,4 +118,19 @@ function addProcess(registry: Registry, { version, node, slots, leaseAgeMs, clai
     'Part of its life that the event loop was busy',
     () => performance.eventLoopUtilization().utilization,
   );
+}
+
+/** Not known is not 0: there is no sample then. */
+function addDemand(registry: Registry, { demand }: MetricsSource): void {
+  new Gauge({
+    name: 'simple_ci_demand',
+    help: 'Slots that a pool of nodes is asked for, running and waiting tasks together: of the cluster, so the same at every node; absent while it is not known',
+    labelNames: ['pool'],
+    registers: [registry],
+    async collect() {
+      const pools = await demand().catch(() => new Map<string, number>());
+      this.reset();
+      for (const [pool, slots] of pools) this.set({ pool }, slots);
+    },
+  });
 }

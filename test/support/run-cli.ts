@@ -61,6 +61,7 @@ export class TestCli {
       chance: systemChance,
       supervisorCommand: ['false'],
       diagnoseIsolation: async () => this.#setting.isolation ?? [],
+      startMetricsAdapter: () => Promise.reject(new Error('No metrics adapter is to be started here')),
       startNode: this.#setting.startNode ?? (() => Promise.reject(new Error('No node is to be started here'))),
     });
     return { code, out: this.out, err: this.err, json: jsonLines(this.out) };
