@@ -116,6 +116,18 @@ describe('the extension in VS Code', () => {
     await workbench.row('Nodes', 'the node is there', row => /0 of \d+ slots? busy/.test(row.description));
   });
 
+  test('is activated by what needs it, and says how long that took', async t => {
+    if (!requireVscode(t)) return;
+    await workbench.command('Developer: Show Running Extensions');
+    const row = workbench.page.locator('.editor-container .monaco-list-row', { hasText: 'Simple CI' }).first();
+    const text = await eventually('it is among those that run', async () => {
+      const found = await row.textContent().catch(() => '');
+      return /\d+ms/.test(found ?? '') ? found : undefined;
+    });
+    t.diagnostic(`activation: ${/[^.]*\d+ms/.exec(text!)?.[0]}`);
+    await workbench.command('View: Close Editor');
+  });
+
   step('runs a task on the workspace as it is in the editor, saved or not', async () => {
     await workbench.openFile('greeting.txt');
     await workbench.page.keyboard.press('Control+Home');
