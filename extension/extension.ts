@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as vscode from 'vscode';
+import { registerAgentTools } from './agent-tools.ts';
 import { ArtifactFiles } from './artifact-files.ts';
 import { ARTIFACT_SCHEME } from './artifact-uri.ts';
 import { systemClock } from './clock.ts';
@@ -10,13 +11,14 @@ import { Clusters } from './clusters.ts';
 import type { CommandId } from './commands.ts';
 import { ConnectCommands } from './connect-commands.ts';
 import { LogPanels } from './log-panels.ts';
+import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
 import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
 import { RunCommands, type WorkspaceRun } from './run-commands.ts';
 import type { RowElement } from './row-tree.ts';
 import { programPath } from './settings.ts';
 import { StatusItem } from './status-item.ts';
-import { type Given, TaskCommands } from './task-commands.ts';
+import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
 import { TaskLenses } from './task-lenses.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
@@ -63,6 +65,8 @@ export function activate(context: vscode.ExtensionContext): void {
       problems.follow(submitted);
     },
   });
+  const { version } = context.extension.packageJSON as { readonly version: string };
+  const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
   const taskFiles = { scheme: 'file', pattern: '**/simple-ci.{yaml,yml,json}' };
   context.subscriptions.push(
@@ -72,6 +76,9 @@ export function activate(context: vscode.ExtensionContext): void {
     status,
     problems,
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
+    mcp,
+    vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
     vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
     vscode.languages.registerCodeLensProvider(taskFiles, new TaskLenses()),
@@ -89,11 +96,13 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),
       'simple-ci.openLog': (given: Given) => tasks.openLog(given),
       'simple-ci.openLogToSide': (given: Given) => tasks.openLogToSide(given),
+      'simple-ci.compareAttempts': (given: Given) => tasks.compareAttempts(given),
       'simple-ci.saveLog': (given: Given) => tasks.saveLog(given),
       'simple-ci.findInLog': async () => panels.find(),
       'simple-ci.toggleTimestamps': async () => panels.nextTimestamps(),
       'simple-ci.copyTaskId': (given: Given) => tasks.copyTaskId(given),
-      'simple-ci.copyTaskLink': (given: Given) => tasks.copyTaskLink(given),
+      'simple-ci.copyTaskLink': (given: GivenLine) => tasks.copyTaskLink(given),
+      'simple-ci.copyLineLink': (given: GivenLine) => tasks.copyLineLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
       'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
       'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),

@@ -63,7 +63,7 @@ export class RunCommands {
     );
     if (!submitted) return;
     await this.#remember({ folder, task });
-    await this.#options.panels.show(submitted.id);
+    await this.#options.panels.show({ task: submitted.id });
   }
 
   /** Undefined if the user did not want what he was asked on the way. */
@@ -74,7 +74,7 @@ export class RunCommands {
   ): Promise<Submitted | undefined> {
     const { clusters, findProgram, note, onSubmitted } = this.#options;
     const choice = await this.#choice();
-    if (!(await this.#checkConsent(choice))) return undefined;
+    if (!(await this.checkConsent(choice))) return undefined;
     await vscode.workspace.saveAll(false);
     const submitted = await submitWorkspace(
       {
@@ -124,7 +124,7 @@ export class RunCommands {
   }
 
   /** Before files leave this machine for a host for the first time. */
-  async #checkConsent({ id, label }: ClusterChoice): Promise<boolean> {
+  async checkConsent({ id, label }: ClusterChoice): Promise<boolean> {
     if (id === LOCAL_CLUSTER) return true;
     const given = this.#options.consents.get<readonly string[]>(CONSENTS, []);
     if (given.includes(id)) return true;

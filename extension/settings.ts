@@ -14,6 +14,12 @@ export function fillsProblems(): boolean {
   return get('problems', true);
 }
 
+/** As somebody wrote them. */
+export function problemMatchers(): unknown {
+  const none: unknown = [];
+  return get('problemMatchers', none);
+}
+
 /** What a workspace says is passed over: it may have come from anybody. */
 function get<T>(name: string, otherwise: T): T {
   const found = vscode.workspace.getConfiguration('simple-ci').inspect<T>(name);

@@ -6,6 +6,7 @@ import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
+import { mcp } from './commands/mcp.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
 import { retry } from './commands/retry.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   artifacts,
   cancel,
   retry,
+  mcp,
   node,
   nodes,
   login,
