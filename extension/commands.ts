@@ -12,6 +12,7 @@ export const COMMANDS = [
   'simple-ci.runLast',
   'simple-ci.cancelTask',
   'simple-ci.openLog',
+  'simple-ci.openTask',
   'simple-ci.openLogToSide',
   'simple-ci.compareAttempts',
   'simple-ci.saveLog',

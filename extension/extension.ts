@@ -16,10 +16,16 @@ import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
 import { RunCommands, type WorkspaceRun } from './run-commands.ts';
 import type { RowElement } from './row-tree.ts';
-import { programPath } from './settings.ts';
+import { notifications, programPath } from './settings.ts';
+import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
 import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
+import { TaskFileHelp } from './task-file-help.ts';
+import { TaskFileProblems } from './task-file-problems.ts';
+import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
 import { TaskLenses } from './task-lenses.ts';
+import { TaskNotices } from './task-notices.ts';
+import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
 
@@ -52,7 +58,15 @@ export function activate(context: vscode.ExtensionContext): void {
   const status = new StatusItem(clusters, context.workspaceState);
   const problems = new TaskProblems(clusters, note);
   const connecting = new ConnectCommands(clusters, store);
-  const tasks = new TaskCommands(clusters, panels, views);
+  const pages = new TaskPages({ clusters, clock: systemClock, extension: context.extensionUri });
+  const notices = new TaskNotices({
+    connection: clusters.connection,
+    setting: notifications,
+    isShown: task => panels.isShown(task) || pages.isShown(task),
+    show: notice => void log.guard(() => showNotice(notice)),
+  });
+  const onRun = (task: string) => notices.follow(task);
+  const tasks = new TaskCommands({ clusters, panels, pages, views, onRun });
   const running = new RunCommands({
     clusters,
     panels,
@@ -64,24 +78,34 @@ export function activate(context: vscode.ExtensionContext): void {
       void status.submitted(submitted);
       problems.follow(submitted);
     },
+    onRun,
   });
   const { version } = context.extension.packageJSON as { readonly version: string };
   const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
-  const taskFiles = { scheme: 'file', pattern: '**/simple-ci.{yaml,yml,json}' };
+  const fileHelp = new TaskFileHelp();
+  const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
     log,
     views,
     panels,
+    pages,
     status,
     problems,
+    new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
     ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
     mcp,
     vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
     vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
-    vscode.languages.registerCodeLensProvider(taskFiles, new TaskLenses()),
+    vscode.languages.registerCodeLensProvider(TASK_FILES, new TaskLenses()),
+    vscode.languages.registerCompletionItemProvider(YAML_TASK_FILES, fileHelp, ' '),
+    vscode.languages.registerHoverProvider(YAML_TASK_FILES, fileHelp),
+    vscode.languages.registerCodeActionsProvider(TASK_FILES, fileProblems, {
+      providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
+    }),
+    fileProblems,
     ...register(log, {
       'simple-ci.startLocalNode': () => connecting.startLocalNode(),
       'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),
@@ -95,6 +119,7 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.runAgain': (given: Given) => tasks.runAgain(given),
       'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),
       'simple-ci.openLog': (given: Given) => tasks.openLog(given),
+      'simple-ci.openTask': (given: Given) => tasks.openPage(given),
       'simple-ci.openLogToSide': (given: Given) => tasks.openLogToSide(given),
       'simple-ci.compareAttempts': (given: Given) => tasks.compareAttempts(given),
       'simple-ci.saveLog': (given: Given) => tasks.saveLog(given),

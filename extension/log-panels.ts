@@ -39,6 +39,12 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
     return this.#active?.line;
   }
 
+  /** Whether the log of the task can be seen. */
+  isShown(task: string): boolean {
+    const beside = [...this.#panels].some(([panel, page]) => panel.visible && page.task === task);
+    return beside || (this.#view?.view.visible === true && this.#view.page.task === task);
+  }
+
   /** In the panel area. The editor keeps the focus. */
   async show(wanted: WantedLog): Promise<void> {
     this.#shown = wanted;

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly consents: vscode.Memento;
   readonly findProgram: () => Promise<Program>;
   readonly onSubmitted: (submitted: Submitted) => void;
+  /** Of a run whose end nobody waits for in a terminal. */
+  readonly onRun: (task: string) => void;
   readonly note: (text: string) => void;
 }
 
@@ -63,6 +65,7 @@ export class RunCommands {
     );
     if (!submitted) return;
     await this.#remember({ folder, task });
+    this.#options.onRun(submitted.id);
     await this.#options.panels.show({ task: submitted.id });
   }
 

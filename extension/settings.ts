@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { NoticeSetting } from './task-notice.ts';
 
 // As package.json names them. They are the user's or the machine's; a workspace has no say.
 
@@ -18,6 +19,11 @@ export function fillsProblems(): boolean {
 export function problemMatchers(): unknown {
   const none: unknown = [];
   return get('problemMatchers', none);
+}
+
+export function notifications(): NoticeSetting {
+  const word = get<string>('notifications', 'all');
+  return word === 'off' || word === 'failed' ? word : 'all';
 }
 
 /** What a workspace says is passed over: it may have come from anybody. */

@@ -17,6 +17,7 @@ import { stateWord } from './outcome-icon.ts';
 import { attemptsOf } from './panel-task.ts';
 import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
+import type { TaskPages } from './task-pages.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
 /** What menus and clicks give to a command: the row, or nothing from the palette. */
@@ -31,6 +32,14 @@ function lineOf(given: GivenLine) {
   return typeof given === 'object' && 'offset' in given ? given : undefined;
 }
 
+export interface TaskCommandsOptions {
+  readonly clusters: Clusters;
+  readonly panels: LogPanels;
+  readonly pages: TaskPages;
+  readonly views: ClusterViews;
+  readonly onRun: (task: string) => void;
+}
+
 /** Menus of editors give the address of what they show. */
 function rowOf(given: GivenLine): Row | undefined {
   return typeof given === 'object' && 'row' in given ? given.row : undefined;
@@ -40,12 +49,26 @@ function rowOf(given: GivenLine): Row | undefined {
 export class TaskCommands {
   readonly #clusters: Clusters;
   readonly #panels: LogPanels;
+  readonly #pages: TaskPages;
   readonly #views: ClusterViews;
+  readonly #onRun: (task: string) => void;
 
-  constructor(clusters: Clusters, panels: LogPanels, views: ClusterViews) {
+  constructor({ clusters, panels, pages, views, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
     this.#panels = panels;
+    this.#pages = pages;
     this.#views = views;
+    this.#onRun = onRun;
+  }
+
+  /** The task that somebody looks at: on its page, else by its log. */
+  get #shown(): string | undefined {
+    return this.#pages.task ?? this.#panels.task;
+  }
+
+  async openPage(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Open the page of which task?'));
+    if (id !== undefined) this.#pages.show(id);
   }
 
   async openLog(given: Given): Promise<void> {
@@ -54,13 +77,13 @@ export class TaskCommands {
   }
 
   async openLogToSide(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Open the log of which task?'));
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Open the log of which task?'));
     if (id !== undefined) this.#panels.showInEditor({ task: id, attempt: rowOf(given)?.attempt });
   }
 
   /** Two attempts at a task side by side: the last two, or those that are picked. */
   async compareAttempts(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Compare the attempts of which task?'));
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Compare the attempts of which task?'));
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const attempts = attemptsOf(await client.call('getTask', { params: { id } }, AbortSignal.timeout(CALL_MS)));
@@ -80,8 +103,8 @@ export class TaskCommands {
     const row = rowOf(given);
     const rows = Array.isArray(selected) ? selected.map(({ row }) => row) : row ? [row] : [];
     const ids = rows.flatMap(({ task }) => (task === undefined || task === '' ? [] : [task]));
-    const shown = this.#panels.task;
-    const chosen = ids.length > 0 ? ids : shown !== undefined && this.#isUnfinished(shown) ? [shown] : [];
+    const shown = [this.#pages.task, this.#panels.task].find(task => task !== undefined && this.#isUnfinished(task));
+    const chosen = ids.length > 0 ? ids : shown !== undefined ? [shown] : [];
     const id =
       chosen.length > 0 ? undefined : await this.#pickTask('Cancel which task?', task => this.#isUnfinished(task));
     await using client = await this.#clusters.connection.client();
@@ -91,21 +114,22 @@ export class TaskCommands {
 
   /** The same task on the same files as then. */
   async runAgain(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Run which task again?'));
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Run which task again?'));
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
+    this.#onRun(view.id);
     await this.#panels.show({ task: view.id });
   }
 
   async copyTaskId(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#panels.task;
+    const id = rowOf(given)?.task ?? this.#shown;
     if (id !== undefined) await vscode.env.clipboard.writeText(id);
   }
 
   /** For somebody else with the same cluster. */
   async copyTaskLink(given: GivenLine): Promise<void> {
-    const task = lineOf(given)?.task ?? rowOf(given)?.task ?? this.#panels.task;
+    const task = lineOf(given)?.task ?? rowOf(given)?.task ?? this.#shown;
     if (task !== undefined) await this.#copyLink(task);
   }
 
@@ -141,7 +165,7 @@ export class TaskCommands {
 
   /** Straight to the disk: a log may be larger than memory. */
   async saveLog(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Save the log of which task?'));
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Save the log of which task?'));
     if (id === undefined) return;
     const name = this.#clusters.connection.state.tasks?.get(id)?.name ?? id;
     await this.#save(`${name.replace(/[^\w.-]+/g, '-')}.log`, `log of ${name}`, (client, signal) =>

@@ -2,13 +2,12 @@ import { describeError, isCiError } from '../shared/errors.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { type AskInstance, register } from './cluster/membership.ts';
-import { Session } from './cluster/session.ts';
-import type { Moment } from './system/clock.ts';
+import { type Renewal, Session } from './cluster/session.ts';
 
 export interface SessionKeeping {
   readonly cluster: Cluster;
   readonly member: () => MemberRecord;
-  readonly onRenewed: (sent: Moment) => void;
+  readonly onRenewed: (renewal: Renewal) => void;
   readonly askInstance: AskInstance;
   /** A session has begun, with the member record written; or has been lost. */
   readonly onSession: (session: Session | undefined) => void;

@@ -35,6 +35,7 @@ async function startCli(): Promise<number> {
     diagnoseIsolation: async wanted =>
       (await import('./runner/supervisor/diagnose-isolation.ts')).diagnoseIsolation(wanted),
     startNode: async options => (await import('./node.ts')).startNode(options),
+    startMetricsAdapter: async options => (await import('./metrics-adapter.ts')).startMetricsAdapter(options),
   });
   await terminal.flush();
   return code;

@@ -1,11 +1,11 @@
 // Bundles the VS Code extension: dist/extension/extension.js, which VS Code loads, with the parts that it loads itself when they are
-// needed, and dist/log-page.js, which its log panel runs.
+// needed, and dist/log-page.js and dist/task-page.js, which its pages run.
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Builds; returns the sizes of what is loaded at once and of the page, in bytes. */
+/** Builds; returns the sizes of what is loaded at once and of the pages, in bytes. */
 export async function buildExtension({ log = () => {} } = {}) {
   // Imported here, so that a program may import this file before the dependencies are installed.
   const { build: esbuild } = await import('esbuild');
@@ -25,7 +25,7 @@ export async function buildExtension({ log = () => {} } = {}) {
     alias: { yaml: `${root}node_modules/yaml/browser/dist/index.js` },
     plugins: [zodLocales()],
   };
-  const [extension, page] = await Promise.all([
+  const [extension, pages] = await Promise.all([
     esbuild({
       ...options,
       entryPoints: ['extension/extension.ts'],
@@ -41,8 +41,8 @@ export async function buildExtension({ log = () => {} } = {}) {
     }),
     esbuild({
       ...options,
-      entryPoints: ['extension/webview/log-page.ts'],
-      outfile: 'dist/log-page.js',
+      entryPoints: ['extension/webview/log-page.ts', 'extension/webview/task-page.ts'],
+      outdir: 'dist',
       platform: 'browser',
       target: 'chrome130',
       format: 'iife',
@@ -51,7 +51,8 @@ export async function buildExtension({ log = () => {} } = {}) {
   ]);
   const sizes = {
     extension: sizeOf(extension.metafile.outputs, 'dist/extension/extension.js'),
-    page: page.metafile.outputs['dist/log-page.js'].bytes,
+    logPage: pages.metafile.outputs['dist/log-page.js'].bytes,
+    taskPage: pages.metafile.outputs['dist/task-page.js'].bytes,
   };
   const told = Object.entries(sizes).map(([name, size]) => `${name} ${Math.round(size / 1000)} KB`);
   log(`Built ${told.join(', ')} in ${Date.now() - started} ms`);

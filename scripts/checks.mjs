@@ -59,7 +59,7 @@ export async function runStaticChecks(log) {
 
 /** Tests with real processes, disks and leases in numbers: too slow for the quick part. */
 const THOROUGH =
-  /\.contract\.test|^runner\/|^simulation\/|^workspace\/(snapshot|upload|pack)|^objects\/directory|^logs\/log-writer|^store\/embedded-store\.test|^extension\/(local-node|submit-workspace|cluster-connection|log-feed)/;
+  /\.contract\.test|^runner\/|^fuzz\/|^simulation\/|^workspace\/(snapshot|upload|pack)|^objects\/directory|^logs\/log-writer|^store\/embedded-store\.test|^extension\/(local-node|submit-workspace|cluster-connection|log-feed)/;
 
 /**
  * All test files: the quick ones, the thorough ones that need nothing but this machine, and those that need a server. A test

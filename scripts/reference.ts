@@ -113,6 +113,8 @@ async function metricsTable(): Promise<string> {
     slots: { total: 0, used: 0 },
     leaseAgeMs: () => undefined,
     claimPauseMs: () => 0,
+    logLagMs: () => 0,
+    demand: async () => new Map(),
   });
   const rows = registry.getMetricsAsArray().map(metric => {
     const { name, help, type, labelNames = [] } = metric as Metric & MetricObject & { labelNames?: string[] };

@@ -1,6 +1,7 @@
 // `npm test`: sets everything up, including the real etcd and the real S3, and runs every check and test.
 import { build } from './build.mjs';
 import { add, findTests, runStaticChecks, runTests, sentence } from './checks.mjs';
+import { installHelm } from './install-helm.mjs';
 import { installServers } from './install-servers.mjs';
 import { installVscode } from './install-vscode.mjs';
 import { makePackage } from './package.mjs';
@@ -9,7 +10,12 @@ import { setUp } from './setup.mjs';
 const log = text => console.log(text);
 
 await setUp({ log });
-const missing = [...(await installServers({ log })).missing, ...(await installVscode({ log })).missing];
+// At once: Helm is built, the others are fetched and unpacked.
+const installed = await Promise.all([
+  installHelm({ log }),
+  installServers({ log }).then(async servers => [servers, await installVscode({ log })]),
+]);
+const missing = installed.flat().flatMap(one => one.missing);
 if (missing.length > 0 && process.env.CI === 'true') log(`In CI what is missing is a failure: ${missing.join(', ')}`);
 await build({ log });
 await makePackage({ log, isBuilt: true });

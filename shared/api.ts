@@ -65,6 +65,20 @@ export type TaskSummary = z.infer<typeof TaskSummary>;
 export const NodeView = MemberRecord;
 export type NodeView = MemberRecord;
 
+/** What the nodes with the same labels are asked for, and how many there are. */
+export const PoolDemand = z.object({
+  labels: z.array(z.string()),
+  /** Slots: those in use on nodes that do not drain, and those that waiting tasks ask for. */
+  demand: z.number(),
+  /** Nodes that do not drain, and their slots together. */
+  nodes: z.int(),
+  slots: z.int(),
+});
+export type PoolDemand = z.infer<typeof PoolDemand>;
+
+export const DemandReport = z.object({ pools: z.record(z.string(), PoolDemand) });
+export type DemandReport = z.infer<typeof DemandReport>;
+
 export const ClusterView = z.object({
   cluster: z.string(),
   epoch: z.string(),
@@ -280,6 +294,14 @@ export const routes = {
     access: 'viewer',
     summary: 'The nodes that are alive.',
     response: z.object({ nodes: z.array(NodeView) }),
+  },
+  demand: {
+    method: 'GET',
+    path: '/v1/demand',
+    access: 'viewer',
+    summary:
+      'How many slots each pool of nodes is asked for, for programs that scale: the same from any node, and an error while it is not known.',
+    response: DemandReport,
   },
   createTicket: {
     method: 'POST',

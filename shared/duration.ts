@@ -1,6 +1,9 @@
 import { CiError } from './errors.ts';
 import { quote } from './ids.ts';
 
+/** No duration is longer: a year. */
+export const LONGEST_DURATION_MS = 365 * 86_400_000;
+
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** What a duration looks like in a task file: `90s`, `10m`, `1h30m`, or a number of seconds. */
@@ -8,7 +11,7 @@ export const DURATION_PATTERN = /^(\d+(\.\d+)?(ms|s|m|h|d))+$/;
 
 /** Milliseconds of a duration as people write it. */
 export function parseDuration(value: string | number): number {
-  const ms = typeof value === 'number' ? value * 1000 : parseUnits(value);
+  const ms = typeof value === 'number' ? value * 1000 : unitsToMs(value);
   if (Number.isFinite(ms) && ms >= 0) return Math.round(ms);
   throw new CiError(
     'invalid',
@@ -16,7 +19,8 @@ export function parseDuration(value: string | number): number {
   );
 }
 
-function parseUnits(text: string): number {
+/** NaN for a text that is no duration; Infinity for one that no number can hold. */
+export function unitsToMs(text: string): number {
   if (!DURATION_PATTERN.test(text)) return Number.NaN;
   let ms = 0;
   for (const [, amount, , unit] of text.matchAll(/(\d+(\.\d+)?)(ms|s|m|h|d)/g))

@@ -30,6 +30,9 @@ export const RESERVED_SEGMENTS: readonly string[] = [
   'schedules',
   'groups',
   'tickets',
+  'demand',
+  'posts',
+  'retiring',
 ];
 
 /**

@@ -20,6 +20,13 @@ export function keyspace(cluster: ClusterId) {
     token: (id: string) => `${root}tokens/${id}`,
     secrets: `${root}secrets/`,
     secret: (name: string) => `${root}secrets/${name}`,
+    /** How many slots each pool is asked for: a bare number, for programs that scale. */
+    demands: `${root}demand/`,
+    demand: (pool: string) => `${root}demand/${pool}`,
+    /** Who does what one node does for all. */
+    post: (name: string) => `${root}posts/${name}`,
+    /** Nodes that are asked to claim nothing more, so that they can be taken away. */
+    retiring: (node: NodeId) => `${root}retiring/${node}`,
   };
 }
 

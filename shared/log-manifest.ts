@@ -1,7 +1,6 @@
 import { z } from 'zod';
 
-/** `log.json` of a finished attempt: what its log consists of. It is written last: who sees it can read everything. */
-export const LogManifest = z.looseObject({
+const Manifest = z.looseObject({
   v: z.int().min(1),
   /** Of output. */
   bytes: z.number(),
@@ -34,6 +33,14 @@ export const LogManifest = z.looseObject({
     }),
   ),
 });
+
+/** `log.json` of a finished attempt: what its log consists of. It is written last: who sees it can read everything. */
+export const LogManifest = Manifest.refine(({ pieces, bytes }) => {
+  const ends = pieces.map(({ end }) => end);
+  return (
+    pieces.every(({ start, end }, at) => start === (ends[at - 1] ?? 0) && end > start) && (ends.at(-1) ?? 0) === bytes
+  );
+}, 'must have pieces from 0 to its end, without gap or overlap');
 export type LogManifest = z.infer<typeof LogManifest>;
 export type LogManifestPiece = LogManifest['pieces'][number];
 

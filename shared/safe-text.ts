@@ -26,8 +26,7 @@ export class SafeText {
   }
 
   #clean(text: string): string {
-    const unfinished = UNFINISHED.exec(text);
-    this.#rest = unfinished !== null && unfinished[0].length <= LONGEST_SEQUENCE ? unfinished[0] : '';
+    this.#rest = UNFINISHED.exec(text)?.[0] ?? '';
     const whole = text.slice(0, text.length - this.#rest.length);
     return whole.replace(SEQUENCE, found => this.#replacement(found));
   }
@@ -38,16 +37,24 @@ export class SafeText {
   }
 }
 
-/** A sequence that goes on for longer than this is not waited for: what is in it is printed, without its beginning. */
-const LONGEST_SEQUENCE = 4096;
+/**
+ * A sequence whose inside is longer is none: it is not waited for, and printed without its beginning. So the same output is
+ * the same text, however it was cut.
+ */
+const LONGEST_INSIDE = 4096;
+/** As many characters between the ESC and the last character of a short sequence. */
+const LONGEST_MIDDLE = 16;
 const COLOR = /^\u001b\[[0-9;:]{0,64}m$/;
 
-const CSI = String.raw`(?:\u001b\[|\u009b)[\u0030-\u003f]*[\u0020-\u002f]*[\u0040-\u007e]`;
+const MIDDLE = String.raw`[\u0020-\u002f]{0,${LONGEST_MIDDLE}}`;
+const CSI = String.raw`(?:\u001b\[|\u009b)[\u0030-\u003f]{0,${LONGEST_INSIDE}}${MIDDLE}[\u0040-\u007e]`;
 /** OSC, DCS, SOS, PM, APC: up to BEL or ST. None holds the beginning of another, so that a search stays linear. */
-const STRING = String.raw`(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]*(?:\u0007|\u009c|\u001b\\)`;
-const ESCAPE = String.raw`\u001b[\u0020-\u002f]*[\u0030-\u007e]`;
+const STRING = String.raw`(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]{0,${LONGEST_INSIDE}}(?:\u0007|\u009c|\u001b\\)`;
+const ESCAPE = String.raw`\u001b${MIDDLE}[\u0030-\u007e]`;
 const SINGLE = String.raw`[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]`;
 const SEQUENCE = new RegExp(String.raw`\r\n|${CSI}|${STRING}|${ESCAPE}|${SINGLE}`, 'g');
 const CONTROL = new RegExp(SINGLE, 'g');
-const UNFINISHED =
-  /(?:\r|\u001b|(?:\u001b\[|\u009b)[\u0020-\u003f]*|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]*\u001b?)$/;
+/** What may become a sequence yet: the last of the text. */
+const UNFINISHED = new RegExp(
+  String.raw`(?:\r|\u001b${MIDDLE}|(?:\u001b\[|\u009b)[\u0020-\u003f]{0,${LONGEST_INSIDE + LONGEST_MIDDLE}}|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]{0,${LONGEST_INSIDE}}\u001b?)$`,
+);

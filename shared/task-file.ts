@@ -1,10 +1,10 @@
 import { describeIssue } from './describe-issue.ts';
 import { type Step, TaskBody } from './task.ts';
-import { unknownKeys } from './task-file/unknown-keys.ts';
+import { type UnknownKey, unknownKeys } from './task-file/unknown-keys.ts';
 import { formatPath, type Path, type TaskFileProblem } from './task-file/problem.ts';
 import { MAX_PROBLEMS, readTaskFileDocument, type TaskFileDocument } from './task-file/task-file-document.ts';
 
-export { formatProblem, type TaskFileProblem } from './task-file/problem.ts';
+export { describeProblem, formatProblem, type TaskFileProblem } from './task-file/problem.ts';
 export { TaskFile } from './task-file/task-file-schema.ts';
 
 export type ParsedTaskFile =
@@ -64,7 +64,8 @@ class TaskFileReader {
     if (version !== 1) this.#problem(['version'], `must be 1, the only format that this release reads`);
     if (tasks === undefined) {
       const slip = unknownKeys(file).find(({ suggestion }) => suggestion === 'tasks');
-      this.#problem(slip?.path ?? [], slip ? 'is not known' : 'lacks tasks:, a map of tasks', slip?.suggestion);
+      if (slip) this.#problems.push(this.#slip(slip));
+      else this.#problem([], 'lacks tasks:, a map of tasks');
       return;
     }
     if (!isRecord(tasks)) {
@@ -83,7 +84,7 @@ class TaskFileReader {
     if (parsed.success) this.#tasks.set(name, parsed.data);
     else
       for (const issue of parsed.error.issues)
-        this.#problem([...path, ...keys(issue.path)], describeIssue(issue, body));
+        this.#problem([...path, ...pathInFile(entry, keys(issue.path))], describeIssue(issue, body));
   }
 
   /** The long form of whatever form it is in. */
@@ -109,22 +110,37 @@ class TaskFileReader {
   }
 
   #unknown(): TaskFileProblem[] {
-    return unknownKeys(this.#document.value).map(({ path, suggestion }) => ({
-      ...this.#document.keyPositionOf(path),
+    return unknownKeys(this.#document.value).map(key => this.#slip(key));
+  }
+
+  #slip({ path, suggestion }: UnknownKey): TaskFileProblem {
+    const place = this.#document.keyPositionOf(path);
+    return {
+      ...place,
       path: formatPath(path),
       message: 'is not known',
       ...(suggestion !== undefined && { suggestion }),
-    }));
+    };
   }
 
-  #problem(path: Path, message: string, suggestion?: string): void {
-    const place = this.#document.positionOf(path);
-    this.#problems.push({ ...place, path: formatPath(path), message, ...(suggestion !== undefined && { suggestion }) });
+  #problem(path: Path, message: string): void {
+    this.#problems.push({ ...this.#document.positionOf(path), path: formatPath(path), message });
   }
 }
 
 function longStep(step: unknown): unknown {
   return typeof step === 'string' ? ({ run: step } satisfies Step) : step;
+}
+
+/** Where in the form that people wrote something of the long form is. */
+function pathInFile(entry: unknown, path: Path): Path {
+  const [first, step, key, ...rest] = path;
+  if (first !== 'steps' || typeof step !== 'number') return path;
+  if (typeof entry === 'string') return [];
+  if (isRecord(entry) && 'run' in entry) return key === undefined ? ['run'] : [key, ...rest];
+  const steps: unknown = isRecord(entry) ? entry.steps : entry;
+  const own = Array.isArray(entry) ? [step] : [first, step];
+  return Array.isArray(steps) && typeof steps[step] === 'string' ? own : [...own, ...path.slice(2)];
 }
 
 function keys(path: readonly PropertyKey[]): Path {

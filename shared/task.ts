@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DURATION_PATTERN } from './duration.ts';
+import { DURATION_PATTERN, LONGEST_DURATION_MS, unitsToMs } from './duration.ts';
 
 /** The largest task.json, in bytes of UTF-8. Anything bigger belongs into the workspace. */
 export const MAX_TASK_BYTES = 65_536;
@@ -8,8 +8,14 @@ export const FORMAT_VERSION = 1;
 
 const Duration = z
   .union([
-    z.string().regex(DURATION_PATTERN, 'must be like "90s", "10m" or "1h30m"'),
-    z.number().nonnegative().max(31_536_000),
+    z
+      .string()
+      .regex(DURATION_PATTERN, 'must be like "90s", "10m" or "1h30m"')
+      .refine(text => !(unitsToMs(text) > LONGEST_DURATION_MS), 'must be a year at most: "365d"'),
+    z
+      .number()
+      .nonnegative()
+      .max(LONGEST_DURATION_MS / 1000),
   ])
   .describe('How long: "90s", "10m", "1h30m", or a number of seconds.');
 
@@ -44,7 +50,7 @@ const RelativePath = z
   .min(1)
   .max(1000)
   .regex(
-    /^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\u0000\\]+$/,
+    /^(?!\/)(?!([\s\S]*\/)?\.\.(\/|$))[^\u0000\\]+$/,
     'must be a path inside the workspace: relative, with / between parts, without ..',
   );
 
@@ -61,7 +67,7 @@ export const Step = z.looseObject({
     ),
   env: Environment.optional(),
   workingDirectory: RelativePath.optional().describe('Relative to the workspace. Default: the task’s own.'),
-  timeout: Duration.optional(),
+  timeout: Duration.optional().describe('For this step alone. Default: none, but for the task’s own.'),
   continueOnError: z
     .boolean()
     .optional()
@@ -113,10 +119,12 @@ export const Source = z.discriminatedUnion('type', [
 
 /** What a workspace's simple-ci.yaml says of one task: a task without its source. */
 const body = {
-  name: Name,
-  steps: z.array(Step).min(1).max(200),
+  name: Name.describe('What people read in lists.'),
+  steps: z.array(Step).min(1).max(200).describe('Commands, one after another; the first that fails ends the task.'),
   env: Environment.optional(),
-  workingDirectory: RelativePath.optional(),
+  workingDirectory: RelativePath.optional().describe(
+    'Where steps begin, relative to the workspace. Default: its root.',
+  ),
   timeout: Duration.optional().describe('For preparing the files and all steps together. Default: 1h.'),
   idleTimeout: Duration.optional().describe(
     'Longest silence: without output for this long the task is stopped. Default: none.',
@@ -139,7 +147,8 @@ const body = {
         .describe('How many attempts may end in a crash of the task’s process. Default: 3.'),
       lost: z.int().min(1).max(100).optional().describe('How many attempts may be lost with their node. Default: 10.'),
     })
-    .optional(),
+    .optional()
+    .describe('How often the task may be begun anew when an attempt ends without a verdict.'),
   idempotent: z
     .boolean()
     .optional()

@@ -53,6 +53,13 @@ const ALLOWED: Record<string, readonly string[]> = {
     'node-runtime/queue',
     'node-runtime/logs',
   ],
+  'node-runtime/kubernetes': [
+    'shared',
+    'node-runtime/system',
+    'node-runtime/cluster',
+    'node-runtime/store',
+    'node-runtime/queue',
+  ],
   // options.ts is what the command line and a node agree on: types only.
   'node-runtime/cli': [
     'shared',
@@ -61,7 +68,9 @@ const ALLOWED: Record<string, readonly string[]> = {
     'node-runtime/store',
     'node-runtime/objects',
     'node-runtime/workspace',
+    'node-runtime/kubernetes',
     'node-runtime/options.ts',
+    'node-runtime/adapter-options.ts',
   ],
 };
 

@@ -11,6 +11,7 @@ import type { Logger } from '../system/logger.ts';
 import type { Metrics } from '../system/metrics.ts';
 import type { AccessControl } from './access.ts';
 import { artifactHandlers } from './artifact-routes.ts';
+import { demandHandlers } from './demand-routes.ts';
 import type { Handlers } from './handlers.ts';
 import { type ListenAddress, listenFailure } from './held-port.ts';
 import { healthHandlers } from './health-routes.ts';
@@ -92,6 +93,7 @@ function handlersOf(options: ApiOptions): Handlers {
     ...artifactHandlers(options),
     ...snapshotHandlers(options),
     ...nodeHandlers(options),
+    ...demandHandlers(options),
     ...tokenHandlers(options),
     ...secretHandlers(options),
     ...objectHandlers(options),

@@ -4,6 +4,7 @@ import { parseTaskId, quote, type TaskId } from '../../shared/ids.ts';
 import { type Artifact, ArtifactManifest } from '../../shared/result.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { getBytes } from '../objects/collect.ts';
+import { parseRecord } from '../queue/records.ts';
 import type { TasksService } from '../queue/tasks-service.ts';
 import type { Handlers } from './handlers.ts';
 import { found } from './task-routes.ts';
@@ -47,7 +48,8 @@ async function readArtifacts(
   const task = found(id, await tasks.get(id, signal));
   if (task.state !== 'finished' || task.result.artifacts.count === 0) return { fence: 0, files: [] };
   const { fence } = task.result;
-  const bytes = await getBytes(cluster.objects, cluster.objectKeys.artifactManifest(id, fence), { signal });
+  const key = cluster.objectKeys.artifactManifest(id, fence);
+  const bytes = await getBytes(cluster.objects, key, { signal });
   if (!bytes) throw new CiError('gone', `Cannot find the artifacts of task ${id}: retention has removed them`);
-  return { fence, files: ArtifactManifest.parse(JSON.parse(bytes.toString('utf8'))).files };
+  return { fence, files: parseRecord(ArtifactManifest, { key, value: bytes.toString() }).files };
 }

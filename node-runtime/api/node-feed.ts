@@ -3,7 +3,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { follow } from '../store/follow.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { Wakeup } from '../system/wakeup.ts';
-import { readMember } from './node-routes.ts';
+import { readMember } from '../cluster/read-member.ts';
 import type { NodesEvent } from './socket-session.ts';
 
 type Members = ReadonlyMap<string, NodeView>;

@@ -3,6 +3,7 @@ import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { getBytes } from '../objects/collect.ts';
+import { parseRecord } from '../queue/records.ts';
 import type { Handlers } from './handlers.ts';
 
 /** How long the address for an upload works. */
@@ -74,6 +75,7 @@ async function readManifest(
   commit: string,
   signal: AbortSignal,
 ): Promise<SnapshotManifest | undefined> {
-  const bytes = await getBytes(objects, objectKeys.snapshot(commit), { signal });
-  return bytes && SnapshotManifest.parse(JSON.parse(bytes.toString('utf8')));
+  const key = objectKeys.snapshot(commit);
+  const bytes = await getBytes(objects, key, { signal });
+  return bytes && parseRecord(SnapshotManifest, { key, value: bytes.toString() });
 }

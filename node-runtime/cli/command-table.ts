@@ -2,11 +2,13 @@ import type { Command } from './command.ts';
 import { artifacts } from './commands/artifacts.ts';
 import { cancel } from './commands/cancel.ts';
 import { completion } from './commands/completion.ts';
+import { demand } from './commands/demand.ts';
 import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
 import { mcp } from './commands/mcp.ts';
+import { metricsAdapter } from './commands/metrics-adapter.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
 import { retry } from './commands/retry.ts';
@@ -17,6 +19,7 @@ import { secretSet } from './commands/secret-set.ts';
 import { submit } from './commands/submit.ts';
 import { task } from './commands/task.ts';
 import { tasks } from './commands/tasks.ts';
+import { top } from './commands/top.ts';
 import { tokenCreate } from './commands/token-create.ts';
 import { tokenList } from './commands/token-list.ts';
 import { tokenRevoke } from './commands/token-revoke.ts';
@@ -35,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
   mcp,
   node,
   nodes,
+  top,
+  demand,
   login,
   tokenCreate,
   tokenList,
@@ -42,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   secretSet,
   secretList,
   secretDelete,
+  metricsAdapter,
   doctor,
   completion,
   version,

@@ -1,4 +1,5 @@
 import type { Chance } from '../system/chance.ts';
+import type { AdapterOptions, RunningAdapter } from '../adapter-options.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Finding } from '../system/finding.ts';
@@ -20,6 +21,7 @@ export interface CliContext {
   readonly signal: AbortSignal;
   /** What a node is made of meets in node.ts, which this folder does not know. */
   readonly startNode: (options: NodeOptions) => Promise<RunningNode>;
+  readonly startMetricsAdapter: (options: AdapterOptions) => Promise<RunningAdapter>;
   /** How tasks would be kept away from a node on this machine. */
   readonly diagnoseIsolation: (wanted: NodeOptions['isolation']) => Promise<readonly Finding[]>;
   /** The command line that starts a node's supervisor. */

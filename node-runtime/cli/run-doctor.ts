@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
-import { describeError } from '../../shared/errors.ts';
+import { CiError, describeError } from '../../shared/errors.ts';
+import { quote } from '../../shared/ids.ts';
 import type { NodeOptions } from '../options.ts';
 import type { Finding } from '../system/finding.ts';
 import type { ConnectionOptions } from './common-options.ts';
@@ -12,13 +13,18 @@ import { machineFindings } from './machine-findings.ts';
 import { settingFindings } from './setting-findings.ts';
 import { readEtcdOptions, readS3Options, type StoreArguments } from './store-options.ts';
 
+type Name = 'machine' | 'isolation' | 'settings' | 'etcd' | 's3' | 'cluster';
+const NAMES: readonly Name[] = ['machine', 'isolation', 'settings', 'etcd', 's3', 'cluster'];
+
 type Options = ConnectionOptions &
   StoreArguments & {
     readonly isolation: NodeOptions['isolation'];
+    readonly only: readonly string[];
     readonly json: boolean;
   };
 
 interface Examination {
+  readonly name: Name;
   readonly title: string;
   readonly look: () => Promise<readonly Finding[]>;
 }
@@ -26,8 +32,10 @@ interface Examination {
 /** Looks at one thing after the other, and says what it sees as it goes. */
 export async function runDoctor(context: CliContext, options: Options): Promise<ExitCode> {
   const { terminal, signal } = context;
+  const only = options.only.flatMap(parseNames);
   const findings: (Finding & { readonly about: string })[] = [];
-  for (const { title, look } of await examinations(context, options)) {
+  for (const { name, title, look } of await examinations(context, options)) {
+    if (only.length > 0 && !only.includes(name)) continue;
     if (!options.json) terminal.print(terminal.style.bold(title));
     terminal.status(`Looking at ${title} …`);
     const found = await look().catch((error: unknown): Finding[] => {
@@ -43,6 +51,15 @@ export async function runDoctor(context: CliContext, options: Options): Promise<
   return healthy ? EXIT.passed : EXIT.failed;
 }
 
+function parseNames(list: string): string[] {
+  const names = list.split(',').filter(name => name !== '');
+  for (const name of names) {
+    if (!NAMES.some(known => known === name))
+      throw new CiError('invalid', `Cannot use --only as it is none of ${NAMES.join(', ')}: ${quote(name)}`);
+  }
+  return names;
+}
+
 async function examinations(context: CliContext, options: Options): Promise<Examination[]> {
   const { environment } = context;
   const { etcd, s3, url, data } = options;
@@ -50,14 +67,25 @@ async function examinations(context: CliContext, options: Options): Promise<Exam
   const login = activeLogin(await readLogins(environment.configFolder));
   const hasCluster = url.length > 0 || (login !== undefined && data === undefined);
   const isNode = etcd !== undefined || s3 !== undefined;
-  return [
-    { title: 'This machine', look: () => machineFindings(context, { path: dataDir, holdsCluster: !isNode }) },
-    { title: 'Isolation of tasks', look: () => isolationFindings(context, options.isolation, isNode) },
-    ...(isNode ? [{ title: 'Settings', look: () => settingFindings(context, options) }] : []),
-    ...(etcd === undefined ? [] : [{ title: 'etcd', look: () => etcdFindings(context, options) }]),
-    ...(s3 === undefined ? [] : [{ title: 'S3', look: () => s3Findings(context, options) }]),
-    ...(hasCluster || !isNode ? [{ title: 'Cluster', look: () => clusterFindings(context, options) }] : []),
+  const all: readonly (Examination | undefined)[] = [
+    {
+      name: 'machine',
+      title: 'This machine',
+      look: () => machineFindings(context, { path: dataDir, holdsCluster: !isNode }),
+    },
+    {
+      name: 'isolation',
+      title: 'Isolation of tasks',
+      look: () => isolationFindings(context, options.isolation, isNode),
+    },
+    isNode ? { name: 'settings', title: 'Settings', look: () => settingFindings(context, options) } : undefined,
+    etcd === undefined ? undefined : { name: 'etcd', title: 'etcd', look: () => etcdFindings(context, options) },
+    s3 === undefined ? undefined : { name: 's3', title: 'S3', look: () => s3Findings(context, options) },
+    hasCluster || !isNode
+      ? { name: 'cluster', title: 'Cluster', look: () => clusterFindings(context, options) }
+      : undefined,
   ];
+  return all.filter(one => one !== undefined);
 }
 
 /** A machine for oneself may do without isolation; one that is given the credentials of a cluster may not. */

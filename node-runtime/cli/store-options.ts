@@ -5,8 +5,7 @@ import type { NodeOptions } from '../options.ts';
 import type { OptionTable } from './command.ts';
 import type { CliContext } from './context.ts';
 
-/** Where a cluster keeps its state and its bytes: what nodes are told, and what the doctor looks at. */
-export const storeOptions = {
+export const etcdOptions = {
   etcd: {
     kind: 'text',
     value: 'URLS',
@@ -23,6 +22,11 @@ export const storeOptions = {
     summary: 'Where that user’s password is; or the password itself in $SIMPLE_CI_ETCD_PASSWORD',
     env: 'SIMPLE_CI_ETCD_PASSWORD_FILE',
   },
+} as const satisfies OptionTable;
+
+/** Where a cluster keeps its state and its bytes: what nodes are told, and what the doctor looks at. */
+export const storeOptions = {
+  ...etcdOptions,
   s3: {
     kind: 'text',
     value: 'URL',
@@ -31,6 +35,7 @@ export const storeOptions = {
   },
 } as const satisfies OptionTable;
 
+export type EtcdArguments = { readonly [Name in keyof typeof etcdOptions]: string | undefined };
 export type StoreArguments = { readonly [Name in keyof typeof storeOptions]: string | undefined };
 
 export const isolationOption = {
@@ -44,7 +49,7 @@ export const isolationOption = {
 
 export async function readEtcdOptions(
   { environment }: CliContext,
-  options: StoreArguments,
+  options: EtcdArguments,
 ): Promise<NodeOptions['etcd'] | undefined> {
   if (options.etcd === undefined) return undefined;
   const { parseEtcdOptions } = await import('../store/etcd-options.ts');

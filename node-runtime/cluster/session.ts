@@ -9,9 +9,18 @@ const RENEW_EVERY_MS = 5000;
 /** Without an acknowledged renewal for this long, nothing new is claimed. */
 const STOP_CLAIMING_AFTER_MS = 10_000;
 
+type SessionParts = Pick<Cluster, 'store' | 'clock' | 'chance'>;
+
 /** Why claims of a session are void: etcd has ended the lease, and with it every lock under it. */
 class SessionLost extends Error {
   override readonly name = 'SessionLost';
+}
+
+/** A renewal that the store has acknowledged. */
+export interface Renewal {
+  readonly lease: LeaseId;
+  /** What it is counted from: the store may have ended the lease 30 s later, and not before. */
+  readonly sent: Moment;
 }
 
 /**
@@ -27,22 +36,26 @@ export class Session {
   readonly lost: AbortSignal;
   /** Notified when a renewal is acknowledged after a silence long enough for tasks to have been frozen. */
   readonly recovered = new Wakeup();
-  readonly #cluster: Cluster;
-  readonly #onRenewed: (sent: Moment) => void;
+  readonly #cluster: SessionParts;
+  readonly #onRenewed: (renewal: Renewal) => void;
   readonly #lost = new AbortController();
   #sent: Moment;
 
-  private constructor(cluster: Cluster, lease: LeaseId, sent: Moment, onRenewed: (sent: Moment) => void) {
+  private constructor(cluster: SessionParts, lease: LeaseId, sent: Moment, onRenewed: (renewal: Renewal) => void) {
     this.#cluster = cluster;
     this.#onRenewed = onRenewed;
     this.lease = lease;
     this.lost = this.#lost.signal;
     this.#sent = sent;
-    onRenewed(sent);
+    onRenewed({ lease, sent });
   }
 
-  /** @param onRenewed told when each acknowledged renewal was sent */
-  static async open(cluster: Cluster, onRenewed: (sent: Moment) => void, signal: AbortSignal): Promise<Session> {
+  /** @param onRenewed told of each acknowledged renewal, the grant included */
+  static async open(
+    cluster: SessionParts,
+    onRenewed: (renewal: Renewal) => void,
+    signal: AbortSignal,
+  ): Promise<Session> {
     const sent = momentOf(cluster.clock);
     const lease = await cluster.store.grantLease(LEASE_TTL_SECONDS, { signal, timeoutMs: CALL_TIMEOUT_MS });
     return new Session(cluster, lease, sent, onRenewed);
@@ -89,7 +102,7 @@ export class Session {
       return false;
     }
     this.#sent = sent;
-    this.#onRenewed(sent);
+    this.#onRenewed({ lease: this.lease, sent });
     if (silence >= STOP_CLAIMING_AFTER_MS) this.recovered.notify();
     return true;
   }

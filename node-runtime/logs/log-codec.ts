@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
-import type { LogEncoding } from '../../shared/log-piece.ts';
+import { constants, crc32, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import type { LogCodec, LogEncoding } from '../../shared/log-piece.ts';
 
 /** Below this a thread costs more than the work: 16 KiB compress in about 50 µs. */
 const SYNCHRONOUS_BYTES = 16_384;
@@ -24,9 +24,11 @@ export async function compress(bytes: Uint8Array): Promise<{ encoding: LogEncodi
 }
 
 /** Never gives more than `size` bytes, whatever the input says of itself. */
-export async function decompress(bytes: Uint8Array, size: number): Promise<Uint8Array> {
+async function decompress(bytes: Uint8Array, size: number): Promise<Uint8Array> {
   // One round for a piece, as the output leaves a byte of its buffer free. Node's own 16 KiB took 64 rounds a MiB, each by way of
   // the busy main thread: 3.6 ms of processor time instead of 1.6 ms.
   const options = { maxOutputLength: Math.max(size, 1), chunkSize: Math.max(size + 1, constants.Z_MIN_CHUNK) };
   return size <= SYNCHRONOUS_BYTES ? zstdDecompressSync(bytes, options) : decompressInThread(bytes, options);
 }
+
+export const logCodec: LogCodec = { decompress, checksum: crc32 };

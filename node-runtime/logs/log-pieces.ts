@@ -1,9 +1,11 @@
+import { CiError } from '../../shared/errors.ts';
 import { inlinePiece, LogManifest, type LogManifestPiece } from '../../shared/log-manifest.ts';
-import { decodePiece, encodePiece, LOG_BLOCK_BYTES, type LogPiece } from '../../shared/log-piece.ts';
+import { decodePiece, encodePiece, LOG_BLOCK_BYTES, type LogPiece, type LogRange } from '../../shared/log-piece.ts';
 import { type LogPieceName, logPieceName, logPieceNamesFrom, parseLogPieceName } from '../../shared/log-piece-name.ts';
 import { getBytes } from '../objects/collect.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import { compress, decompress } from './log-codec.ts';
+import { parseRecord } from '../queue/records.ts';
+import { compress, logCodec } from './log-codec.ts';
 import type { AttemptName, LogKeys } from './logs.ts';
 
 /** The stored pieces of one attempt's log. Every call is the object store's, with its failures. */
@@ -27,7 +29,7 @@ export class LogPieces {
   /** Undefined when there is no such piece, or no longer. */
   async get(name: LogPieceName, signal: AbortSignal): Promise<LogPiece | undefined> {
     const stored = await getBytes(this.#objects, this.#key(name), this.#call(signal));
-    return stored && decodePiece(stored, decompress);
+    return stored && checked(await decodePiece(stored, logCodec), name);
   }
 
   /** The pieces that hold bytes from the offset on, and marks alone at or after it. */
@@ -56,12 +58,12 @@ export class LogPieces {
   /** Undefined as long as the log is not finished. */
   async manifest(signal: AbortSignal): Promise<LogManifest | undefined> {
     const body = await getBytes(this.#objects, this.#manifestKey, this.#call(signal));
-    return body && LogManifest.parse(JSON.parse(body.toString()));
+    return body && parseRecord(LogManifest, { key: this.#manifestKey, value: body.toString() });
   }
 
   /** A piece that the manifest names. */
   async finished(piece: LogManifestPiece, signal: AbortSignal): Promise<LogPiece | undefined> {
-    if (piece.inline !== undefined) return decodePiece(inlinePiece(piece.inline), decompress);
+    if (piece.inline !== undefined) return checked(await decodePiece(readInline(piece.inline), logCodec), piece);
     return this.get({ start: piece.start, end: piece.end }, signal);
   }
 
@@ -74,8 +76,25 @@ export class LogPieces {
   }
 }
 
+/** Bytes in the wrong place are as wrong as other bytes. */
+function checked(piece: LogPiece, { start, end }: LogRange): LogPiece {
+  if (piece.start === start && piece.end === end) return piece;
+  throw new CiError(
+    'internal',
+    `Cannot read log as a stored piece of it is another one: bytes ${piece.start} to ${piece.end}, not ${start} to ${end}`,
+  );
+}
+
+function readInline(base64: string): Uint8Array {
+  try {
+    return inlinePiece(base64);
+  } catch (error) {
+    throw new CiError('internal', 'Cannot read log as the piece in its manifest is not base64', { cause: error });
+  }
+}
+
 /** A piece in its stored form. */
 export async function packPiece({ bytes, ...index }: LogPiece): Promise<Uint8Array> {
   const { encoding, payload } = await compress(bytes);
-  return encodePiece(index, encoding, payload);
+  return encodePiece(index, encoding, payload, logCodec);
 }

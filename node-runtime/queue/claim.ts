@@ -95,7 +95,7 @@ async function tryClaim(
   );
   const claim = (fence: number): Try => ({
     kind: 'claimed',
-    claim: { id, task: seen.value, taskRevision: seen.revision, fence, lock, attempts },
+    claim: { id, task: seen.value, taskRevision: seen.revision, fence, lease: claimant.lease, lock, attempts },
   });
   if (result.kind === 'committed') return claim(result.revision);
   if (result.kind === 'ambiguous') {

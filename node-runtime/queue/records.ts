@@ -8,7 +8,7 @@ import { FORMAT_VERSION, TaskRecord } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { CALL_TIMEOUT_MS } from '../cluster/cluster.ts';
 import { readTogether } from '../store/read-together.ts';
-import type { StoreRecord } from '../store/store.ts';
+import type { LeaseId, StoreRecord } from '../store/store.ts';
 
 /** A record of the store together with the revision that wrote it, which a transaction can compare. */
 export interface Seen<T> {
@@ -93,6 +93,8 @@ export interface Claim {
   /** Of the task.json that was claimed. A change since then is a request to cancel. */
   readonly taskRevision: number;
   readonly fence: Fence;
+  /** That the lock stands under: it lives as long as this is renewed. */
+  readonly lease: LeaseId;
   readonly lock: LockRecord;
   /** As the claim wrote it: this attempt is its `open` one. */
   readonly attempts: AttemptsRecord;

@@ -2,6 +2,7 @@ import { formatDuration, parseDuration } from '../../shared/duration.ts';
 import { CiError, isCiError } from '../../shared/errors.ts';
 import type { StepResult } from '../../shared/result.ts';
 import { DEFAULT_TIMEOUT_MS, type Source, type Step } from '../../shared/task.ts';
+import { stepName } from '../../shared/step-name.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { LogWriter } from '../logs/logs.ts';
 import { orAborted } from '../objects/until-aborted.ts';
@@ -130,17 +131,17 @@ export class Attempt {
 
   async #runOrSkip(step: Step, at: number, limits: TaskLimits): Promise<void> {
     if (this.#decision) {
-      this.#steps.push({ name: nameOf(step), outcome: 'skipped' });
+      this.#steps.push({ name: stepName(step), outcome: 'skipped' });
       return;
     }
     const { cluster, log } = this.#parts;
     const started = cluster.clock.now();
     this.#started ??= started;
-    log.mark('step-started', nameOf(step), at);
+    log.mark('step-started', stepName(step), at);
     const ending = await this.#runStep(step, at, limits);
     const { message, ...result } = ending;
     log.mark('step-finished', message === '' ? ending.outcome : `${ending.outcome}: ${message}`, at);
-    this.#steps.push({ name: nameOf(step), ...result, started, finished: cluster.clock.now() });
+    this.#steps.push({ name: stepName(step), ...result, started, finished: cluster.clock.now() });
     const isForgiven = ending.outcome === 'failed' && step.continueOnError === true;
     if (ending.outcome !== 'passed' && !isForgiven) this.#decision = { kind: 'step', step, at, ending };
   }
@@ -180,7 +181,7 @@ export class Attempt {
       if (ending.outcome === 'cancelled') return { outcome: 'cancelled', message: ending.message };
       return {
         outcome: ending.outcome as Verdict['outcome'],
-        message: `Step ${at + 1} "${nameOf(step)}": ${ending.message}`,
+        message: `Step ${at + 1} "${stepName(step)}": ${ending.message}`,
       };
     }
     if (collected instanceof Error) return { outcome: 'failed', message: collected.message };
@@ -210,12 +211,6 @@ function windUpLimit(clock: Clock, stop: AbortSignal): { readonly signal: AbortS
 
 function bare({ count, bytes, sha256 }: Collected) {
   return { count, bytes, ...(sha256 !== undefined && { sha256 }) };
-}
-
-/** What a step is called: its name, else the first line of its command. */
-function nameOf(step: Step): string {
-  const line = step.name ?? step.run.trim().split('\n')[0] ?? '';
-  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
 }
 
 /** An object store that knows no such bucket or refuses our credentials says nothing about the task; a git server does. */

@@ -4,7 +4,7 @@ import type { SnapshotSource } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { LogWriter } from '../logs/logs.ts';
 import { getBytes } from '../objects/collect.ts';
-import type { Claim } from '../queue/records.ts';
+import { type Claim, parseRecord } from '../queue/records.ts';
 import type { Clock } from '../system/clock.ts';
 import { checkOut, prepareCheckout } from '../workspace/check-out-snapshot.ts';
 import { checkOutGit } from '../workspace/check-out-git.ts';
@@ -56,13 +56,14 @@ export function createPrepareSource({ cacheDir, clock }: SourceOptions): Prepare
 }
 
 async function readManifest(cluster: Cluster, source: SnapshotSource, signal: AbortSignal): Promise<SnapshotManifest> {
-  const bytes = await getBytes(cluster.objects, cluster.objectKeys.snapshot(source.commit), { signal });
+  const key = cluster.objectKeys.snapshot(source.commit);
+  const bytes = await getBytes(cluster.objects, key, { signal });
   if (!bytes)
     throw new CiError(
       'gone',
       `Cannot run the task as its snapshot is not there any more: ${source.commit}. Run it from the workspace again`,
     );
-  const manifest = SnapshotManifest.parse(JSON.parse(bytes.toString()));
+  const manifest = parseRecord(SnapshotManifest, { key, value: bytes.toString() });
   if (manifest.tree === source.tree) return manifest;
   throw new CiError(
     'invalid',

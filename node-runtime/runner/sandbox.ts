@@ -1,5 +1,6 @@
 import type { Fence, TaskId } from '../../shared/ids.ts';
-import type { Moment } from '../system/clock.ts';
+import type { Renewal } from '../cluster/session.ts';
+import type { LeaseId } from '../store/store.ts';
 
 /**
  * How well a task is kept away from the node that runs it.
@@ -13,7 +14,9 @@ export type Isolation = 'bubblewrap' | 'user' | 'none';
  * The node's side of its supervisor: a separate small process that owns every task process of this node, so that a node that
  * is paused or dead cannot leave tasks running. It holds no credentials.
  *
- * - Not told of a renewal for 20 s, it freezes all sandboxes; a frozen one runs on after `thaw`, and is killed after 10 min.
+ * - Not told of a renewal of its lease for 20 s, it freezes a sandbox; a frozen one runs on after `thaw`, and is killed after 10 min.
+ * - Nothing begins or goes on meanwhile, whatever the node says: it may have been stopped between its last look at the lock and
+ *   that. A command waits for the next renewal of that lease, a thaw is refused.
  * - When the node's end of its pipe closes, it kills everything and exits.
  */
 export interface Supervisor extends AsyncDisposable {
@@ -22,11 +25,18 @@ export interface Supervisor extends AsyncDisposable {
    * Makes the folders of an attempt, owned by the user its commands will run as.
    * @throws CiError `unavailable` when the supervisor is lost or has as many sandboxes as it can have
    */
-  open(attempt: { task: TaskId; fence: Fence }): Promise<Sandbox>;
-  /** Tells when the last renewal that etcd acknowledged was *sent*. */
-  renewed(sent: Moment): void;
+  open(attempt: SandboxedAttempt): Promise<Sandbox>;
+  /** Tells of each renewal that etcd has acknowledged: of which lease, and when it was *sent*. */
+  renewed(renewal: Renewal): void;
   /** Fires if the supervisor process itself is lost: all its tasks are dead, and nothing more can be run. */
   readonly lost: AbortSignal;
+}
+
+export interface SandboxedAttempt {
+  readonly task: TaskId;
+  readonly fence: Fence;
+  /** That its claim stands under. */
+  readonly lease: LeaseId;
 }
 
 /**
@@ -44,10 +54,11 @@ export interface Sandbox extends AsyncDisposable {
    * command: afterwards, what lies there may be links that the task has made.
    */
   adopt(path: string): Promise<void>;
-  /** Starts a command. One at a time. */
+  /** Starts a command, or has it wait until it may begin. One at a time. */
   run(command: Command): RunningCommand;
   /** Stops everything in the sandbox where it stands; a command that is run then starts at `thaw`. Safe to repeat. */
   freeze(): Promise<void>;
+  /** @throws CiError `unavailable` when the supervisor cannot know that the claim still stands: to be asked again */
   thaw(): Promise<void>;
   /**
    * How many of the milliseconds since then (`Clock.monotonic`) everything in it has stood still, be it by `freeze` or by the

@@ -1,5 +1,6 @@
 import { CiError } from '../../shared/errors.ts';
-import type { Clock, Moment } from '../system/clock.ts';
+import type { Renewal } from '../cluster/session.ts';
+import type { Clock } from '../system/clock.ts';
 import type { Isolation, Supervisor } from './sandbox.ts';
 
 const RESTART_PAUSE_MS = 1000;
@@ -10,7 +11,7 @@ export class SupervisorKeeper implements AsyncDisposable {
   readonly #clock: Clock;
   #current: Supervisor | undefined;
   #starting: Promise<Supervisor> | undefined;
-  #renewed: Moment | undefined;
+  #renewal: Renewal | undefined;
 
   constructor(start: () => Promise<Supervisor>, clock: Clock) {
     this.#start = start;
@@ -33,13 +34,13 @@ export class SupervisorKeeper implements AsyncDisposable {
   async begin(): Promise<void> {
     this.#starting = this.#start();
     this.#current = await this.#starting;
-    if (this.#renewed !== undefined) this.#current.renewed(this.#renewed);
+    if (this.#renewal) this.#current.renewed(this.#renewal);
   }
 
-  /** Passes on when the last acknowledged renewal was sent, also to a supervisor that is started later. */
-  renewed(sent: Moment): void {
-    this.#renewed = sent;
-    this.#current?.renewed(sent);
+  /** Passes on the last acknowledged renewal, also to a supervisor that is started later. */
+  renewed(renewal: Renewal): void {
+    this.#renewal = renewal;
+    this.#current?.renewed(renewal);
   }
 
   /** Starts a new supervisor whenever one is lost, until the signal fires. */

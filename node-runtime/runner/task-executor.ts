@@ -42,7 +42,7 @@ export class TaskExecutor implements Executor {
     const session = this.#options.session();
     const secrets = await this.#options.readSecrets(claim.task.secrets ?? [], stop);
     await using log = logs.open({ task: claim.id, fence: claim.fence }, [...secrets.values()]);
-    await using sandbox = await supervisor.open({ task: claim.id, fence: claim.fence });
+    await using sandbox = await supervisor.open({ task: claim.id, fence: claim.fence, lease: claim.lease });
     using _thaws = session && thawWhenRecovered(cluster, session, claim, sandbox);
     await writeScripts(sandbox, claim.task.steps);
     const attempt = new Attempt({ cluster, claim, log, sandbox, secrets, prepareSource });

@@ -42,5 +42,6 @@ async function thawAlways(
 
 async function thawIfHeld(cluster: Cluster, claim: Claim, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
   const { lock } = await readTaskState(cluster, claim.id, signal);
+  // The supervisor refuses when it has heard of no renewal lately: this process may have stood still since it asked for the lock.
   if (lock?.revision === claim.fence) await sandbox.thaw();
 }

@@ -9,6 +9,8 @@ export interface FollowOptions {
   readonly chance: Chance;
   /** Records read at a time. Default: 500. */
   readonly pageSize?: number;
+  /** What is kept of each record: of large ones perhaps a smaller one. Default: all. */
+  readonly keep?: (record: StoreRecord) => StoreRecord;
 }
 
 export type FollowEvent =
@@ -48,22 +50,23 @@ export async function* follow(store: Store, options: FollowOptions, signal: Abor
 }
 
 async function* followOnce(store: Store, options: FollowOptions, signal: AbortSignal): AsyncGenerator<FollowEvent> {
-  const { prefix, pageSize = 500 } = options;
-  const snapshot = await list(store, prefix, pageSize, signal);
+  const { prefix } = options;
+  const snapshot = await list(store, options, signal);
   yield { kind: 'snapshot', ...snapshot };
   for await (const batch of store.watch({ prefix, from: snapshot.revision + 1 }, signal)) {
     if (batch.changes.length > 0) yield { kind: 'changes', ...batch };
   }
 }
 
-async function list(store: Store, prefix: string, limit: number, signal: AbortSignal) {
+async function list(store: Store, options: FollowOptions, signal: AbortSignal) {
+  const { prefix, pageSize: limit = 500, keep = record => record } = options;
   const call = { signal, timeoutMs: LIST_TIMEOUT_MS };
   let page = await store.range({ prefix, limit }, call);
   const { revision } = page;
-  const records = [...page.records];
+  const records = page.records.map(keep);
   while (page.more) {
     page = await store.range({ prefix, limit, revision, after: records.at(-1)!.key }, call);
-    for (const record of page.records) records.push(record);
+    for (const record of page.records) records.push(keep(record));
   }
   return { revision, records };
 }

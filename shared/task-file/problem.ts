@@ -21,9 +21,13 @@ export function formatPath(path: Path): string {
   }, '');
 }
 
+/** `tasks.test.timout is not known, did you mean "timeout"?` */
+export function describeProblem({ path, message, suggestion }: TaskFileProblem): string {
+  const hint = suggestion === undefined ? '' : `, did you mean ${JSON.stringify(suggestion)}?`;
+  return `${path === '' ? '' : `${path} `}${message}${hint}`;
+}
+
 /** `simple-ci.yaml:3:5: tasks.test.timout is not known, did you mean "timeout"?` */
 export function formatProblem(file: string, problem: TaskFileProblem): string {
-  const { line, column, path, message, suggestion } = problem;
-  const hint = suggestion === undefined ? '' : `, did you mean ${JSON.stringify(suggestion)}?`;
-  return `${file}:${line}:${column}: ${path === '' ? '' : `${path} `}${message}${hint}`;
+  return `${file}:${problem.line}:${problem.column}: ${describeProblem(problem)}`;
 }

@@ -12,6 +12,7 @@ import {
   visit,
 } from 'yaml';
 import { quote } from '../ids.ts';
+import { findJsonMistake } from './json-mistake.ts';
 import { formatPath, type Path, type TaskFileProblem } from './problem.ts';
 
 /** A task file as text that was understood: its value, and where in the text each part of it stands. */
@@ -35,8 +36,8 @@ export function readTaskFileDocument(text: string, isJson: boolean): TaskFileDoc
   const size = new TextEncoder().encode(text).length;
   if (size > MAX_TASK_FILE_BYTES) return [atStart(`is too large: ${size} bytes, at most ${MAX_TASK_FILE_BYTES}`)];
   if (opensTooMany(text)) return [atStart(`is nested deeper than ${MAX_DEPTH} levels`)];
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
+  const lines = countLines(text);
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   const problems = [...(isJson ? jsonProblems(text, lines) : []), ...syntaxProblems(document, lines)];
   if (problems.length > 0) return problems.slice(0, MAX_PROBLEMS);
   const refused = refusals(document.contents, [], lines);
@@ -45,6 +46,7 @@ export function readTaskFileDocument(text: string, isJson: boolean): TaskFileDoc
 }
 
 export const MAX_PROBLEMS = 50;
+const LONGEST_MESSAGE = 200;
 
 /** Finds out before parsing, which takes seconds and all of the stack for 60,000 opening brackets. */
 function opensTooMany(text: string): boolean {
@@ -92,8 +94,17 @@ function syntaxProblems(document: Document.Parsed, lines: LineCounter): TaskFile
   return [...document.errors, ...document.warnings].map(({ pos, code, message }) => ({
     ...at(pos[0], lines),
     path: '',
-    message: code === 'DUPLICATE_KEY' ? `has this key twice: ${keyAt(document, pos[0])}` : `cannot be read: ${message}`,
+    message:
+      code === 'DUPLICATE_KEY'
+        ? `has this key twice: ${keyAt(document, pos[0])}`
+        : `cannot be read: ${clipped(message)}`,
   }));
+}
+
+/** The parser quotes what it stumbled over, to the last of its lines. */
+function clipped(message: string): string {
+  const line = message.replace(/\s+/g, ' ');
+  return line.length > LONGEST_MESSAGE ? `${line.slice(0, LONGEST_MESSAGE - 1)}…` : line;
 }
 
 function keyAt(document: Document.Parsed, offset: number): string {
@@ -109,14 +120,18 @@ function keyAt(document: Document.Parsed, offset: number): string {
 }
 
 function jsonProblems(text: string, lines: LineCounter): TaskFileProblem[] {
-  try {
-    JSON.parse(text);
-    return [];
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const offset = /position (\d+)/.exec(message)?.[1];
-    const where = offset === undefined ? at(text.length, lines) : at(Number(offset), lines);
-    return [{ ...where, path: '', message: `is no JSON: ${message.replace(/ in JSON at position.*/, '')}` }];
+  const mistake = findJsonMistake(text);
+  return mistake ? [{ ...at(mistake.offset, lines), path: '', message: `is no JSON: ${mistake.message}` }] : [];
+}
+
+/** The parser itself stops counting lines at some mistakes. */
+function countLines(text: string): LineCounter {
+  const lines = new LineCounter();
+  for (let start = 0; ; ) {
+    lines.addNewLine(start);
+    const newline = text.indexOf('\n', start);
+    if (newline < 0) return lines;
+    start = newline + 1;
   }
 }
 

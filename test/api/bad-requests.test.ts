@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import fc from 'fast-check';
 import { ErrorBody } from '../../shared/api.ts';
 import { isCiError } from '../../shared/errors.ts';
 import { newTaskId } from '../../shared/ids.ts';
@@ -161,22 +160,6 @@ describe('bad requests', () => {
     const line = await eventually('the line', () => api.lines.find(line => line.requestId === requestId));
     assert.deepEqual([line.status, line.by, line.clientRequestId], [200, 'a admin', 'mine-1']);
     assert.doesNotMatch(JSON.stringify(api.lines), new RegExp(token.split('_')[3]!));
-  });
-
-  test('no text as a body makes the node fail', async () => {
-    const text = fc.oneof(
-      fc.json(),
-      fc.string(),
-      fc.json().map(json => `{"task": ${json}}`),
-    );
-    await fc.assert(
-      fc.asyncProperty(text, async body => {
-        const { status, json } = await submit(body);
-        assert.ok([400, 413].includes(status), `${status} ${JSON.stringify(json)}`);
-        ErrorBody.parse(json);
-      }),
-      { numRuns: 200 },
-    );
   });
 
   test('a port that is taken is a conflict that names it', async () => {

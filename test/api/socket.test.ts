@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { parseTokenText } from '../../node-runtime/cluster/token-text.ts';
 import { revokeToken } from '../../node-runtime/cluster/tokens.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -80,43 +79,6 @@ describe('what a client says', () => {
     const socket = await openSocket(api.url, await api.token('viewer'));
     for (let count = 0; count < 20_000; count++) socket.say({ type: 'credit', id: 7, bytes: 1 });
     assert.equal(await socket.closed, 1008);
-  });
-
-  test('whatever it is, leaves the node standing', async () => {
-    await using api = await testApi();
-    const token = await api.token('viewer');
-    const near = fc.record(
-      {
-        type: fc.constantFrom('subscribe', 'unsubscribe', 'credit', 'x'),
-        id: fc.oneof(fc.integer(), fc.constant(1)),
-        topic: fc.constantFrom('tasks', 'nodes', 'log', 'x'),
-        task: fc.oneof(fc.string(), fc.constant(task)),
-        bytes: fc.oneof(fc.integer(), fc.double()),
-        from: fc.record({ fence: fc.integer(), offset: fc.integer() }),
-        local: fc.boolean(),
-      },
-      { requiredKeys: [] },
-    );
-    const said = fc.oneof(
-      fc.string(),
-      fc.uint8Array(),
-      fc.json(),
-      near.map(value => JSON.stringify(value)),
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(said, { maxLength: 20 }), async all => {
-        const socket = await openSocket(api.url, token);
-        for (const one of all) socket.socket.send(one);
-        socket.socket.close();
-        await socket.closed;
-      }),
-      { numRuns: 50 },
-    );
-    assert.deepEqual(
-      api.lines.filter(({ level }) => level === 'error'),
-      [],
-    );
-    assert.equal((await fetch(`${api.url}/livez`)).status, 200);
   });
 
   test('asks for at most 64 subscriptions, each under an id of its own', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
+import type { Renewal } from '../../node-runtime/cluster/session.ts';
 import type { Logs } from '../../node-runtime/logs/logs.ts';
 import { createLogs } from '../../node-runtime/logs/node-logs.ts';
 import { startSupervisor } from '../../node-runtime/runner/supervisor/start-supervisor.ts';
@@ -10,15 +11,15 @@ import { TaskExecutor } from '../../node-runtime/runner/task-executor.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import type { Isolation } from '../../node-runtime/runner/sandbox.ts';
 import type { TaskId } from '../../shared/ids.ts';
-import { momentOf, systemClock } from '../../node-runtime/system/clock.ts';
+import { systemClock } from '../../node-runtime/system/clock.ts';
 
 export const MAIN = fileURLToPath(new URL('../../node-runtime/main.ts', import.meta.url));
 
-/** The executor of a node, with a supervisor process of its own. Renewals are told to it as if etcd acknowledged each. */
+/** The executor of a node, with a supervisor process of its own, which is to be told of the renewals of its session. */
 export async function realExecutor(
   cluster: Cluster,
   options: { isolation?: Isolation; onOutput?: (task: TaskId, text: string) => void } = {},
-): Promise<{ executor: Executor } & AsyncDisposable> {
+): Promise<{ executor: Executor; onRenewed: (renewal: Renewal) => void } & AsyncDisposable> {
   const folder = await mkdtemp(join(tmpdir(), 'simple-ci-bench-'));
   const supervisor = await startSupervisor({
     command: [process.execPath, MAIN, 'supervise'],
@@ -27,8 +28,6 @@ export async function realExecutor(
     clock: systemClock,
     onNotice: () => undefined,
   });
-  const renew = setInterval(() => supervisor.renewed(momentOf(systemClock)), 2000);
-  supervisor.renewed(momentOf(systemClock));
   const { objects, objectKeys, clock, chance } = cluster;
   const executor = new TaskExecutor({
     cluster,
@@ -40,8 +39,8 @@ export async function realExecutor(
   });
   return {
     executor,
+    onRenewed: renewal => supervisor.renewed(renewal),
     [Symbol.asyncDispose]: async () => {
-      clearInterval(renew);
       await supervisor[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

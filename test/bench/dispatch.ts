@@ -50,7 +50,7 @@ async function openDispatch(etcd: BenchCluster): Promise<{ time(): Promise<numbe
       if (time !== undefined) started.set(task, time);
     },
   });
-  const node = await compete(cluster, 'n1', { executor: real.executor, slots: 2 });
+  const node = await compete(cluster, 'n1', { executor: real.executor, onRenewed: real.onRenewed, slots: 2 });
   const time = async () => {
     const id = newTaskId(5, Date.now(), Math.random);
     const begun = wallMs();

@@ -50,8 +50,9 @@ function words({ of, atMost, atLeast }: Aim, unit: string): string {
   return atMost === undefined ? `${what} ≥ ${atLeast}` : `${what} ≤ ${atMost}`;
 }
 
+/** What is counted is told to the last one. */
 function round(value: number): number {
-  return Number(value.toPrecision(4));
+  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
 }
 
 export function median(values: readonly number[]): number {

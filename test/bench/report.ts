@@ -2,6 +2,7 @@
 // --json` has printed, so that no number is typed. What is to be said about a figure stands in figure-notes.ts.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { amount, markdownTable } from '../support/page-section.ts';
 import { NOTES } from './figure-notes.ts';
 import type { BenchResult, Figure } from './figures.ts';
 
@@ -35,12 +36,5 @@ function table(figures: readonly Figure[]): string {
     aim ?? '',
     met === null ? '' : met ? 'met' : '**missed**',
   ]);
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map(row => row[column]!.length), 3));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at]!)).join(' | ')} |`;
-  return [line(head), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n');
-}
-
-function amount(value: number): string {
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return value.toLocaleString('en', { maximumFractionDigits: digits });
+  return markdownTable(head, rows);
 }

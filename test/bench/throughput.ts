@@ -4,7 +4,7 @@ import { submitTask } from '../../node-runtime/queue/submit.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { newTaskId } from '../../shared/ids.ts';
-import { type Competitor, compete, idleExecutor } from '../support/competitor.ts';
+import { type Competitor, type CompetitorOptions, compete, idleExecutor } from '../support/competitor.ts';
 import { taskSpec } from '../support/test-tasks.ts';
 import { type BenchCluster, benchCluster } from './bench-cluster.ts';
 
@@ -26,14 +26,14 @@ export const bench: Bench = async log => {
   const figures: Figure[] = [];
   for (const nodes of NODES) {
     log(`${nodes} nodes, idle executor`);
-    figures.push(...(await measure(nodes, () => idleExecutor)));
+    figures.push(...(await measure(nodes)));
   }
   log('1 node, real processes');
   figures.push(...(await measureSpawning()));
   return figures;
 };
 
-async function measure(nodes: number, executor: () => Executor): Promise<Figure[]> {
+async function measure(nodes: number): Promise<Figure[]> {
   const rates: number[] = [];
   const prices: number[] = [];
   const floors: number[] = [];
@@ -45,7 +45,7 @@ async function measure(nodes: number, executor: () => Executor): Promise<Figure[
     const watchers = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
     toldFloors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2, watchers)) / 3);
     await Promise.all(watchers.map(store => store[Symbol.asyncDispose]()));
-    const { rate, price } = await drain(etcd, nodes, executor);
+    const { rate, price } = await drain(etcd, nodes, () => ({ executor: idleExecutor }));
     rates.push(rate);
     prices.push(price);
   }
@@ -66,7 +66,7 @@ async function measure(nodes: number, executor: () => Executor): Promise<Figure[
 async function drain(
   etcd: BenchCluster,
   nodes: number,
-  executor: () => Executor,
+  worker: () => Pick<CompetitorOptions, 'onRenewed'> & { readonly executor: Executor },
 ): Promise<{ rate: number; price: number }> {
   const submitter = await etcd.join();
   let submitted = 0;
@@ -80,8 +80,10 @@ async function drain(
   });
   const slots = Math.max(1, Math.floor(SLOTS / nodes));
   const members: Competitor[] = [];
-  for (let i = 0; i < nodes; i++)
-    members.push(await compete(await etcd.join(), `n${i}`, { slots, executor: counting(executor()) }));
+  for (let i = 0; i < nodes; i++) {
+    const { executor, ...rest } = worker();
+    members.push(await compete(await etcd.join(), `n${i}`, { ...rest, slots, executor: counting(executor) }));
+  }
   const stop = new AbortController();
   const submitters = Array.from({ length: 16 }, async () => {
     while (!stop.signal.aborted) {
@@ -133,7 +135,7 @@ async function measureSpawning(): Promise<Figure[]> {
     floors.push(Math.min(spawns, transactions / 3));
     const { realExecutor } = await import('./bench-executor.ts');
     await using real = await realExecutor(await etcd.join());
-    rates.push((await drain(etcd, 1, () => real.executor)).rate);
+    rates.push((await drain(etcd, 1, () => real)).rate);
   }
   return [
     figure('no-op tasks, 1 node, `true` really spawned', median(rates), 'tasks/s', {

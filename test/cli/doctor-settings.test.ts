@@ -23,6 +23,15 @@ async function examine(title: string, argv: readonly string[], setting: CliSetti
     .map(({ level, subject, what }) => `${level}: ${subject}: ${what}`);
 }
 
+test('only what is asked for is looked at', async () => {
+  const all = ['--etcd', ETCD, '--s3', S3];
+  assert.notDeepEqual(await examine('Settings', all), []);
+  assert.deepEqual(await examine('Settings', [...all, '--only', 'machine,isolation']), []);
+  const { code, err } = await cli(['doctor', '--only', 'machine,ectd']);
+  assert.equal(code, 2);
+  assert.match(err, /Cannot use --only as it is none of machine, isolation, settings, etcd, s3, cluster: "ectd"/);
+});
+
 test('etcd without S3 is refused', async () => {
   assert.match(
     (await examine('Settings', ['--etcd', ETCD]))[0]!,

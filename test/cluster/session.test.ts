@@ -31,7 +31,7 @@ async function openSession(answer: () => number | 'outage') {
   const living = new AbortController();
   const session = await Session.open(
     { ...base, clock, store },
-    sent => acknowledged.push(sent.monotonic),
+    ({ sent }) => acknowledged.push(sent.monotonic),
     neverAborted,
   );
   const kept = session.keep(living.signal);

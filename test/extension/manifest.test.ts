@@ -39,6 +39,8 @@ interface Manifest {
     }[];
     readonly mcpServerDefinitionProviders: readonly { readonly id: string }[];
     readonly taskDefinitions: readonly { readonly type: string }[];
+    readonly jsonValidation: readonly { readonly fileMatch: string; readonly url: string }[];
+    readonly yamlValidation: readonly { readonly fileMatch: readonly string[]; readonly url: string }[];
   };
 }
 
@@ -110,7 +112,7 @@ test('every view that a condition asks for exists', () => {
 test('every context that a condition asks for is set by the extension, with the values it asks for', () => {
   const names = new Set(
     whens.flatMap(when =>
-      [...when.matchAll(/\bsimple-ci\.(?!tasks|queue|nodes|logPanel|log\b)\w+/g)].map(match => match[0]),
+      [...when.matchAll(/\bsimple-ci\.(?!tasks|queue|nodes|logPanel|taskPage|log\b)\w+/g)].map(match => match[0]),
     ),
   );
   for (const name of names) assert.ok(sources.includes(`'${name}'`), name);
@@ -121,7 +123,7 @@ test('every context that a condition asks for is set by the extension, with the 
 
 test('settings that are read exist, and a workspace cannot set them', () => {
   const declared = Object.keys(contributes.configuration.properties).map(name => name.replace('simple-ci.', ''));
-  const used = [...read('extension/settings.ts').matchAll(/\bget\('(\w+)'/g)].map(match => match[1]);
+  const used = [...read('extension/settings.ts').matchAll(/\bget(?:<\w+>)?\('(\w+)'/g)].map(match => match[1]);
   assert.deepEqual([...new Set(used)].sort(), declared.sort());
   for (const [name, { scope }] of Object.entries(contributes.configuration.properties))
     assert.ok(scope === 'machine' || scope === 'application', name);
@@ -154,6 +156,13 @@ test('icons are there', () => {
     ...Object.values(contributes.views).flatMap(all => all.map(({ icon }) => icon)),
   ].filter(icon => icon !== undefined);
   for (const icon of icons) assert.ok(existsSync(join(root, icon)), icon);
+});
+
+test('the schema of task files is shipped, for JSON and for the YAML extension', () => {
+  for (const { url } of [...contributes.jsonValidation, ...contributes.yamlValidation]) {
+    assert.ok(existsSync(join(root, url)), url);
+    assert.ok(read('.vscodeignore').includes(`!${url.replace('./', '')}\n`), url);
+  }
 });
 
 test('the API that is compiled against is the oldest that the extension accepts, and nothing proposed is used', () => {

@@ -1,6 +1,7 @@
 import { type Aim, type Figure, figure, percentile } from '../bench/figures.ts';
 import type { ChaosReport } from './check-run.ts';
 import { attemptName, type Claimed } from './check-tape.ts';
+import { outageFigures } from './outage-figures.ts';
 import type { Spell } from './storm.ts';
 
 /** What a run says in numbers. */
@@ -25,6 +26,8 @@ export function chaosFigures(report: ChaosReport): Figure[] {
     figure('longest overlap, node and supervisor both stopped', longest(executions.blackoutOverlaps), 'ms'),
     ...waitFigures('requeue after kill -9', waitsAfterDeath(report), 33),
     ...waitFigures('requeue after drain', waitsAfterDrain(report), 1),
+    ...drainFigures(report),
+    ...outageFigures(report),
     figure('nodes killed', report.deaths.length, 'nodes'),
     figure('faults', report.spells.length, 'faults'),
     figure('until all was done after the last fault', convergedMs / 1000, 's'),
@@ -39,14 +42,39 @@ export function chaosFigures(report: ChaosReport): Figure[] {
   ];
 }
 
-/** From its healing until a task that was submitted then was done: the worst of each kind, where it can be had of those that were alone. */
-function recoveryFigures({ recoveries, spells }: ChaosReport): Figure[] {
+/** What faults of one kind cost. */
+export interface FaultCost {
+  readonly nemesis: string;
+  readonly times: number;
+  /** From its healing until a task that was submitted then was done: the longest. */
+  readonly recoverySeconds: number;
+  /** Of those that were alone; where none was, of all. */
+  readonly isAlone: boolean;
+}
+
+export function faultCosts({ recoveries, spells }: ChaosReport): FaultCost[] {
   return [...Map.groupBy(recoveries, ({ nemesis }) => nemesis)].map(([nemesis, all]) => {
     const alone = all.filter(({ healedAt, doneAt }) => !spells.some(isWithin(healedAt, doneAt)));
-    const name = alone.length > 0 ? `recovery: ${nemesis}` : `recovery amid other faults: ${nemesis}`;
-    const worst = longest((alone.length > 0 ? alone : all).map(({ healedAt, doneAt }) => doneAt - healedAt));
-    return figure(name, worst / 1000, 's');
+    const counted = alone.length > 0 ? alone : all;
+    const recoverySeconds = longest(counted.map(({ healedAt, doneAt }) => doneAt - healedAt)) / 1000;
+    return { nemesis, times: all.length, recoverySeconds, isAlone: alone.length > 0 };
   });
+}
+
+function recoveryFigures(report: ChaosReport): Figure[] {
+  return faultCosts(report).map(({ nemesis, recoverySeconds, isAlone }) =>
+    figure(`recovery${isAlone ? '' : ' amid other faults'}: ${nemesis}`, recoverySeconds, 's'),
+  );
+}
+
+function drainFigures({ tape }: ChaosReport): Figure[] {
+  const drained = tape.claims.filter(({ ended }) => ended?.how === 'drained');
+  if (drained.length === 0) return [];
+  const charged = drained.filter(({ ended }) => ended?.isCharged).length;
+  return [
+    figure('attempts handed back by a drain', drained.length, 'attempts'),
+    figure('attempts handed back by a drain, and charged', charged, 'attempts', { aim: { of: 'value', atMost: 0 } }),
+  ];
 }
 
 /** How long tasks waited for their next claim, in seconds. */

@@ -7,6 +7,7 @@ import { findTaskProcesses } from './processes.ts';
 import type { Death, Rig } from './rig.ts';
 import type { Fault } from './schedule.ts';
 import type { Recovery, Spell } from './storm.ts';
+import type { Execution } from './witness.ts';
 import type { Submission, Workload } from './workload.ts';
 
 /** What was done to a cluster, beside what the rig knows. */
@@ -27,6 +28,8 @@ export interface ChaosReport extends Course {
   readonly deaths: readonly Death[];
   readonly tape: TapeStory;
   readonly executions: ExecutionStory;
+  /** What tasks told of themselves. */
+  readonly witnessed: readonly Execution[];
   readonly stored: StoredStory;
   /** Where schedule, tape and side files lie, if something was broken. */
   readonly evidence?: string;
@@ -69,7 +72,7 @@ export async function checkRun(
   const isExcused = (nodeId: string) => small.some(({ name }) => nodeId.startsWith(`${name}.`));
   const verdicts = checkVerdicts({ submissions, claims, completed, isExcused });
   const violations = [...tape.violations, ...ran.violations, ...stored.violations, ...verdicts, ...rig.violations];
-  return { ...course, violations, submissions, deaths, tape, executions: ran, stored };
+  return { ...course, violations, submissions, deaths, tape, executions: ran, witnessed: executions, stored };
 }
 
 /** What could not be stored meanwhile is stored soon after. */

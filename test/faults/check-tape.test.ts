@@ -182,6 +182,16 @@ suite('a history that breaks a promise is refused for that', () => {
       ['I4: 1 claims were counted at 4 without one'],
     ],
     [
+      'an attempt that was drained is charged',
+      tape => {
+        tape.submit('a');
+        tape.claim('a');
+        tape.release('a', 1, 1);
+        tape.complete('a', tape.claim('a', 2, { drained: 1 }));
+      },
+      ['I4: drained at 4, and charged to a budget'],
+    ],
+    [
       'attempts are forgotten',
       tape => {
         tape.submit('a');

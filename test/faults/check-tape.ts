@@ -30,7 +30,11 @@ export interface Claimed {
   readonly attempt: number;
   readonly at: number;
   /** When and how the lock went. */
-  ended?: { readonly at: number; readonly how: 'completed' | 'drained' | 'released' | 'expired' };
+  ended?: {
+    readonly at: number;
+    readonly how: 'completed' | 'drained' | 'released' | 'expired';
+    readonly isCharged: boolean;
+  };
 }
 
 export interface Completed {
@@ -227,10 +231,14 @@ class TapeCheck implements TapeStory {
   #applyUnlock(history: TaskHistory, before: TaskHistory, { completed, attempts, lock: event }: Group): void {
     const { lock } = history;
     if (!lock || !event) return;
-    const drained = attempts?.kind === 'put' ? parse<Records['attempts']>(attempts).drained : undefined;
-    const released = drained === (before.attempts?.drained ?? 0) ? 'released' : 'drained';
-    const how = completed?.kind === 'put' ? 'completed' : drained === undefined ? 'expired' : released;
-    lock.ended = { at: event.at, how };
+    const record = attempts?.kind === 'put' ? parse<Records['attempts']>(attempts) : undefined;
+    const { crashed = 0, lost = 0, drained = 0 } = before.attempts ?? {};
+    const released = record?.drained === drained ? 'released' : 'drained';
+    const how = completed?.kind === 'put' ? 'completed' : record === undefined ? 'expired' : released;
+    const isCharged = record !== undefined && record.crashed + record.lost > crashed + lost;
+    if (how === 'drained' && isCharged)
+      this.report('I4', history.id, `drained at ${event.revision}, and charged to a budget`);
+    lock.ended = { at: event.at, how, isCharged };
     const since = this.#memberLess.get(lock.lease);
     if (since !== undefined) this.#checkOutlived(lock.lease, since, event.at);
     history.lock = undefined;

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkVerdicts } from './check-verdicts.ts';
-import { drawJob, type Job } from './task-kinds.ts';
-import { Draw } from './draw.ts';
+import { type Job, KINDS } from './task-kinds.ts';
 
 function verdict(outcome: string, changes: Partial<Job>, node = 'n1'): string[] {
-  const job = { ...drawJob(new Draw('any')), exitCode: 0, isCancelled: false, ...changes };
+  const job = { ...KINDS.quick(), exitCode: 0, isCancelled: false, ...changes };
   const completed = new Map([['a', { task: 'a', fence: 3, revision: 4, at: 0, outcome, attempt: 1 }]]);
   const claims = [{ task: 'a', fence: 3, node, instance: node, attempt: 1, at: 0 }];
   const isExcused = (nodeId: string) => nodeId === 'full';

@@ -40,8 +40,8 @@ export class DoctoredTape {
     );
   }
 
-  release(task: string, claims = 1): number {
-    const value = { claims, crashed: 0, lost: 0, drained: 1 };
+  release(task: string, claims = 1, charged = 0): number {
+    const value = { claims, crashed: 0, lost: charged, drained: 1 };
     return this.commit({ delete: `tasks/${task}.lock` }, { put: `attempts/${task}`, value });
   }
 

@@ -2,9 +2,10 @@
 // 1 if one was broken, with 2 if it was called wrongly, with 130 if it was interrupted.
 import { parseArgs } from 'node:util';
 import { formatFigures } from '../bench/figures.ts';
-import { chaosFigures } from './chaos-figures.ts';
+import { chaosFigures, faultCosts } from './chaos-figures.ts';
 import type { ChaosReport } from './check-run.ts';
-import { NEMESES } from './nemeses.ts';
+import { LOADS, type LoadName } from './loads.ts';
+import { ALL_NEMESES, NEMESES } from './nemeses.ts';
 import { lateCompletion } from './nemeses/late-completion.ts';
 import type { Nemesis } from './nemesis.ts';
 import { runChaos } from './run-chaos.ts';
@@ -15,19 +16,27 @@ const USAGE = `Usage: npm run chaos -- [options]
   --minutes M   how long faults go on (5)
   --nodes N     how many nodes, 2 or more (4)
   --rate R      tasks a second (1)
+  --slots N     slots of each node (what the load wants)
+  --load NAME   what tasks do: mixed, tiny for very many, long for those that faults are to hit (mixed)
   --seed S      what is drawn, and when (a new one)
   --only TEXT   only nemeses whose name has TEXT in it; may be given again
+  --one-by-one  no two faults at once: shows what each one does alone
+  --calm N      pauses between faults are N times as long (1)
   --unsafe      a node whose COMPLETE does not compare the fence, and the one fault that shows it: must be seen to fail
   --keep        what was recorded is kept also when nothing was broken
   --list        the nemeses there are
-  --json        figures as one line of JSON`;
+  --json        one line of JSON: figures, and what each fault cost`;
 
 interface Arguments {
   readonly minutes: number;
   readonly nodes: number;
   readonly rate: number;
+  readonly slots: number | undefined;
+  readonly load: LoadName;
   readonly seed: string;
   readonly only: readonly string[];
+  readonly oneByOne: boolean;
+  readonly calm: number;
   readonly unsafe: boolean;
   readonly keep: boolean;
   readonly list: boolean;
@@ -43,7 +52,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (given.list) {
-    for (const { name } of NEMESES) console.log(name);
+    for (const { name, isRare } of ALL_NEMESES) console.log(isRare ? `${name} (only when it is asked for)` : name);
     return 0;
   }
   const interrupted = new AbortController();
@@ -65,24 +74,33 @@ function readArguments(): Arguments | undefined {
         minutes: { type: 'string', default: '5' },
         nodes: { type: 'string', default: '4' },
         rate: { type: 'string', default: '1' },
+        slots: { type: 'string' },
+        load: { type: 'string', default: 'mixed' },
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         only: { type: 'string', multiple: true, default: [] },
+        'one-by-one': { type: 'boolean', default: false },
+        calm: { type: 'string', default: '1' },
         unsafe: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     });
-    const numbers = { minutes: Number(values.minutes), nodes: Number(values.nodes), rate: Number(values.rate) };
-    const isSensible = numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0;
-    return isSensible ? { ...values, ...numbers } : undefined;
+    const number = (name: 'minutes' | 'nodes' | 'rate' | 'calm') => Number(values[name]);
+    const numbers = { minutes: number('minutes'), nodes: number('nodes'), rate: number('rate'), calm: number('calm') };
+    const { load, 'one-by-one': oneByOne, ...rest } = values;
+    const slots = values.slots === undefined ? undefined : Number(values.slots);
+    if (slots !== undefined && !(Number.isInteger(slots) && slots > 0)) return undefined;
+    const isSensible =
+      numbers.minutes > 0 && numbers.nodes >= 2 && numbers.rate > 0 && numbers.calm > 0 && load in LOADS;
+    return isSensible ? { ...rest, ...numbers, slots, load: load as LoadName, oneByOne } : undefined;
   } catch {
     return undefined; // An option that there is not.
   }
 }
 
 async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> {
-  const { seed, minutes, nodes, rate, keep } = given;
+  const { seed, minutes, nodes, rate, slots, load, oneByOne, calm, keep } = given;
   const started = performance.now();
   const log = (text: string) =>
     console.error(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)}  ${text}`);
@@ -93,6 +111,9 @@ async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> 
       durationMs: minutes * 60_000,
       nodes,
       tasksPerSecond: rate,
+      load,
+      slots,
+      density: { oneByOne, calm },
       nemeses: choose(given),
       ...(unsafe && { program: unsafe.path }),
       keepsEvidence: keep,
@@ -105,20 +126,22 @@ async function run(given: Arguments, signal: AbortSignal): Promise<ChaosReport> 
 /** What is told apart by a fence and by nothing else is one fault: without it, a run would need luck to show that there is none. */
 function choose({ only, unsafe }: Arguments): readonly Nemesis[] {
   if (only.length === 0) return unsafe ? [lateCompletion] : NEMESES;
-  return NEMESES.filter(({ name }) => only.some(text => name.includes(text)));
+  return ALL_NEMESES.filter(({ name }) => only.some(text => name.includes(text)));
 }
 
 function tell(given: Arguments, report: ChaosReport): number {
   const result = { bench: `chaos, seed ${given.seed}`, figures: chaosFigures(report) };
-  console.log(given.json ? JSON.stringify(result) : formatFigures(result));
+  const more = { command: commandOf(given), node: process.version, faults: faultCosts(report) };
+  console.log(given.json ? JSON.stringify({ ...result, ...more }) : formatFigures(result));
   if (report.violations.length === 0) return 0;
   for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
   console.error(`To repeat: ${commandOf(given)}`);
   return 1;
 }
 
-function commandOf({ seed, minutes, nodes, rate, only, unsafe }: Arguments): string {
+function commandOf({ seed, minutes, nodes, rate, slots, load, only, oneByOne, calm, unsafe }: Arguments): string {
   const filters = only.map(text => ` --only ${JSON.stringify(text)}`).join('');
-  const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}`;
-  return `npm run chaos -- --seed ${JSON.stringify(seed)} ${numbers}${filters}${unsafe ? ' --unsafe' : ''}`;
+  const numbers = `--minutes ${minutes} --nodes ${nodes} --rate ${rate}${slots === undefined ? '' : ` --slots ${slots}`}`;
+  const flags = `${load === 'mixed' ? '' : ` --load ${load}`}${oneByOne ? ' --one-by-one' : ''}${calm === 1 ? '' : ` --calm ${calm}`}${unsafe ? ' --unsafe' : ''}`;
+  return `npm run chaos -- --seed ${JSON.stringify(seed)} ${numbers}${filters}${flags}`;
 }

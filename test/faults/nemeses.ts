@@ -7,8 +7,8 @@ import { nodeFaults } from './nemeses/node-faults.ts';
 import { objectFaults } from './nemeses/object-faults.ts';
 import type { Nemesis } from './nemesis.ts';
 
-/** All kinds of faults there are. */
-export const NEMESES: readonly Nemesis[] = [
+/** All kinds of faults there are, those that come only by name among them. */
+export const ALL_NEMESES: readonly Nemesis[] = [
   ...nodeFaults,
   ...crashPoints,
   lateCompletion,
@@ -17,3 +17,6 @@ export const NEMESES: readonly Nemesis[] = [
   ...objectFaults,
   ...diskFaults,
 ];
+
+/** Those that a seed draws from. */
+export const NEMESES: readonly Nemesis[] = ALL_NEMESES.filter(({ isRare }) => isRare === undefined);

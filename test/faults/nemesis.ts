@@ -9,6 +9,8 @@ export type Heal = (signal: AbortSignal) => Promise<void>;
 export interface Nemesis extends Plannable {
   /** Absent: it can be had everywhere. Otherwise why it cannot be had here, or undefined. */
   readonly whyNot?: () => string | undefined;
+  /** It lasts so long that it comes only when it is asked for by name. */
+  readonly isRare?: true;
   /** @param pick in [0, 1): which node, member or variant */
   inject(rig: Rig, pick: number, signal: AbortSignal): Promise<Heal>;
 }

@@ -7,6 +7,7 @@ import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { attemptName, type Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
+import type { Load } from './loads.ts';
 import { type Ground, type Life, Place, type StartOptions } from './place.ts';
 import { findTaskProcesses } from './processes.ts';
 import { CANARY_NAME } from './task-kinds.ts';
@@ -15,6 +16,7 @@ import { Witness } from './witness.ts';
 
 export interface RigOptions {
   readonly nodes: number;
+  readonly load: Load;
   /** For disks, side files and whatever else there is. */
   readonly folder: string;
   readonly program?: string | undefined;
@@ -34,12 +36,10 @@ export interface Blackout {
   to: number;
 }
 
-const SLOTS = 3;
 const DRAIN_TIMEOUT_S = 5;
 /** How long a node may take to leave: the drain timeout, the handing back, etcd's silence meanwhile. */
 const LEAVE_LIMIT_MS = 90_000;
 const ORPHANS_AFTER_MS = 10_000;
-const QUOTA_BYTES = 48 * 2 ** 20;
 const COMPACT_EVERY_MS = 60_000;
 
 /** Everything that a run of faults stands on, and what the harness itself has done to it. Ends all of it. */
@@ -85,7 +85,7 @@ export class Rig implements AsyncDisposable {
   static async start(options: RigOptions): Promise<Rig> {
     await using resources = new AsyncDisposableStack();
     const cluster = `acme/chaos-${randomBytes(4).toString('hex')}`;
-    const etcd = resources.use(await startEtcd({ members: 3, quotaBytes: QUOTA_BYTES }));
+    const etcd = resources.use(await startEtcd({ members: 3, quotaBytes: options.load.quotaBytes }));
     const s3 = resources.use(await startCeph());
     const tape = resources.use(Tape.start(etcd.endpoints, `${cluster}/`));
     const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl')));
@@ -96,7 +96,7 @@ export class Rig implements AsyncDisposable {
       etcdEndpoints: etcd.endpoints,
       s3,
       secretsKeyFile: key.file,
-      slots: SLOTS,
+      slots: options.load.slots,
       drainTimeout: `${DRAIN_TIMEOUT_S}s`,
       program: options.program,
     };

@@ -6,10 +6,11 @@ import { type ChaosReport, checkRun } from './check-run.ts';
 import type { Violation } from './check-tape.ts';
 import { Draw } from './draw.ts';
 import { NEMESES } from './nemeses.ts';
+import { type Load, LOADS, type LoadName } from './loads.ts';
 import type { Nemesis } from './nemesis.ts';
 import { Onlooker } from './onlooker.ts';
 import { Rig } from './rig.ts';
-import { type Fault, formatFault, planFaults } from './schedule.ts';
+import { type Density, type Fault, formatFault, planFaults } from './schedule.ts';
 import { Storm } from './storm.ts';
 import { untilKey } from './until-key.ts';
 import { Workload } from './workload.ts';
@@ -20,8 +21,14 @@ export interface ChaosOptions {
   readonly durationMs: number;
   readonly nodes: number;
   readonly tasksPerSecond: number;
+  /** Default: mixed. */
+  readonly load?: LoadName;
+  /** Of each node. Default: what the load wants. */
+  readonly slots?: number | undefined;
   /** Default: all. */
   readonly nemeses?: readonly Nemesis[];
+  /** Default: faults of each track follow each other at once, and those of different tracks overlap. */
+  readonly density?: Density;
   /** The bundle that is put to the test. Default: this checkout's. */
   readonly program?: string;
   /** Whether what was recorded is kept also when nothing was broken. */
@@ -47,8 +54,10 @@ const PATIENCE_MS = 120_000;
  */
 export async function runChaos(options: ChaosOptions, signal: AbortSignal): Promise<ChaosReport> {
   const { seed, durationMs, nodes, program, log } = options;
+  const wanted = LOADS[options.load ?? 'mixed'];
+  const load: Load = { ...wanted, slots: options.slots ?? wanted.slots };
   const nemeses = (options.nemeses ?? NEMESES).filter(({ whyNot }) => whyNot?.() === undefined);
-  const schedule = planFaults(seed, durationMs, nemeses);
+  const schedule = planFaults(seed, durationMs, nemeses, options.density);
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
   for (const fault of schedule) log(formatFault(fault));
   const folder = await mkdtemp(join(tmpdir(), 'simple-ci-chaos-'));
@@ -56,7 +65,7 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   await chmod(folder, 0o711);
   let isKept = false as boolean; // What is done to it in a callback, the compiler does not see.
   try {
-    await using rig = await Rig.start({ nodes, folder, program, log });
+    await using rig = await Rig.start({ nodes, load, folder, program, log });
     const keep = async (violations: readonly Violation[]) => {
       isKept = true;
       await keepEvidence(folder, schedule, violations, rig);
@@ -81,7 +90,7 @@ async function live(
   schedule: readonly Fault[],
   signal: AbortSignal,
 ): Promise<ChaosReport> {
-  const { durationMs, nemeses, log } = options;
+  const { durationMs, nemeses, density, log } = options;
   // However this ends, users and onlookers end with it.
   const ended = new AbortController();
   const living = AbortSignal.any([signal, ended.signal]);
@@ -90,7 +99,7 @@ async function live(
   const storm = new Storm(rig, workload, nemeses);
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(durationMs + HEAL_MS)]);
-    await underLoad(workload, ended, () => storm.run(schedule, limit), signal);
+    await underLoad(workload, ended, () => storm.run(schedule, density?.oneByOne === true, limit), signal);
     log('All faults are healed, and nobody submits any more');
     const healedAt = performance.now();
     await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
@@ -111,18 +120,34 @@ async function live(
 
 function users(rig: Rig, { seed, tasksPerSecond }: ChaosOptions, onlooker: Onlooker, signal: AbortSignal): Workload {
   const { api, witness, tape, cluster } = rig;
+  const { load } = rig.options;
   return new Workload({
     api,
     draw: new Draw(`${seed}/load`),
     witnessPort: witness.port,
+    load,
     tasksPerSecond,
     signal,
     patienceMs: PATIENCE_MS,
     claimed: async (id, ended) =>
       void (await untilKey(tape, [`${cluster}/tasks/${id}.lock`, `${cluster}/completed/${id}`], ended)),
+    completed: countCompleted(rig),
     onAcknowledged: id => onlooker.follow(id),
     onRefused: (id, error) => rig.report('API', id, error.message),
   });
+}
+
+/** How many tasks have their result by the tape, as often as that is asked. */
+function countCompleted({ tape, cluster }: Rig): () => number {
+  const prefix = `${cluster}/completed/`;
+  let [seen, count] = [0, 0];
+  return () => {
+    for (; seen < tape.events.length; seen++) {
+      const { kind, key } = tape.events[seen]!;
+      if (kind === 'put' && key.startsWith(prefix)) count++;
+    }
+    return count;
+  };
 }
 
 /** The revision from which on nothing was to be done; resolves when the cluster was watched for a while. */

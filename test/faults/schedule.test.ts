@@ -19,6 +19,12 @@ test('faults of one track never overlap, and all end in time', () => {
   }
 });
 
+test('one by one, none overlaps with any other', () => {
+  const faults = planFaults('s', HOUR_MS, NEMESES, { oneByOne: true });
+  for (const [at, { lastsMs, ...fault }] of faults.entries())
+    assert.ok(fault.at + lastsMs <= (faults[at + 1]?.at ?? HOUR_MS), fault.nemesis);
+});
+
 test('within an hour every nemesis has its turn', () => {
   const used = new Set(planFaults('s', HOUR_MS, NEMESES).map(({ nemesis }) => nemesis));
   assert.deepEqual(

@@ -21,6 +21,14 @@ export interface Fault {
   readonly pick: number;
 }
 
+/** How many faults come, beside how long they last. */
+export interface Density {
+  /** No two at once, on whatever track: so each shows what it does alone. */
+  readonly oneByOne?: boolean;
+  /** So many times longer are the pauses between faults of one track. */
+  readonly calm?: number;
+}
+
 const FIRST_MS = [1000, 5000] as const;
 const PAUSE_MS = [2000, 8000] as const;
 
@@ -28,18 +36,25 @@ const PAUSE_MS = [2000, 8000] as const;
  * Which fault comes when, in order of time: a function of its arguments alone. On each track the nemeses come in an order
  * that is drawn anew when all have had their turn, so a long run has them all; one that no longer fits gives way to one that does.
  */
-export function planFaults(seed: string, durationMs: number, nemeses: readonly Plannable[]): Fault[] {
+export function planFaults(
+  seed: string,
+  durationMs: number,
+  nemeses: readonly Plannable[],
+  { oneByOne = false, calm = 1 }: Density = {},
+): Fault[] {
+  if (oneByOne) return planTrack(new Draw(`${seed}/all`), durationMs, nemeses, calm);
   const planned = TRACKS.flatMap(track =>
     planTrack(
       new Draw(`${seed}/${track}`),
       durationMs,
       nemeses.filter(nemesis => nemesis.track === track),
+      calm,
     ),
   );
   return planned.sort((a, b) => a.at - b.at);
 }
 
-function planTrack(draw: Draw, durationMs: number, nemeses: readonly Plannable[]): Fault[] {
+function planTrack(draw: Draw, durationMs: number, nemeses: readonly Plannable[], calm: number): Fault[] {
   const faults: Fault[] = [];
   let deck: Plannable[] = [];
   for (let at = draw.between(...FIRST_MS); ; ) {
@@ -50,7 +65,7 @@ function planTrack(draw: Draw, durationMs: number, nemeses: readonly Plannable[]
     deck.splice(deck.indexOf(next), 1);
     const lastsMs = Math.round(Math.min(draw.between(...next.lastsMs), durationMs - at));
     faults.push({ at: Math.round(at), track: next.track, nemesis: next.name, lastsMs, pick: draw.number() });
-    at += lastsMs + draw.between(...PAUSE_MS);
+    at += lastsMs + calm * draw.between(...PAUSE_MS);
   }
 }
 

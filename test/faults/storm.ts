@@ -48,28 +48,28 @@ export class Storm {
   }
 
   /**
-   * All tracks at once, on each one fault after the other. A track may fall behind, as healing takes its time: what has not begun
-   * when all should be over is left out. When one track fails, all end.
+   * All tracks at once, on each one fault after the other; or all faults one by one, each when the last one's recovery is over. A
+   * row may fall behind, as healing takes its time: what has not begun when all should be over is left out. When one fails, all end.
    */
-  async run(schedule: readonly Fault[], signal: AbortSignal): Promise<void> {
+  async run(schedule: readonly Fault[], oneByOne: boolean, signal: AbortSignal): Promise<void> {
     const endMs = Math.max(0, ...schedule.map(({ at, lastsMs }) => at + lastsMs));
     const failed = new AbortController();
     const ended = AbortSignal.any([signal, failed.signal]);
     const startedAt = performance.now();
-    const runTrack = async (track: Track) => {
-      for (const fault of schedule.filter(each => each.track === track)) {
+    const runRow = async (row: readonly Fault[]) => {
+      for (const fault of row) {
         await sleep(Math.max(0, startedAt + fault.at - performance.now()), undefined, { signal: ended });
-        if (performance.now() - startedAt < endMs) await this.#strike(fault, ended);
+        if (performance.now() - startedAt < endMs) await this.#strike(fault, oneByOne, ended);
         else this.#rig.options.log(`left out: ${formatFault(fault)}`);
       }
     };
-    const tracks = TRACKS.map(track => runTrack(track).catch(error => failed.abort(error)));
-    await Promise.all(tracks);
+    const rows = oneByOne ? [schedule] : TRACKS.map(track => schedule.filter(fault => fault.track === track));
+    await Promise.all(rows.map(row => runRow(row).catch(error => failed.abort(error))));
     await Promise.all(this.#recovering.map(each => each.catch(error => failed.abort(error))));
     ended.throwIfAborted();
   }
 
-  async #strike(fault: Fault, signal: AbortSignal): Promise<void> {
+  async #strike(fault: Fault, waits: boolean, signal: AbortSignal): Promise<void> {
     const { log } = this.#rig.options;
     const nemesis = this.#nemeses.get(fault.nemesis)!;
     log(`+ ${formatFault(fault)}`);
@@ -82,6 +82,7 @@ export class Storm {
     const recovering = this.#recover(nemesis.name, signal);
     recovering.catch(() => undefined); // It is awaited with the others, at the end.
     this.#recovering.push(recovering);
+    if (waits) await recovering;
   }
 
   /** Submits a small task and waits for its end. Other faults may be at work meanwhile: it is what a user would see. */

@@ -1,5 +1,6 @@
 import type { TaskSpec } from '../../shared/task.ts';
 import type { Draw } from './draw.ts';
+import type { Load } from './loads.ts';
 
 /** Which secret tasks are given, whose value must never be seen again. */
 export const CANARY_NAME = 'CHAOS_CANARY';
@@ -29,23 +30,25 @@ const QUICK: Job = {
   isCancelled: false,
 };
 
-/** One in so many: mostly short ones, as in life. */
-const KINDS: readonly (readonly [share: number, job: (draw: Draw) => Job])[] = [
-  [8, () => QUICK],
-  [3, draw => ({ ...QUICK, kind: 'steady', lines: draw.whole(20, 60), pauseSeconds: 0.2 })],
-  [2, draw => ({ ...QUICK, kind: 'keeper', keepsFiles: true, lines: draw.whole(5, 20) })],
-  [2, draw => ({ ...QUICK, kind: 'talker', lines: draw.whole(60, 120), filling: 4000, pauseSeconds: 0.05 })],
-  [1, draw => ({ ...QUICK, kind: 'long', lines: draw.whole(80, 140), pauseSeconds: 0.25 })],
-  [1, () => ({ ...QUICK, kind: 'failing', exitCode: 7 })],
-  [1, () => ({ ...QUICK, kind: 'secretive', tellsSecret: true, lines: 10 })],
-  [1, () => ({ ...QUICK, kind: 'cancelled', isCancelled: true, lines: 240, pauseSeconds: 0.25 })],
-];
+/** What tasks do, by the name of the kind. */
+export const KINDS = {
+  tiny: () => ({ ...QUICK, kind: 'tiny', lines: 1, pauseSeconds: 0.01 }),
+  quick: () => QUICK,
+  steady: draw => ({ ...QUICK, kind: 'steady', lines: draw.whole(20, 60), pauseSeconds: 0.2 }),
+  keeper: draw => ({ ...QUICK, kind: 'keeper', keepsFiles: true, lines: draw.whole(5, 20) }),
+  talker: draw => ({ ...QUICK, kind: 'talker', lines: draw.whole(60, 120), filling: 4000, pauseSeconds: 0.05 }),
+  long: draw => ({ ...QUICK, kind: 'long', lines: draw.whole(80, 140), pauseSeconds: 0.25 }),
+  failing: () => ({ ...QUICK, kind: 'failing', exitCode: 7 }),
+  secretive: () => ({ ...QUICK, kind: 'secretive', tellsSecret: true, lines: 10 }),
+  cancelled: () => ({ ...QUICK, kind: 'cancelled', isCancelled: true, lines: 240, pauseSeconds: 0.25 }),
+} satisfies Record<string, (draw: Draw) => Job>;
 
-export function drawJob(draw: Draw): Job {
-  let at = draw.number() * KINDS.reduce((sum, [share]) => sum + share, 0);
-  for (const [share, job] of KINDS) {
+export function drawJob(draw: Draw, { shares }: Load): Job {
+  const kinds = Object.entries(shares) as [keyof typeof KINDS, number][];
+  let at = draw.number() * kinds.reduce((sum, [, share]) => sum + share, 0);
+  for (const [kind, share] of kinds) {
     at -= share;
-    if (at < 0) return job(draw);
+    if (at < 0) return KINDS[kind](draw);
   }
   return QUICK;
 }

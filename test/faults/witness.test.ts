@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../support/until.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { drawJob, expectedLog, taskOf } from './task-kinds.ts';
-import { Draw } from './draw.ts';
+import { expectedLog, KINDS, taskOf } from './task-kinds.ts';
 import { Witness } from './witness.ts';
 
 test('a task’s script tells what it prints, and how it was cut short', async () => {
@@ -14,7 +13,7 @@ test('a task’s script tells what it prints, and how it was cut short', async (
   const file = join(folder.path, 'witness.jsonl');
   await using witness = await Witness.start(file);
   const job = {
-    ...drawJob(new Draw('any')),
+    ...KINDS.quick(),
     lines: 3,
     filling: 5,
     pauseSeconds: 0.01,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newTaskId } from '../../shared/ids.ts';
 import type { ChaosApi } from './chaos-api.ts';
 import type { Draw } from './draw.ts';
+import type { Load } from './loads.ts';
 import { type Job, drawJob, taskOf } from './task-kinds.ts';
 
 export interface Submission {
@@ -17,6 +18,7 @@ export interface WorkloadOptions {
   readonly api: ChaosApi;
   readonly draw: Draw;
   readonly witnessPort: number;
+  readonly load: Load;
   readonly tasksPerSecond: number;
   /** Ends everything. */
   readonly signal: AbortSignal;
@@ -24,6 +26,8 @@ export interface WorkloadOptions {
   readonly patienceMs: number;
   /** Resolves when a task runs, or has ended. */
   readonly claimed: (id: string, signal: AbortSignal) => Promise<void>;
+  /** How many tasks have their result. */
+  readonly completed: () => number;
   /** Told of each task that the cluster has said it has. */
   readonly onAcknowledged: (id: string) => void;
   /** A user was refused what nobody should be. */
@@ -38,6 +42,7 @@ export class Workload {
   readonly submissions: Submission[] = [];
   readonly #options: WorkloadOptions;
   readonly #underWay = new Set<Promise<void>>();
+  #acknowledged = 0;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -55,12 +60,12 @@ export class Workload {
 
   /** Submits at random times until it has been enough; resolves when the last one is acknowledged or given up. */
   async run(enough: AbortSignal): Promise<void> {
-    const { draw, tasksPerSecond } = this.#options;
+    const { draw, load, tasksPerSecond } = this.#options;
     while (!enough.aborted) {
       const pauseMs = (-Math.log(1 - draw.number()) * 1000) / tasksPerSecond;
       await sleep(pauseMs, undefined, { signal: enough }).catch(() => undefined);
-      const job = drawJob(draw);
-      if (!enough.aborted && this.#underWay.size < IN_FLIGHT) this.#begin(this.#note(job));
+      const job = drawJob(draw, load);
+      if (!enough.aborted && !this.#isEnough) this.#begin(this.#note(job));
     }
     await Promise.all(this.#underWay);
   }
@@ -70,6 +75,11 @@ export class Workload {
     const submission = this.#note(job);
     await this.#submit(submission, signal);
     return submission;
+  }
+
+  get #isEnough(): boolean {
+    const { completed, load } = this.#options;
+    return this.#underWay.size >= IN_FLIGHT || this.#acknowledged - completed() >= load.mostOpen;
   }
 
   #note(job: Job): Submission {
@@ -102,6 +112,7 @@ export class Workload {
     const task = taskOf(submission.job, witnessPort);
     await api.request('POST', '/v1/tasks', { id: submission.id, task }, signal);
     submission.acknowledgedAt = performance.now();
+    this.#acknowledged++;
     onAcknowledged(submission.id);
   }
 }

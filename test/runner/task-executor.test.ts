@@ -447,9 +447,10 @@ test('an attempt whose claim is lost in mid-run is killed at once and writes not
 
 test('a task frozen while the store was silent goes on in the same attempt when the store is back', async () => {
   await using own = await plainSupervisor({ freezeAfterMs: 400 });
-  let renew = true;
-  const timer = setInterval(() => renew && own.renewed(momentOf(systemClock)), 20);
   await using it = await taskRunner(own);
+  let renew = true;
+  const { lease } = it.node.session;
+  const timer = setInterval(() => renew && own.renewed({ lease, sent: momentOf(systemClock) }), 20);
   const seconds = oddSeconds();
   const id = await it.submit({
     steps: [{ run: `sleep ${seconds} & until [ -e go ]; do sleep 0.05; done; kill %1; echo went on` }],
@@ -473,9 +474,10 @@ test('a task frozen while the store was silent goes on in the same attempt when 
 
 test('the time in which a task stood still counts for none of its limits', async () => {
   await using own = await plainSupervisor({ freezeAfterMs: 400 });
-  let renew = true;
-  const timer = setInterval(() => renew && own.renewed(momentOf(systemClock)), 20);
   await using it = await taskRunner(own);
+  let renew = true;
+  const { lease } = it.node.session;
+  const timer = setInterval(() => renew && own.renewed({ lease, sent: momentOf(systemClock) }), 20);
   const seconds = oddSeconds();
   const run = `sleep ${seconds} & until [ -e go ]; do sleep 0.05; done; kill %1; echo went on`;
   const began = systemClock.monotonic();
@@ -497,9 +499,10 @@ test('the time in which a task stood still counts for none of its limits', async
 
 test('a task that was frozen for too long and killed is given up, not blamed', async () => {
   await using own = await plainSupervisor({ freezeAfterMs: 500, killAfterFrozenMs: 300 });
-  let renew = true;
-  const timer = setInterval(() => renew && own.renewed(momentOf(systemClock)), 20);
   await using it = await taskRunner(own);
+  let renew = true;
+  const { lease } = it.node.session;
+  const timer = setInterval(() => renew && own.renewed({ lease, sent: momentOf(systemClock) }), 20);
   const seconds = oddSeconds();
   const id = await it.submit({ attempts: { lost: 1, crashed: 1 }, steps: [{ run: `exec sleep ${seconds}` }] });
   await eventually('it runs', () => processesWith(seconds)[0]);

@@ -131,3 +131,20 @@ test('a chunk made to be slow to search is not', () => {
   // Quadratic searching takes minutes.
   assert.ok(performance.now() - start < 20_000);
 });
+
+test('a sequence that is cut in its middle is dropped whole, and one that is too long is none, however it is cut', () => {
+  const outputs = [
+    'a\u001b(Bb',
+    'a\u001b#8b',
+    `a\u001b]0;${'x'.repeat(5000)}\u0007b`,
+    `a\u0090${'x'.repeat(4096)}\u001b\\b`,
+  ];
+  for (const output of outputs) {
+    const whole = textOf([bytes(output)]);
+    for (const cut of [1, 2, 3, 4, 5, -4, -3, -2, -1]) {
+      const parts = [output.slice(0, cut), output.slice(cut)].map(part => bytes(part));
+      assert.equal(textOf(parts), whole, `cut at ${cut}`);
+    }
+  }
+  assert.equal(textOf([bytes('a\u001b(Bb')]), 'ab\n');
+});

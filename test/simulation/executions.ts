@@ -10,8 +10,6 @@ export class Execution {
   readonly process: Process;
   /** The supervisor that it belongs to. */
   readonly guard: Process;
-  /** When it was started or went on after it was frozen, in the world's time. */
-  runsSince: number;
   /** All that it has printed, in order, and when. */
   readonly printed: { readonly bytes: Buffer; readonly at: number }[] = [];
 
@@ -21,16 +19,6 @@ export class Execution {
     this.machine = parts.machine;
     this.process = parts.process;
     this.guard = parts.guard;
-    this.runsSince = this.#now;
-  }
-
-  /** It goes on after it was frozen. */
-  goOn(): void {
-    this.runsSince = this.#now;
-  }
-
-  get #now(): number {
-    return this.process.machine.scheduler.now;
   }
 
   get isRunning(): boolean {
@@ -50,9 +38,7 @@ export class Executions {
     const all = this.#byTask.get(execution.task) ?? [];
     this.#byTask.set(execution.task, [...all, execution]);
     execution.process.onChange = isRunning => {
-      if (!isRunning) return;
-      execution.goOn();
-      this.onRunning(execution);
+      if (isRunning) this.onRunning(execution);
     };
     if (execution.isRunning) this.onRunning(execution);
   }

@@ -262,19 +262,10 @@ export class Invariants {
       if (other.fence === execution.fence || !other.isRunning || !execution.isRunning) continue;
       const older = other.fence < execution.fence ? other : execution;
       if (this.#endedEarly.has(older.fence)) continue;
-      if (this.#isGuardExcused(older) || this.#hasJustBegun(older))
-        this.#later(GUARD_MS, () => this.#lookForOverlap(execution));
+      if (this.#isGuardExcused(older)) this.#later(GUARD_MS, () => this.#lookForOverlap(execution));
       else
         this.#violated('I6', execution.task, `runs twice at once: under fence ${other.fence} and ${execution.fence}`);
     }
-  }
-
-  /**
-   * A node that was stopped between its claim and its command starts the command late; one that was stopped between asking
-   * whether it holds the lock and hearing the answer thaws late. Its supervisor looks within half a second.
-   */
-  #hasJustBegun({ runsSince }: Execution): boolean {
-    return this.#scheduler.now < runsSince + GUARD_MS;
   }
 
   #isGuardExcused({ guard, process: { machine } }: Execution): boolean {

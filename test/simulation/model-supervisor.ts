@@ -1,14 +1,21 @@
 import { CiError } from '../../shared/errors.ts';
-import type { Fence, TaskId } from '../../shared/ids.ts';
 import {
   FREEZE_RULES,
   type Freezable,
   freezeWhenSilent,
 } from '../../node-runtime/runner/supervisor/freeze-when-silent.ts';
-import { Standstill } from '../../node-runtime/runner/supervisor/standstill.ts';
+import { Permit } from '../../node-runtime/runner/supervisor/permit.ts';
 import { RenewalWatch } from '../../node-runtime/runner/supervisor/renewal-watch.ts';
-import type { Command, CommandEnd, RunningCommand, Sandbox, Supervisor } from '../../node-runtime/runner/sandbox.ts';
-import { type Clock, type Moment, neverAborted } from '../../node-runtime/system/clock.ts';
+import type { Renewal } from '../../node-runtime/cluster/session.ts';
+import type {
+  Command,
+  CommandEnd,
+  RunningCommand,
+  Sandbox,
+  SandboxedAttempt,
+  Supervisor,
+} from '../../node-runtime/runner/sandbox.ts';
+import { type Clock, neverAborted } from '../../node-runtime/system/clock.ts';
 import { Execution, type Executions } from './executions.ts';
 import type { Machine, Process } from './machine.ts';
 import { removeModelFiles, writeModelFile } from './model-files.ts';
@@ -28,9 +35,14 @@ export interface ModelSupervisorParts {
   readonly onPoison: () => void;
 }
 
-interface Attempt {
-  readonly task: TaskId;
-  readonly fence: Fence;
+/** What a node can be stopped at before its supervisor hears of it. */
+export type Order = 'run' | 'thaw';
+
+/** Something that happens to a node at the very moment at which it gives an order. */
+interface Ambush {
+  readonly at: Order;
+  /** The order leaves when `depart` is called. */
+  readonly strike: (depart: () => void) => void;
 }
 
 /** Starts the supervisor of a node: a process of its own on the same machine. */
@@ -48,12 +60,14 @@ export class ModelSupervisor implements Supervisor {
   readonly #sandboxes = new Set<GuardedSandbox>();
   readonly #renewals: RenewalWatch;
   #isEnding = false;
+  /** Waits for its node to give an order. */
+  ambush: Ambush | undefined;
 
   constructor(parts: ModelSupervisorParts, guard: Process) {
     this.#parts = parts;
     this.guard = guard;
-    this.#renewals = new RenewalWatch(guard);
-    void freezeWhenSilent(guard, this.#renewals, () => this.#sandboxes, FREEZE_RULES);
+    this.#renewals = new RenewalWatch(guard, FREEZE_RULES.freezeAfterMs);
+    void freezeWhenSilent(guard, () => this.#sandboxes, FREEZE_RULES);
     void parts.node.ended.then(() => this.#nodeEnded());
     void guard.ended.then(() => this.#guardEnded());
   }
@@ -67,15 +81,15 @@ export class ModelSupervisor implements Supervisor {
     return this.#parts.node;
   }
 
-  async open({ task, fence }: Attempt): Promise<Sandbox> {
+  async open(attempt: SandboxedAttempt): Promise<Sandbox> {
     if (this.guard.isDead) throw new CiError('unavailable', 'Cannot open a sandbox as the supervisor was lost');
-    const guarded = new GuardedSandbox({ ...this.#parts, guard: this.guard, attempt: { task, fence } });
+    const guarded = new GuardedSandbox({ ...this.#parts, guard: this.guard, attempt, renewals: this.#renewals });
     this.tell(() => this.#sandboxes.add(guarded));
-    return new ModelSandbox(this, guarded, `/simulated/${task}-${fence}`);
+    return new ModelSandbox(this, guarded, `/simulated/${attempt.task}-${attempt.fence}`);
   }
 
-  renewed(sent: Moment): void {
-    this.tell(() => this.#renewals.renewed(sent));
+  renewed(renewal: Renewal): void {
+    this.tell(() => this.#renewals.renewed(renewal));
   }
 
   /** Since when the longest frozen sandbox stands still, by the supervisor's clock. */
@@ -109,10 +123,18 @@ export class ModelSupervisor implements Supervisor {
       this.tell(() => {
         work().then(
           value => answer(() => resolve(value)),
-          error => answer(() => reject(error)),
+          error => answer(() => reject(new CiError('unavailable', error.message))),
         );
       });
     });
+  }
+
+  /** As `ask`, for what somebody may lie in wait for. */
+  order<T>(order: Order, work: () => Promise<T>): Promise<T | undefined> {
+    const { ambush } = this;
+    if (ambush?.at !== order) return this.ask(work);
+    this.ambush = undefined;
+    return new Promise((resolve, reject) => ambush.strike(() => this.ask(work).then(resolve, reject)));
   }
 
   /** The node's end of the pipe has closed. */
@@ -136,78 +158,74 @@ export class ModelSupervisor implements Supervisor {
 
 interface GuardedParts extends ModelSupervisorParts {
   readonly guard: Process;
-  readonly attempt: Attempt;
+  readonly attempt: SandboxedAttempt;
+  readonly renewals: RenewalWatch;
 }
-
-type GuardedState =
-  | { readonly kind: 'running' }
-  | { readonly kind: 'frozen'; readonly since: number; readonly thawed: PromiseWithResolvers<void> };
 
 /** The supervisor's side of a sandbox: one process at a time. */
 class GuardedSandbox implements Freezable {
   readonly #parts: GuardedParts;
-  readonly #standstill = new Standstill();
-  #state: GuardedState = { kind: 'running' };
+  readonly #permit: Permit;
   #current: { readonly process: Process; readonly term: AbortController; readonly killed: () => void } | undefined;
-  #isEnding = false;
-  #kills = 0;
+  /** The command from when it is asked for until it has ended. */
+  #run: { isEnding: boolean } | undefined;
   #isClosed = false;
 
   constructor(parts: GuardedParts) {
     this.#parts = parts;
+    this.#permit = new Permit(parts.attempt.lease, parts.renewals, parts.guard);
   }
 
   get frozenSince(): number | undefined {
-    return this.#state.kind === 'frozen' ? this.#state.since : undefined;
+    return this.#permit.frozenSince;
+  }
+
+  get isLeaseAlive(): boolean {
+    return this.#permit.isLeaseAlive;
   }
 
   async run(command: Command, pipe: OutputPipe, folder: string): Promise<CommandEnd> {
-    const kills = this.#kills;
-    while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
-    if (kills !== this.#kills || this.#isClosed) return { kind: 'killed', signal: 'SIGKILL', byUs: true };
-    this.#isEnding = false;
-    const end = await this.#start(command, pipe, folder);
+    const run = { isEnding: this.#isClosed };
+    this.#run = run;
+    while (!this.#permit.isGiven && !run.isEnding) await this.#permit.changed();
+    const end: CommandEnd = run.isEnding
+      ? { kind: 'killed', signal: 'SIGKILL', byUs: true }
+      : await this.#start(command, run, pipe, folder);
+    this.#run = undefined;
     pipe.close();
     return end;
   }
 
   stop(graceMs: number): void {
-    const stopped = this.#current;
+    const stopped = this.#run;
     if (!stopped) return;
-    this.#isEnding = true;
-    stopped.process.deliver(() => stopped.term.abort(new Error('SIGTERM')));
+    stopped.isEnding = true;
+    const current = this.#current;
+    current?.process.deliver(() => current.term.abort(new Error('SIGTERM')));
     const clock: Clock = this.#parts.guard;
     void clock.sleep(graceMs, neverAborted).then(() => {
-      if (stopped === this.#current) void this.kill();
+      if (stopped === this.#run) void this.kill();
     });
   }
 
   async freeze(): Promise<void> {
-    if (this.#state.kind === 'frozen') return;
-    const since = this.#parts.guard.monotonic();
-    this.#state = { kind: 'frozen', since, thawed: Promise.withResolvers() };
-    this.#standstill.begin(since);
+    this.#permit.freeze();
     this.#current?.process.pause();
   }
 
   async thaw(): Promise<void> {
-    if (this.#state.kind !== 'frozen') return;
-    const { thawed } = this.#state;
-    this.#state = { kind: 'running' };
-    this.#standstill.end(this.#parts.guard.monotonic());
+    this.#permit.thaw();
     this.#current?.process.resume();
-    thawed.resolve();
   }
 
   async kill(): Promise<void> {
-    this.#isEnding = true;
-    this.#kills++;
+    if (this.#run) this.#run.isEnding = true;
     this.killProcess();
-    await this.thaw();
+    this.#permit.lift();
   }
 
   stoodStill(since: number): number {
-    return this.#standstill.between(since, this.#parts.guard.monotonic());
+    return this.#permit.stoodStill(since);
   }
 
   async close(): Promise<void> {
@@ -222,11 +240,17 @@ class GuardedSandbox implements Freezable {
     current?.killed();
   }
 
-  #start(command: Command, pipe: OutputPipe, folder: string): Promise<CommandEnd> {
+  #start(command: Command, run: { readonly isEnding: boolean }, pipe: OutputPipe, folder: string): Promise<CommandEnd> {
     const { machine, guard, executions, attempt, onPoison } = this.#parts;
     const process = machine.start(`task ${attempt.task}`);
     const term = new AbortController();
-    const execution = new Execution({ ...attempt, machine: machine.name, process, guard });
+    const execution = new Execution({
+      task: attempt.task,
+      fence: attempt.fence,
+      machine: machine.name,
+      process,
+      guard,
+    });
     const program = TaskProgram.parse(JSON.parse(command.argv.at(-1)!));
     const effects = {
       print: (bytes: Buffer) => {
@@ -239,7 +263,7 @@ class GuardedSandbox implements Freezable {
     return new Promise((resolve, reject) => {
       const killed = () => {
         pipe.close();
-        resolve({ kind: 'killed', signal: 'SIGKILL', byUs: this.#isEnding });
+        resolve({ kind: 'killed', signal: 'SIGKILL', byUs: run.isEnding });
       };
       this.#current = { process, term, killed };
       executions.add(execution);
@@ -276,7 +300,7 @@ class ModelSandbox implements Sandbox {
     const pipe = new OutputPipe(this.#supervisor.node);
     const lost = { kind: 'killed', signal: 'SIGKILL', byUs: false } as const;
     const ended = this.#supervisor
-      .ask(() => this.#guarded.run(command, pipe, this.#folder))
+      .order('run', () => this.#guarded.run(command, pipe, this.#folder))
       .then(end => {
         if (end === undefined) pipe.close();
         return end ?? lost;
@@ -294,7 +318,7 @@ class ModelSandbox implements Sandbox {
   }
 
   async thaw(): Promise<void> {
-    await this.#supervisor.ask(() => this.#guarded.thaw());
+    await this.#supervisor.order('thaw', () => this.#guarded.thaw());
   }
 
   async stoodStill(since: number): Promise<number> {

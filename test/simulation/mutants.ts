@@ -136,6 +136,20 @@ export const MUTANTS: readonly Mutant[] = [
     'freezeAfterMs: 60_000',
   ),
   mutant(
+    'a command begins though its lease may have ended',
+    'node-runtime/runner/supervisor/permit.ts',
+    'return this.#frozenSince === undefined && this.isLeaseAlive;',
+    'return this.#frozenSince === undefined;',
+    ['a node is paused as it starts a command'],
+  ),
+  mutant(
+    'a frozen task goes on though its lease may have ended',
+    'node-runtime/runner/supervisor/permit.ts',
+    '    if (!this.isLeaseAlive) throw',
+    '    if (!this.isLeaseAlive && this.#frozenSince === undefined) throw',
+    ['a node is paused as it lets a task go on', 'etcd has no leader'],
+  ),
+  mutant(
     'the watchdog lives inside the node that it watches',
     'test/simulation/model-supervisor.ts',
     "return new ModelSupervisor(parts, parts.machine.start('supervisor'));",

@@ -1,6 +1,7 @@
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { Process } from './machine.ts';
 import type { Backup, ModelEtcd } from './model-etcd.ts';
+import type { Order } from './model-supervisor.ts';
 import { FAIR_WEATHER, type Link, type Weather } from './network.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededChance } from './seeded-chance.ts';
@@ -47,6 +48,8 @@ export const ACTS = {
     pauseSupervisor(victims, node, ms);
   },
   'a node is paused as it claims or hands back': victims => pauseAsItWrites(victims, MOVES.claimOrRelease),
+  'a node is paused as it starts a command': victims => pauseAsItOrders(victims, 'run'),
+  'a node is paused as it lets a task go on': victims => pauseAsItOrders(victims, 'thaw'),
   'a node is paused as it completes': victims => pauseAsItWrites(victims, MOVES.complete),
   'a node is paused as it submits or cancels': victims => pauseAsItWrites(victims, MOVES.submitOrCancel),
   'a node is killed as it writes': victims =>
@@ -225,6 +228,18 @@ function pauseFor({ outside, trace }: Victims, process: Process, ms: number, the
 
 function pauseAsItWrites(victims: Victims, at: RegExp): void {
   ambush(victims, at, (process, depart) => pauseFor(victims, process, victims.chance.between(10_000, 90_000), depart));
+}
+
+/** Before its supervisor hears of it. */
+function pauseAsItOrders(victims: Victims, order: Order): void {
+  const { id, process, up } = victims.chance.pick(victims.nodes);
+  const supervisor = up?.supervisor();
+  if (!process || !supervisor) return;
+  victims.trace.note(id, `is lain in wait for until it tells its supervisor to ${order}`);
+  supervisor.ambush = {
+    at: order,
+    strike: depart => pauseFor(victims, process, victims.chance.between(10_000, 90_000), depart),
+  };
 }
 
 function ambush(

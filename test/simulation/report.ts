@@ -1,34 +1,41 @@
-// `node scripts/run.mjs test/simulation/report.ts [HOURS]`: simulates so many hours and every mutant, and writes what came of it into
-// docs/reliability.md, so that no number there is typed.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { fileURLToPath } from 'node:url';
+// `node scripts/run.mjs test/simulation/report.ts [HOURS] [PARTS]`: simulates so many hours and every mutant, PARTS at a time, and
+// writes what came of it into docs/reliability.md, so that no number there is typed.
+import { availableParallelism } from 'node:os';
 import { readFromRoot, writeGenerated } from '../../scripts/write-generated.ts';
+import { markdownTable as table, replaceSection } from '../support/page-section.ts';
 import { catchMutant } from './catch-mutant.ts';
 import { MUTANTS } from './mutants.ts';
-import type { Figures } from './totals.ts';
+import { simulateHours } from './simulate-hours.ts';
 
 const PAGE = 'docs/reliability.md';
-const hours = process.argv[2] ?? '100';
+const hours = Number(process.argv[2] ?? '100');
+const parts = Number(process.argv[3] ?? availableParallelism());
+if (!(hours > 0 && parts >= 1)) throw new Error('Cannot simulate as HOURS and PARTS are to be numbers above 0');
+const log = (text: string) => console.error(text);
 
-const figures = await simulateHours();
-const mutants = [];
-for (const mutant of MUTANTS) {
-  const caught = await catchMutant(mutant);
-  if (!caught) throw new Error(`Cannot report as a mutant survives: ${mutant.name}`);
-  mutants.push([mutant.name, caught.invariant, String(caught.seed), mutant.acts?.join(', ') ?? 'chosen by the seed']);
-}
+const figures = await simulateHours(hours, parts, log);
+const mutants = await catchMutants();
 
 let page = await readFromRoot(PAGE);
-page = between(page, 'simulated', simulatedTable());
-page = between(page, 'faults', table(['fault', 'seeds that had it'], rowsOf(figures.acts)));
-page = between(page, 'mutants', table(['mistake', 'broken', 'first seed', 'faults'], mutants));
+page = replaceSection(page, 'simulated', simulatedTable());
+page = replaceSection(page, 'faults', table(['fault', 'seeds that had it'], rowsOf(figures.acts)));
+page = replaceSection(page, 'mutants', table(['mistake', 'broken', 'first seed', 'faults'], mutants));
 await writeGenerated(new Map([[PAGE, page]]), []);
 
-async function simulateHours(): Promise<Figures> {
-  const main = fileURLToPath(new URL('main.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [main, '--hours', hours, '--json']);
-  return JSON.parse(stdout) as Figures;
+async function catchMutants(): Promise<string[][]> {
+  const rows: string[][] = [];
+  const queue = [...MUTANTS.entries()];
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const [at, mutant] = next;
+      const caught = await catchMutant(mutant);
+      if (!caught) throw new Error(`Cannot report as a mutant survives: ${mutant.name}`);
+      rows[at] = [mutant.name, caught.invariant, String(caught.seed), mutant.acts?.join(', ') ?? 'chosen by the seed'];
+      log(`Mutant ${at + 1} of ${MUTANTS.length} is caught by seed ${caught.seed}: ${mutant.name}`);
+    }
+  };
+  await Promise.all(Array.from({ length: parts }, work));
+  return rows;
 }
 
 function simulatedTable(): string {
@@ -53,18 +60,6 @@ function rowsOf(counts: Readonly<Record<string, number>>): string[][] {
   return Object.entries(counts)
     .sort(([one, a], [other, b]) => b - a || (one < other ? -1 : 1))
     .map(([name, count]) => [name, amount(count)]);
-}
-
-function between(text: string, name: string, content: string): string {
-  const pattern = new RegExp(`(<!-- ${name}: .* -->\n)[^]*?(\n<!-- end -->)`);
-  if (!pattern.test(text)) throw new Error(`Cannot write into ${PAGE} as it has no place for "${name}"`);
-  return text.replace(pattern, (_whole, begin: string, end: string) => `${begin}\n${content}\n${end}`);
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map(row => row[column]!.length)));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at]!)).join(' | ')} |`;
-  return [line(head), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
 function amount(value: number): string {

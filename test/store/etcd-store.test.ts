@@ -10,7 +10,7 @@ import type { EtcdOptions } from '../../node-runtime/store/etcd-options.ts';
 import type { CommitResult, Store } from '../../node-runtime/store/store.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
-import { makeCertificates } from '../support/etcd-certificates.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { ETCD_USER, requireEtcd, startEtcd } from '../support/etcd-server.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { freePorts } from '../support/free-ports.ts';

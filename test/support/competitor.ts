@@ -1,5 +1,5 @@
 import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
-import { Session } from '../../node-runtime/cluster/session.ts';
+import { type Renewal, Session } from '../../node-runtime/cluster/session.ts';
 import { claimTasks } from '../../node-runtime/queue/claim-loop.ts';
 import type { Claim } from '../../node-runtime/queue/records.ts';
 import { RestingTasks } from '../../node-runtime/queue/resting-tasks.ts';
@@ -34,16 +34,19 @@ export interface Competitor extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+export interface CompetitorOptions {
+  readonly slots?: number;
+  readonly labels?: readonly string[];
+  readonly executor?: Executor;
+  readonly onRenewed?: (renewal: Renewal) => void;
+}
+
 /** The working half of a node: it competes for tasks and runs them with an executor of the test's. */
-export async function compete(
-  cluster: Cluster,
-  name: string,
-  options: { slots?: number; labels?: string[]; executor?: Executor } = {},
-): Promise<Competitor> {
+export async function compete(cluster: Cluster, name: string, options: CompetitorOptions = {}): Promise<Competitor> {
   const living = new AbortController();
   const claiming = new AbortController();
   const slots = new Slots(options.slots ?? 1);
-  const session = await Session.open(cluster, () => undefined, living.signal);
+  const session = await Session.open(cluster, options.onRenewed ?? (() => undefined), living.signal);
   const keep = session.keep(living.signal);
   const claims: Claim[] = [];
   const endings: AttemptEnding[] = [];

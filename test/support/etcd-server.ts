@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdOptions } from '../../node-runtime/store/etcd-options.ts';
-import { type CertificateFiles, makeCertificates } from './etcd-certificates.ts';
+import { type CertificateFiles, makeCertificates } from './certificates.ts';
 import { freePorts } from './free-ports.ts';
 
 export interface StartEtcdOptions {

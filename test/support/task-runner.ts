@@ -78,7 +78,11 @@ export async function taskRunner(supervisor: Supervisor, options: TaskRunnerOpti
     readSecrets: async names => new Map(names.map(name => [name, secretOf(secrets, name)])),
     prepareSource: options.prepareSource ?? (async () => undefined),
   });
-  node = await compete(cluster, 'n1', { slots: options.slots ?? 4, executor });
+  node = await compete(cluster, 'n1', {
+    slots: options.slots ?? 4,
+    executor,
+    onRenewed: renewal => supervisor.renewed(renewal),
+  });
   const output = async (task: TaskId, fence: Fence) =>
     (await readNow(logs, { task, fence }, 0, 'finished')).bytes.toString();
   const result = async (id: TaskId) =>

@@ -141,10 +141,15 @@ export class Workbench implements AsyncDisposable {
 
   /** Types into the open input, and takes it. */
   async type(text: string): Promise<void> {
+    await this.fill(text);
+    await this.page.locator('.quick-input-widget input.input').press('Enter');
+  }
+
+  /** Types into the open input. */
+  async fill(text: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input.input');
     await input.waitFor();
     await input.fill(text);
-    await input.press('Enter');
   }
 
   /** The row of the open list whose label is the text and nothing else. */
@@ -239,6 +244,17 @@ export class Workbench implements AsyncDisposable {
   /** The page of the log: the one in the panel area, or the nth one that is open. */
   log(nth = 0): FrameLocator {
     return this.page.frameLocator('iframe.webview').nth(nth).frameLocator('iframe#active-frame');
+  }
+
+  /** The document of the page of a task that is seen. */
+  taskPage(): Promise<Frame> {
+    return eventually('the page of a task is seen', async () => {
+      for (const frame of this.page.frames()) {
+        const heading = frame.locator('main > header > h1');
+        if (await heading.isVisible().catch(() => false)) return frame;
+      }
+      return undefined;
+    });
   }
 
   async screenshot(folder: string, name: string): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { Workbench } from '../support/workbench.ts';
 const PICTURES = fileURLToPath(new URL('../../dist/pictures', import.meta.url));
 
 const DOCUMENTS = fileURLToPath(new URL('../../docs/pictures', import.meta.url));
-const IN_DOCUMENTS = ['running', 'task-file', 'failed-task'];
+const IN_DOCUMENTS = ['running', 'task-file', 'failed-task', 'task-page'];
 
 const TASK_FILE = `tasks:
   greet:
@@ -230,6 +230,53 @@ describe('the extension in VS Code', () => {
     await log.locator('.time').first().waitFor({ state: 'detached' });
   });
 
+  step('shows the life of a task on a page of its own, with what came of each step', async () => {
+    const row = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first();
+    await row.click({ button: 'right' });
+    await workbench.page.locator('.context-view').getByText('Open Page of Task').click();
+    await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
+    const page = await workbench.taskPage();
+    await page.getByRole('heading', { name: 'build' }).waitFor();
+    await page.getByRole('row', { name: /Install passed/ }).waitFor();
+    await page.getByRole('row', { name: /Compile failed exit code 3/ }).waitFor();
+    await page.getByText(/^Step 2 "Compile"/).waitFor();
+    await picture('task-page');
+    await page.getByRole('button', { name: 'Install' }).press('Enter');
+    await workbench.log().locator('.step', { hasText: 'Install' }).waitFor();
+  });
+
+  step('keeps the page of a task up to date while it runs, and cancels it from there', async () => {
+    await runTask('greet');
+    await rowOf('greet', /running/);
+    await workbench.command('Simple CI: Open Page of Task');
+    await workbench.page.locator('.tab.active', { hasText: 'greet' }).waitFor();
+    const page = await workbench.taskPage();
+    await page.getByRole('row', { name: /Read the greeting passed/ }).waitFor();
+    await page.getByRole('row', { name: /Count until it is cancelled running/ }).waitFor();
+    await picture('task-page-running');
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.getByRole('status').getByText('cancelled').waitFor();
+    await page.getByRole('button', { name: 'Run Again' }).waitFor();
+    await workbench.command('View: Close Editor');
+    await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
+  });
+
+  step('tells of the end of a task that nobody looks at, and leads to its log', async () => {
+    const gate = join(server.folder, 'gate');
+    await workbench.command('Simple CI: Run Task from Workspace');
+    await workbench.fill(`until [ -e ${gate} ]; do sleep 0.1; done; echo too late; exit 4`);
+    await workbench.pick('run this command');
+    await workbench.row('Tasks', 'it runs', row => row.label.startsWith('until') && /running/.test(row.spoken));
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
+    await workbench.log().getByText('expected ";"').waitFor();
+    await writeFile(gate, '');
+    const notice = workbench.page.locator('.notification-toast', { hasText: /^until .*failed after/ });
+    await notice.waitFor();
+    await picture('notification');
+    await notice.getByRole('button', { name: 'Open Log' }).click();
+    await workbench.log().getByText('too late', { exact: true }).waitFor();
+  });
+
   step('opens what a task kept, and compares it with the workspace', async () => {
     await runTask('pack');
     await rowOf('pack', /passed/);
@@ -318,10 +365,13 @@ describe('the extension in VS Code', () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
     await workbench.command('Simple CI: Open Log to the Side');
-    await workbench.page.locator('.tab', { hasText: 'build' }).waitFor();
+    await workbench.page.locator('.tab', { hasText: 'build' }).nth(1).waitFor();
     await workbench.anyLog('expected ";"', 2);
+    await workbench.page.locator('.tab', { hasText: 'build' }).first().click();
+    await (await workbench.taskPage()).getByRole('row', { name: /Compile failed/ }).waitFor();
     await workbench.reload();
-    await workbench.page.locator('.tab', { hasText: 'build' }).waitFor();
+    await (await workbench.taskPage()).getByRole('row', { name: /Compile failed/ }).waitFor();
+    await workbench.page.locator('.tab', { hasText: 'build' }).nth(1).waitFor();
     await workbench.anyLog('expected ";"', 2);
     hosts = await server.extensionHosts();
   });

@@ -23,10 +23,10 @@ describe('the package of the extension', () => {
     assert.deepEqual([...new Set(names)].sort(), golden.trim().split('\n').sort());
   });
 
-  test('is small: what is loaded at once below 150 KB, the page below 100 KB, all of it below 2 MB', async () => {
+  test('is small: what is loaded at once below 150 KB, a page below 100 KB, all of it below 2 MB', async () => {
     const sizes = JSON.parse(await readFile(sizesFile, 'utf8')) as Record<string, number>;
     assert.ok(sizes.extension! < 150_000, JSON.stringify(sizes));
-    assert.ok(sizes.page! < 100_000, JSON.stringify(sizes));
+    for (const page of ['logPage', 'taskPage']) assert.ok(sizes[page]! < 100_000, JSON.stringify(sizes));
     assert.ok(sizes.package! < 2_000_000, JSON.stringify(sizes));
   });
 

@@ -11,12 +11,18 @@ It writes a few leases into the etcd and a few objects into the S3, and takes th
   options: {
     ...storeOptions,
     isolation: isolationOption,
+    only: {
+      kind: 'list',
+      value: 'A,B',
+      summary: 'Look at these only, of machine, isolation, settings, etcd, s3, cluster',
+    },
     ...connectionOptions,
     ...outputOptions,
   },
   examples: [
     { what: 'Why does it not work here?', line: 'doctor' },
     { what: 'Before a node is set up', line: 'doctor --etcd https://etcd:2379 --s3 s3://acme-ci' },
+    { what: 'From inside a pod', line: 'doctor --only etcd,s3' },
   ],
   async run(context, { options }) {
     const { runDoctor } = await import('../run-doctor.ts');

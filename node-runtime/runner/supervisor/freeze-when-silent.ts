@@ -1,10 +1,11 @@
 import { type Clock, neverAborted } from '../../system/clock.ts';
-import type { RenewalWatch } from './renewal-watch.ts';
 
 /** What can be stopped where it stands. */
 export interface Freezable {
   /** By `Clock.monotonic`; undefined while it is not frozen. */
   readonly frozenSince: number | undefined;
+  /** Whether the supervisor has lately heard of a renewal of the lease that its claim stands under. */
+  readonly isLeaseAlive: boolean;
   freeze(): Promise<void>;
   kill(): Promise<void>;
 }
@@ -31,7 +32,6 @@ const LATE = 3;
  */
 export async function freezeWhenSilent(
   clock: Clock,
-  renewals: RenewalWatch,
   sandboxes: () => Iterable<Freezable>,
   rules: FreezeRules,
 ): Promise<never> {
@@ -42,14 +42,14 @@ export async function freezeWhenSilent(
     const isLate = clock.monotonic() - before > pause * LATE;
     hasWaited = isLate && !hasWaited;
     if (hasWaited) continue;
-    for (const sandbox of sandboxes()) look(clock, renewals, sandbox, rules);
+    for (const sandbox of sandboxes()) look(clock, sandbox, rules);
   }
 }
 
-function look(clock: Clock, renewals: RenewalWatch, sandbox: Freezable, rules: FreezeRules): void {
+function look(clock: Clock, sandbox: Freezable, { killAfterFrozenMs }: FreezeRules): void {
   const since = sandbox.frozenSince;
-  const isOver = since !== undefined && clock.monotonic() - since > rules.killAfterFrozenMs;
+  const isOver = since !== undefined && clock.monotonic() - since > killAfterFrozenMs;
   // What cannot be done now is tried again at the next look.
   if (isOver) sandbox.kill().catch(() => undefined);
-  else if (renewals.age > rules.freezeAfterMs) sandbox.freeze().catch(() => undefined);
+  else if (!sandbox.isLeaseAlive) sandbox.freeze().catch(() => undefined);
 }

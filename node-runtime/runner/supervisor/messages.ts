@@ -1,4 +1,5 @@
-import type { Moment } from '../../system/clock.ts';
+import type { Renewal } from '../../cluster/session.ts';
+import type { LeaseId } from '../../store/store.ts';
 import type { CommandEnd } from '../sandbox.ts';
 import type { Marks } from './process-marks.ts';
 
@@ -15,7 +16,7 @@ export type Request =
       /** What the supervisor was started with, for its commands to inherit. */
       readonly tag: number;
     }
-  | { readonly kind: 'renewed'; readonly sent: Moment }
+  | ({ readonly kind: 'renewed' } & Renewal)
   | { readonly kind: 'open'; readonly sandbox: SandboxPlan }
   | { readonly kind: 'run'; readonly id: number; readonly sandbox: number; readonly command: CommandPlan }
   | { readonly kind: 'stop'; readonly sandbox: number; readonly graceMs: number }
@@ -43,6 +44,8 @@ export type Reply =
 
 export interface SandboxPlan {
   readonly number: number;
+  /** That its claim stands under. */
+  readonly lease: LeaseId;
   /** Its own folder, with a slash at its end. */
   readonly folder: string;
   readonly marks: Marks;

@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { CiError } from '../../../shared/errors.ts';
-import type { Fence, TaskId } from '../../../shared/ids.ts';
-import { type Clock, deadline, type Moment, neverAborted } from '../../system/clock.ts';
-import type { Isolation, Sandbox, SandboxFolders, Supervisor } from '../sandbox.ts';
+import type { Renewal } from '../../cluster/session.ts';
+import { type Clock, deadline, neverAborted } from '../../system/clock.ts';
+import type { Isolation, Sandbox, SandboxedAttempt, SandboxFolders, Supervisor } from '../sandbox.ts';
 import { bubblewrapHolder, bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
 import { killProcesses } from './kill-processes.ts';
 import type { SandboxPlan } from './messages.ts';
@@ -67,11 +67,11 @@ export class RemoteSupervisor implements Supervisor {
     return this.#lost.signal;
   }
 
-  async open({ task, fence }: { task: TaskId; fence: Fence }): Promise<Sandbox> {
+  async open({ task, fence, lease }: SandboxedAttempt): Promise<Sandbox> {
     const { channel, pipes, isolation } = this.#parts;
     if (channel.closed.aborted) throw channel.closed.reason;
     const folder = join(this.#parts.folder, `${task}-${fence}`);
-    const plan = { number: ++this.#lastNumber, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
+    const plan = { number: ++this.#lastNumber, lease, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
     try {
       const folders = makeFolders(folder, plan.user);
       const sandbox: SandboxPlan = { ...plan, ...this.#bubblewrap(folders) };
@@ -86,8 +86,8 @@ export class RemoteSupervisor implements Supervisor {
     }
   }
 
-  renewed(sent: Moment): void {
-    this.#parts.channel.tell({ kind: 'renewed', sent });
+  renewed(renewal: Renewal): void {
+    this.#parts.channel.tell({ kind: 'renewed', ...renewal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

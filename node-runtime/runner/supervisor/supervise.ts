@@ -5,6 +5,7 @@ import { encodeFrame, FrameReader } from './frames.ts';
 import { freezeWhenSilent } from './freeze-when-silent.ts';
 import type { Reply, Request, SandboxPlan } from './messages.ts';
 import { maySetOomScore } from './oom-score.ts';
+import { Permit } from './permit.ts';
 import { readTag } from './proc.ts';
 import { RenewalWatch } from './renewal-watch.ts';
 import { SupervisedSandbox } from './supervised-sandbox.ts';
@@ -60,20 +61,20 @@ function isInherited(fd: string): boolean {
 class Supervision {
   readonly #clock: Clock;
   readonly #send: (reply: Reply) => void;
-  readonly #renewals: RenewalWatch;
   readonly #sandboxes = new Map<number, SupervisedSandbox>();
+  /** From the first request on, which brings the rules. */
+  #renewals: RenewalWatch | undefined;
   #users: UserBlock | undefined;
 
   constructor(clock: Clock, send: (reply: Reply) => void) {
     this.#clock = clock;
     this.#send = send;
-    this.#renewals = new RenewalWatch(clock);
   }
 
   take(request: Request): void {
     switch (request.kind) {
       case 'renewed':
-        this.#renewals.renewed(request.sent);
+        this.#renewals?.renewed(request);
         break;
       case 'open':
         this.#open(request.sandbox);
@@ -105,8 +106,9 @@ class Supervision {
     const { id } = request;
     switch (request.kind) {
       case 'begin': {
+        this.#renewals = new RenewalWatch(this.#clock, request.freezeAfterMs);
         if (request.ownUsers) this.#users = await takeUserBlock(this.#clock);
-        void freezeWhenSilent(this.#clock, this.#renewals, () => this.#sandboxes.values(), request);
+        void freezeWhenSilent(this.#clock, () => this.#sandboxes.values(), request);
         return {
           kind: 'begun',
           id,
@@ -139,7 +141,9 @@ class Supervision {
   }
 
   #open(plan: SandboxPlan): void {
-    const sandbox = new SupervisedSandbox(plan, this.#clock);
+    if (!this.#renewals) throw new Error('Cannot open a sandbox before the rules are known');
+    const permit = new Permit(plan.lease, this.#renewals, this.#clock);
+    const sandbox = new SupervisedSandbox(plan, permit, this.#clock);
     this.#sandboxes.set(plan.number, sandbox);
     sandbox.prepare();
   }

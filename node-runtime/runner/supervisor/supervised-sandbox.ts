@@ -17,13 +17,8 @@ import type { CommandPlan, SandboxPlan } from './messages.ts';
 import { NamespaceHolder, readAll } from './namespace-holder.ts';
 import { notStarted } from './not-started.ts';
 import { withOomScore } from './oom-score.ts';
+import type { Permit } from './permit.ts';
 import { ProcessTree } from './process-tree.ts';
-import { Standstill } from './standstill.ts';
-
-type State =
-  | { readonly kind: 'running' }
-  | { readonly kind: 'frozen'; readonly since: number; readonly thawed: PromiseWithResolvers<void> }
-  | { readonly kind: 'closed' };
 
 /** A command from when it is asked for until it has ended, and what was done to end it. */
 interface Run {
@@ -40,19 +35,20 @@ type Try =
 /** A sandbox as the supervisor has it: its processes, and what is done to all of them. */
 export class SupervisedSandbox {
   readonly #plan: SandboxPlan;
+  readonly #permit: Permit;
   readonly #clock: Clock;
   readonly #tree: ProcessTree;
-  readonly #standstill = new Standstill();
   /** Bubblewrap's own processes, which no task needs to be asked to end. */
   readonly #helpers = new Set<number>();
-  #state: State = { kind: 'running' };
+  #isClosed = false;
   #run: Run | undefined;
   #holder: Promise<NamespaceHolder> | undefined;
   /** The stopping of all processes, under way or done; undefined when it was not begun or did not work. */
   #stopping: Promise<void> | undefined;
 
-  constructor(plan: SandboxPlan, clock: Clock) {
+  constructor(plan: SandboxPlan, permit: Permit, clock: Clock) {
     this.#plan = plan;
+    this.#permit = permit;
     this.#clock = clock;
     this.#tree = new ProcessTree(plan.marks, clock);
   }
@@ -63,17 +59,21 @@ export class SupervisedSandbox {
   }
 
   get frozenSince(): number | undefined {
-    return this.#state.kind === 'frozen' ? this.#state.since : undefined;
+    return this.#permit.frozenSince;
+  }
+
+  get isLeaseAlive(): boolean {
+    return this.#permit.isLeaseAlive;
   }
 
   /** How many milliseconds since then it has stood still. */
   stoodStill(since: number): number {
-    return this.#standstill.between(since, this.#clock.monotonic());
+    return this.#permit.stoodStill(since);
   }
 
   /**
-   * Starts a command, in a frozen sandbox once it is thawed, and resolves when it has ended. Rejects when it was not for the
-   * command that it could not be started: no sandbox could be made for it.
+   * Starts a command, as soon as that is permitted, and resolves when it has ended. Rejects when it was not for the command that
+   * it could not be started: no sandbox could be made for it.
    */
   async run(command: CommandPlan): Promise<CommandEnd> {
     const output = openOutput(command.pipe);
@@ -111,12 +111,8 @@ export class SupervisedSandbox {
 
   /** What could not be stopped within a few seconds is tried again by whoever asks again, and counts as frozen all the time. */
   async freeze(): Promise<void> {
-    if (this.#state.kind === 'closed') return;
-    if (this.#state.kind === 'running') {
-      const since = this.#clock.monotonic();
-      this.#state = { kind: 'frozen', since, thawed: Promise.withResolvers() };
-      this.#standstill.begin(since);
-    }
+    if (this.#isClosed) return;
+    this.#permit.freeze();
     this.#stopping ??= this.#tree.freeze().catch(error => {
       this.#stopping = undefined;
       throw error;
@@ -124,13 +120,15 @@ export class SupervisedSandbox {
     await this.#stopping;
   }
 
+  /** Rejects when that is not permitted: the lease may have ended. */
   async thaw(): Promise<void> {
     await this.#stopping?.catch(() => undefined);
+    this.#permit.thaw();
+    this.#stopping = undefined;
     this.#tree.thaw();
-    this.#go();
   }
 
-  /** Kills everything, and gives up a command that waited for a thaw. What is run later runs. */
+  /** Kills everything, and gives up a command that was not permitted yet. What is run later runs. */
   async kill(): Promise<void> {
     if (this.#run) this.#run.ending = 'SIGKILL';
     const holder = this.#holder;
@@ -139,28 +137,19 @@ export class SupervisedSandbox {
     await holder?.then(held => held.close()).catch(() => undefined);
     // Still under way, it would stop what is run next.
     await this.#stopping?.catch(() => undefined);
-    this.#go();
+    this.#stopping = undefined;
+    this.#permit.lift();
   }
 
   /** Kills everything for good: nothing can be run in it afterwards. */
   async close(): Promise<void> {
-    const before = this.#state;
-    this.#state = { kind: 'closed' };
-    if (before.kind === 'frozen') before.thawed.resolve();
+    this.#isClosed = true;
+    this.#permit.lift();
     await this.kill();
   }
 
-  #go(): void {
-    this.#stopping = undefined;
-    if (this.#state.kind !== 'frozen') return;
-    const { thawed } = this.#state;
-    this.#state = { kind: 'running' };
-    this.#standstill.end(this.#clock.monotonic());
-    thawed.resolve();
-  }
-
   async #runDirectly(command: CommandPlan, run: Run, output: number): Promise<CommandEnd> {
-    while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
+    while (this.#isHeld(run)) await this.#permit.changed();
     const ended = this.#endedBefore(run);
     if (ended) return ended;
     try {
@@ -191,7 +180,7 @@ export class SupervisedSandbox {
 
   async #tryInBubblewrap(command: CommandPlan, run: Run, output: number | 'pipe'): Promise<Try> {
     const holder = await this.#hold();
-    while (this.#state.kind === 'frozen') await this.#state.thawed.promise;
+    while (this.#isHeld(run)) await this.#permit.changed();
     const ended = this.#endedBefore(run);
     if (ended) return { kind: 'ended', end: ended };
     const child = this.#spawnInBubblewrap(command, output, holder);
@@ -210,9 +199,14 @@ export class SupervisedSandbox {
     return { kind: 'never-began', words: words.trim(), holder };
   }
 
-  /** How a command ended that is not to be started any more. Nothing may be waited for between this and its start. */
+  /** Whether a command is to wait. Nothing may be waited for between this and its start. */
+  #isHeld(run: Run): boolean {
+    return !this.#permit.isGiven && !this.#endedBefore(run);
+  }
+
+  /** How a command ended that is not to be started any more. */
   #endedBefore(run: Run): CommandEnd | undefined {
-    if (this.#state.kind === 'closed') run.ending = 'SIGKILL';
+    if (this.#isClosed) run.ending = 'SIGKILL';
     return run.ending && { kind: 'killed', signal: run.ending, byUs: true };
   }
 

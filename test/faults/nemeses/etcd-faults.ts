@@ -6,6 +6,8 @@ import type { Rig } from '../rig.ts';
 
 const SHORT_MS = [3000, 9000] as const;
 const MEMBER_MS = [4000, 15_000] as const;
+/** Tasks are frozen after 20 s of it, and would be killed 10 minutes later. */
+const LONG_MS = 600_000;
 /** Outside of the cluster's prefix. */
 const FILLER = 'chaos-filler/';
 
@@ -72,6 +74,19 @@ export const etcdFaults: readonly Nemesis[] = [
   },
   quorumLost('etcd’s quorum lost', [3000, 8000]),
   quorumLost('etcd’s quorum lost for a minute', [60_000, 60_000]),
+  { ...quorumLost('etcd’s quorum lost for 10 minutes', [LONG_MS, LONG_MS]), isRare: true },
+  {
+    name: 'all of etcd killed, and back after 10 minutes',
+    track: 'etcd',
+    lastsMs: [LONG_MS, LONG_MS],
+    isRare: true,
+    async inject({ etcd }) {
+      await Promise.all(etcd.members.map(member => member.kill()));
+      return async () => {
+        await Promise.all(etcd.members.map(member => member.restart()));
+      };
+    },
+  },
   {
     name: 'compaction of etcd every 5 s',
     track: 'etcd',

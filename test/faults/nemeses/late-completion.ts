@@ -73,10 +73,10 @@ function catchCompletion(rig: Rig, signal: AbortSignal): Promise<Caught | undefi
 /** Whether it was, before the signal fired. */
 async function claimedAnew({ tape, cluster }: Rig, task: string, signal: AbortSignal): Promise<boolean> {
   const lock = `${cluster}/tasks/${task}.lock`;
-  const after = tape.head;
-  while (!signal.aborted) {
-    if (tape.events.some(({ key, kind, revision }) => revision > after && key === lock && kind === 'put')) return true;
-    await tape.changed(signal);
-  }
+  for (let seen = tape.events.length; !signal.aborted; await tape.changed(signal))
+    for (; seen < tape.events.length; seen++) {
+      const { key, kind } = tape.events[seen]!;
+      if (key === lock && kind === 'put') return true;
+    }
   return false;
 }

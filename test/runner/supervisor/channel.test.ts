@@ -7,8 +7,9 @@ import { encodeFrame, FrameReader } from '../../../node-runtime/runner/superviso
 import { NumberPool } from '../../../node-runtime/runner/supervisor/number-pool.ts';
 import { RenewalWatch } from '../../../node-runtime/runner/supervisor/renewal-watch.ts';
 import { Standstill } from '../../../node-runtime/runner/supervisor/standstill.ts';
+import type { LeaseId } from '../../../node-runtime/store/store.ts';
 import { type Clock, type Moment, momentOf } from '../../../node-runtime/system/clock.ts';
-import { PATH, SUPERVISE } from './supervised.ts';
+import { LEASE, PATH, SUPERVISE } from './supervised.ts';
 
 describe('FrameReader', () => {
   it('gives messages back as they were, wherever their bytes are cut', () => {
@@ -59,53 +60,69 @@ describe('a supervisor process', () => {
   });
 });
 
+const LIMIT_MS = 20_000;
+const OTHER = '43' as LeaseId;
+
+function watching(): { readonly clock: SettableClock; readonly watch: RenewalWatch } {
+  const clock = new SettableClock();
+  return { clock, watch: new RenewalWatch(clock, LIMIT_MS) };
+}
+
 function ago(clock: Clock, ms: number): Moment {
   return { monotonic: clock.monotonic() - ms, wall: clock.now() - ms };
 }
 
 describe('RenewalWatch', () => {
-  it('knows how long ago the last renewal was sent', () => {
-    const clock = new SettableClock();
-    const watch = new RenewalWatch(clock);
+  it('takes a lease for alive for as long after its last renewal was sent as the rule says', () => {
+    const { clock, watch } = watching();
     clock.pass(5000);
-    watch.renewed(ago(clock, 3000));
-    clock.pass(1000);
-    assert.equal(watch.age, 4000);
+    watch.renewed({ lease: LEASE, sent: ago(clock, 3000) });
+    clock.pass(LIMIT_MS - 3000);
+    assert.equal(watch.isAlive(LEASE), true);
+    clock.pass(1);
+    assert.equal(watch.isAlive(LEASE), false);
+  });
+
+  it('takes no lease for alive but the one that was renewed last', () => {
+    const { clock, watch } = watching();
+    assert.equal(watch.isAlive(LEASE), false);
+    watch.renewed({ lease: LEASE, sent: ago(clock, 0) });
+    assert.deepEqual([watch.isAlive(LEASE), watch.isAlive(OTHER)], [true, false]);
+    clock.pass(1);
+    watch.renewed({ lease: OTHER, sent: ago(clock, 0) });
+    assert.deepEqual([watch.isAlive(LEASE), watch.isAlive(OTHER)], [false, true]);
   });
 
   it('counts the time that the machine slept, in which only the calendar went on', () => {
-    const clock = new SettableClock();
-    const watch = new RenewalWatch(clock);
-    watch.renewed(ago(clock, 0));
-    clock.wall += 60_000;
-    assert.equal(watch.age, 60_000);
+    const { clock, watch } = watching();
+    watch.renewed({ lease: LEASE, sent: ago(clock, 0) });
+    clock.wall += LIMIT_MS + 1;
+    assert.equal(watch.isAlive(LEASE), false);
   });
 
   it('counts the time that the machine slept while the news of a renewal lay in the pipe', () => {
-    const clock = new SettableClock();
-    const watch = new RenewalWatch(clock);
-    clock.pass(1000);
+    const { clock, watch } = watching();
     const sent = momentOf(clock);
-    clock.wall += 60_000;
-    watch.renewed(sent);
-    assert.equal(watch.age, 60_000);
+    clock.wall += LIMIT_MS + 1;
+    watch.renewed({ lease: LEASE, sent });
+    assert.equal(watch.isAlive(LEASE), false);
   });
 
   it('is not misled by a calendar that is set back', () => {
-    const clock = new SettableClock();
-    const watch = new RenewalWatch(clock);
+    const { clock, watch } = watching();
+    watch.renewed({ lease: LEASE, sent: ago(clock, 0) });
     clock.wall -= 3_600_000;
-    clock.pass(7000);
-    assert.equal(watch.age, 7000);
+    clock.pass(LIMIT_MS + 1);
+    assert.equal(watch.isAlive(LEASE), false);
   });
 
   it('does not count a renewal that was sent before the last one', () => {
-    const clock = new SettableClock();
-    const watch = new RenewalWatch(clock);
-    clock.pass(9000);
-    watch.renewed(ago(clock, 0));
-    watch.renewed(ago(clock, 5000));
-    assert.equal(watch.age, 0);
+    const { clock, watch } = watching();
+    clock.pass(LIMIT_MS);
+    watch.renewed({ lease: LEASE, sent: ago(clock, 0) });
+    watch.renewed({ lease: LEASE, sent: ago(clock, LIMIT_MS) });
+    clock.pass(1);
+    assert.equal(watch.isAlive(LEASE), true);
   });
 });
 

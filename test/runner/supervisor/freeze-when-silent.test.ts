@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { freezeWhenSilent } from '../../../node-runtime/runner/supervisor/freeze-when-silent.ts';
 import { RenewalWatch } from '../../../node-runtime/runner/supervisor/renewal-watch.ts';
+import type { LeaseId } from '../../../node-runtime/store/store.ts';
 import { Machine } from '../../simulation/machine.ts';
 import { Scheduler } from '../../simulation/scheduler.ts';
 
+const LEASE = '42' as LeaseId;
 const RULES = { freezeAfterMs: 20_000, killAfterFrozenMs: 600_000 };
 
 /** A supervisor with one sandbox, and a node beside it that passes a renewal on every 5 s until it is told to stop. */
@@ -12,19 +14,22 @@ function guarded() {
   const scheduler = new Scheduler();
   const machine = new Machine('one', scheduler);
   const supervisor = machine.start('supervisor');
-  const renewals = new RenewalWatch(supervisor);
+  const renewals = new RenewalWatch(supervisor, RULES.freezeAfterMs);
   const sandbox = {
+    get isLeaseAlive() {
+      return renewals.isAlive(LEASE);
+    },
     frozenSince: undefined as number | undefined,
     freeze: async () => {
       sandbox.frozenSince ??= supervisor.monotonic();
     },
     kill: async () => undefined,
   };
-  void freezeWhenSilent(supervisor, renewals, () => [sandbox], RULES);
+  void freezeWhenSilent(supervisor, () => [sandbox], RULES);
   let renews = true;
   const renew = () => {
     const sent = { monotonic: machine.monotonic(), wall: machine.now() };
-    supervisor.deliver(() => renewals.renewed(sent));
+    supervisor.deliver(() => renewals.renewed({ lease: LEASE, sent }));
     if (renews) scheduler.after(5000, renew);
   };
   renew();

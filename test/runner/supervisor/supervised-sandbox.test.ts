@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { CommandEnd, SandboxFolders } from '../../../node-runtime/runner/sandbox.ts';
 import { bubblewrapHolder, bubblewrapLayout, INSIDE } from '../../../node-runtime/runner/supervisor/bubblewrap.ts';
+import { Permit } from '../../../node-runtime/runner/supervisor/permit.ts';
 import { PipeReader } from '../../../node-runtime/runner/supervisor/read-pipe.ts';
+import { RenewalWatch } from '../../../node-runtime/runner/supervisor/renewal-watch.ts';
 import { makeFolders } from '../../../node-runtime/runner/supervisor/sandbox-folders.ts';
 import { SupervisedSandbox } from '../../../node-runtime/runner/supervisor/supervised-sandbox.ts';
 import { readSystemFolders } from '../../../node-runtime/runner/supervisor/system-folders.ts';
-import { systemClock } from '../../../node-runtime/system/clock.ts';
+import { momentOf, systemClock } from '../../../node-runtime/system/clock.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { ISOLATIONS, PATH } from './supervised.ts';
+import { ISOLATIONS, LEASE, PATH } from './supervised.ts';
 
 describe('a bubblewrap that fails', {
   skip: !ISOLATIONS.includes('bubblewrap') && 'bubblewrap does not work here',
@@ -109,9 +111,12 @@ async function sandboxWith(before?: string, beforeHolder = ''): Promise<It> {
   await writeFile(program, script);
   await chmod(program, 0o755);
   const system = await readSystemFolders(join(folder.path, 'system'));
+  const renewals = new RenewalWatch(systemClock, 3_600_000);
+  renewals.renewed({ lease: LEASE, sent: momentOf(systemClock) });
   const sandbox = new SupervisedSandbox(
     {
       number: 1,
+      lease: LEASE,
       folder: `${own}/`,
       marks: { kind: 'folder', folder: `${own}/` },
       oomScore: 700,
@@ -119,6 +124,7 @@ async function sandboxWith(before?: string, beforeHolder = ''): Promise<It> {
         bubblewrap: { program, holder: bubblewrapHolder(system), layout: bubblewrapLayout(system, folders) },
       }),
     },
+    new Permit(LEASE, renewals, systemClock),
     systemClock,
   );
   const inside = before === undefined ? folders : INSIDE;

@@ -10,6 +10,7 @@ import type {
   Sandbox,
   Supervisor,
 } from '../../../node-runtime/runner/sandbox.ts';
+import type { LeaseId } from '../../../node-runtime/store/store.ts';
 import { startSupervisor, type SupervisorOptions } from '../../../node-runtime/runner/supervisor/start-supervisor.ts';
 import { momentOf, systemClock } from '../../../node-runtime/system/clock.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -20,6 +21,8 @@ export const SUPERVISE = [
   'supervise',
 ];
 export const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** What tests claim under. */
+export const LEASE = '42' as LeaseId;
 export const isRoot = process.getuid?.() === 0;
 
 /** The isolations that this machine and user allow, in a test's terms. */
@@ -39,7 +42,9 @@ export interface Supervised extends AsyncDisposable {
   readonly root: string;
   readonly notices: readonly string[];
   open(): Promise<Sandbox>;
-  /** Tells the supervisor every few milliseconds that the lease was renewed just now, until stopped. */
+  /** Tells the supervisor that a lease was renewed just now. It has been told so once of that which sandboxes are opened under. */
+  renew(lease?: LeaseId): void;
+  /** The same every few milliseconds, until stopped. */
   keepRenewing(): Disposable;
 }
 
@@ -62,13 +67,16 @@ export async function supervised(
     freezeAfterMs: 3_600_000,
     ...rules,
   });
+  const renew = (lease = LEASE) => supervisor.renewed({ lease, sent: momentOf(systemClock) });
+  renew();
   return {
     supervisor,
+    renew,
     root: folder.path,
     notices,
-    open: () => supervisor.open({ task: newTask(), fence: 7 }),
+    open: () => supervisor.open({ task: newTask(), fence: 7, lease: LEASE }),
     keepRenewing() {
-      const timer = setInterval(() => supervisor.renewed(momentOf(systemClock)), 20);
+      const timer = setInterval(() => renew(), 20);
       return { [Symbol.dispose]: () => clearInterval(timer) };
     },
     async [Symbol.asyncDispose]() {

@@ -130,6 +130,66 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       /FileNotFound|EntryNotFound|none/,
     );
   },
+
+  'what simple-ci would say of a task file is among the problems before it is saved, and can be mended': async () => {
+    const editor = await openTaskFile('tasks:\n  keep:\n    timout: 3m\n    run: x\n    priority: 12\n');
+    const problems = await taskFileProblems(editor.document, 2);
+    assert.deepEqual(
+      problems.map(({ message, range, severity }) => [message, range.start.line, range.start.character, severity]),
+      [
+        ['tasks.keep.timout is not known, did you mean "timeout"?', 2, 4, vscode.DiagnosticSeverity.Error],
+        ['tasks.keep.priority must be at most 9: 12', 4, 14, vscode.DiagnosticSeverity.Error],
+      ],
+    );
+    const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+      'vscode.executeCodeActionProvider',
+      editor.document.uri,
+      problems[0]!.range,
+    );
+    const change = actions.find(({ title }) => title === 'Change to “timeout”');
+    assert.ok(await vscode.workspace.applyEdit(change!.edit!));
+    assert.match(editor.document.getText(), /^ {4}timeout: 3m$/m);
+    await taskFileProblems(editor.document, 1);
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+    await taskFileProblems(editor.document, 0);
+  },
+
+  'a task file in YAML is completed and explained without any other extension': async () => {
+    const { document } = await openTaskFile('tasks:\n  keep:\n    - shell: \n      run: x\n');
+    const words = await completionsAt(document, new vscode.Position(2, 13));
+    assert.deepEqual(
+      words.filter(word => word === 'bash' || word === 'sh'),
+      ['bash', 'sh'],
+    );
+    const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+      'vscode.executeHoverProvider',
+      document.uri,
+      new vscode.Position(2, 8),
+    );
+    assert.match(
+      hovers.map(({ contents }) => contents.map(textOf).join()).join(),
+      /both stop at the first failing command/,
+    );
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+  },
+
+  'a task file in JSON is completed by the schema, and what is wrong is told once': async () => {
+    const uri = vscode.Uri.joinPath(workspace(), 'other', 'simple-ci.json');
+    await vscode.workspace.fs.writeFile(uri, Buffer.from('{\n"tasks": {"a": {\n"run": 3,\n"timout": "3m"\n}}}\n'));
+    const document = await vscode.workspace.openTextDocument(uri);
+    await vscode.window.showTextDocument(document);
+    await eventually('both are told, each once', () => {
+      const found = vscode.languages.getDiagnostics(uri).map(({ range, source }) => `${range.start.line} ${source}`);
+      return found.includes('3 Simple CI') && found.includes('2 undefined') && found.length === 2 ? true : undefined;
+    });
+    const words = await eventually('completions of the schema', async () => {
+      const found = await completionsAt(document, new vscode.Position(2, 0));
+      return found.includes('timeout') ? found : undefined;
+    });
+    assert.equal(words.filter(word => word === 'timeout').length, 1);
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+    await vscode.workspace.fs.delete(uri);
+  },
 };
 
 function extensionFile(name: string): string {
@@ -138,6 +198,36 @@ function extensionFile(name: string): string {
 
 function workspace(): vscode.Uri {
   return vscode.workspace.workspaceFolders![0]!.uri;
+}
+
+/** The task file of the workspace with this text, not saved. */
+async function openTaskFile(text: string): Promise<vscode.TextEditor> {
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.joinPath(workspace(), 'simple-ci.yaml'));
+  const editor = await vscode.window.showTextDocument(document);
+  const whole = new vscode.Range(new vscode.Position(0, 0), document.lineAt(document.lineCount - 1).range.end);
+  await editor.edit(edit => edit.replace(whole, text));
+  return editor;
+}
+
+/** Once there are so many. */
+function taskFileProblems({ uri }: vscode.TextDocument, count: number): Promise<readonly vscode.Diagnostic[]> {
+  return eventually(`${count} problems`, () => {
+    const found = vscode.languages.getDiagnostics(uri);
+    return found.length === count ? found : undefined;
+  });
+}
+
+async function completionsAt({ uri }: vscode.TextDocument, at: vscode.Position): Promise<string[]> {
+  const { items } = await vscode.commands.executeCommand<vscode.CompletionList>(
+    'vscode.executeCompletionItemProvider',
+    uri,
+    at,
+  );
+  return items.map(({ label }) => (typeof label === 'string' ? label : label.label).replaceAll('"', ''));
+}
+
+function textOf(content: vscode.MarkdownString | vscode.MarkedString): string {
+  return typeof content === 'string' ? content : content.value;
 }
 
 function named(tasks: readonly vscode.Task[], name: string): vscode.Task {

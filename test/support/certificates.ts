@@ -23,12 +23,12 @@ export function makeCertificates(dir: string): CertificateFiles {
   };
 }
 
-interface Pair {
+export interface Pair {
   readonly cert: string;
   readonly key: string;
 }
 
-function makeAuthority(dir: string, name: string): Pair {
+export function makeAuthority(dir: string, name: string): Pair {
   const pair = { cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
   makeKey(pair.key);
   openssl(
@@ -48,15 +48,22 @@ function makeAuthority(dir: string, name: string): Pair {
   return pair;
 }
 
-function makeCertificate(dir: string, name: string, authority: Pair, usage: string): Pair {
+/** For this machine, and for more names of hosts. The common name is `name`, unless another is given. */
+export function makeCertificate(
+  dir: string,
+  name: string,
+  authority: Pair,
+  usage: string,
+  { hosts = [], commonName = name }: { hosts?: readonly string[]; commonName?: string } = {},
+): Pair {
   const pair = { cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
   const request = join(dir, `${name}.csr`);
   const extensions = join(dir, `${name}.ext`);
   makeKey(pair.key);
-  openssl('req', '-new', '-key', pair.key, '-subj', `/CN=${name}`, '-out', request);
+  openssl('req', '-new', '-key', pair.key, '-subj', `/CN=${commonName}`, '-out', request);
   writeFileSync(
     extensions,
-    `subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=${usage}\nkeyUsage=digitalSignature\nbasicConstraints=CA:FALSE\n`,
+    `subjectAltName=${['IP:127.0.0.1', 'DNS:localhost', ...hosts.map(host => `DNS:${host}`)].join(',')}\nextendedKeyUsage=${usage}\nkeyUsage=digitalSignature\nbasicConstraints=CA:FALSE\n`,
   );
   const signing = ['-CA', authority.cert, '-CAkey', authority.key, '-CAcreateserial', '-extfile', extensions];
   openssl('x509', '-req', '-in', request, ...signing, '-days', '30', '-sha256', '-out', pair.cert);

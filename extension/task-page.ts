@@ -1,0 +1,124 @@
+import * as vscode from 'vscode';
+import { describeError, isCiError } from '../shared/errors.ts';
+import type { FromTaskPage, ToTaskPage } from '../shared/task-page/task-page-messages.ts';
+import type { Clock } from './clock.ts';
+import type { Clusters } from './clusters.ts';
+import { pageHtml } from './page-html.ts';
+import { taskPageContent } from './task-page-content.ts';
+import { watchTask } from './watch-task.ts';
+
+export interface TaskPageOptions {
+  readonly clusters: Clusters;
+  readonly clock: Clock;
+  readonly extension: vscode.Uri;
+  readonly onTitle: (title: string) => void;
+}
+
+/** When no node answered, they are asked again after this, while the page can be seen. Milliseconds. */
+const AGAIN_MS = 3000;
+
+/** The life of one task on one page, live while the task is under way and the page can be seen. */
+export class TaskPage implements vscode.Disposable {
+  readonly #webview: vscode.Webview;
+  readonly #options: TaskPageOptions;
+  readonly #listening: readonly vscode.Disposable[];
+  #task: string | undefined;
+  #isReady = false;
+  #watching: AbortController | undefined;
+
+  constructor(webview: vscode.Webview, options: TaskPageOptions) {
+    this.#webview = webview;
+    this.#options = options;
+    webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(options.extension, 'dist')] };
+    const again = options.clusters.connection.connectionChanged.on(({ kind }) => {
+      if (kind === 'connected' && !this.#watching) this.#watch();
+    });
+    this.#listening = [
+      webview.onDidReceiveMessage((message: FromTaskPage) => void this.#receive(message)),
+      new vscode.Disposable(() => again[Symbol.dispose]()),
+    ];
+    webview.html = pageHtml(webview, options.extension, { title: 'Task', script: 'task-page.js', style: '' });
+  }
+
+  get task(): string | undefined {
+    return this.#task;
+  }
+
+  show(task: string): void {
+    this.#task = task;
+    this.#watch();
+  }
+
+  /** The page cannot be seen: VS Code has taken it down, and will load it anew. */
+  hidden(): void {
+    this.#isReady = false;
+    this.#stop();
+  }
+
+  dispose(): void {
+    for (const listener of this.#listening) listener.dispose();
+    this.hidden();
+  }
+
+  async #receive(message: FromTaskPage): Promise<void> {
+    const { commands } = vscode;
+    const row = { task: this.#task };
+    switch (message.type) {
+      case 'ready':
+        this.#isReady = true;
+        this.#task ??= message.state?.task;
+        return this.#watch();
+      case 'log':
+        return commands.executeCommand('simple-ci.openLog', { row: { ...row, attempt: message.attempt } });
+      case 'runAgain':
+        return commands.executeCommand('simple-ci.runAgain', { row });
+      case 'cancel':
+        return commands.executeCommand('simple-ci.cancelTask', { row });
+      case 'artifact':
+        return commands.executeCommand(`simple-ci.${message.action}Artifact`, { row: { ...row, path: message.path } });
+    }
+  }
+
+  #watch(): void {
+    this.#stop();
+    if (!this.#isReady || this.#task === undefined) return;
+    const watching = new AbortController();
+    this.#watching = watching;
+    void this.#keep(this.#task, watching.signal).finally(() => {
+      if (this.#watching === watching) this.#watching = undefined;
+    });
+  }
+
+  #stop(): void {
+    this.#watching?.abort(new Error('The page cannot be seen'));
+    this.#watching = undefined;
+  }
+
+  /** Until the task has finished, over lapses of the cluster. */
+  async #keep(task: string, signal: AbortSignal): Promise<void> {
+    const { clusters, clock, onTitle } = this.#options;
+    const { connection } = clusters;
+    using _ = connection.want();
+    while (!signal.aborted) {
+      try {
+        await clusters.ready();
+        const tell = (knowledge: Parameters<typeof taskPageContent>[0]) => {
+          const content = taskPageContent(knowledge);
+          onTitle(content.name);
+          this.#send({ type: 'content', content });
+        };
+        await watchTask({ connection, clock, task, tell }, signal);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#send({ type: 'problem', problem: describeError(error) });
+        if (!isCiError(error, 'unavailable')) return;
+        await clock.sleep(AGAIN_MS, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #send(message: ToTaskPage): void {
+    if (this.#isReady) void this.#webview.postMessage(message);
+  }
+}

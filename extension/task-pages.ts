@@ -1,0 +1,62 @@
+import * as vscode from 'vscode';
+import type { TaskPageState } from '../shared/task-page/task-page-messages.ts';
+import { TaskPage, type TaskPageOptions } from './task-page.ts';
+
+const PANEL = 'simple-ci.taskPage';
+
+/** The pages of tasks among the editors: one for each task that somebody looks at. They are there again after a reload. */
+export class TaskPages implements vscode.WebviewPanelSerializer, vscode.Disposable {
+  readonly #options: Omit<TaskPageOptions, 'onTitle'>;
+  readonly #registered: vscode.Disposable;
+  readonly #panels = new Map<vscode.WebviewPanel, TaskPage>();
+
+  constructor(options: Omit<TaskPageOptions, 'onTitle'>) {
+    this.#options = options;
+    this.#registered = vscode.window.registerWebviewPanelSerializer(PANEL, this);
+  }
+
+  /** The task of the page that has the focus. */
+  get task(): string | undefined {
+    return [...this.#panels].find(([panel]) => panel.active)?.[1].task;
+  }
+
+  /** Whether the page of the task can be seen. */
+  isShown(task: string): boolean {
+    return [...this.#panels].some(([panel, page]) => panel.visible && page.task === task);
+  }
+
+  show(task: string): void {
+    const open = [...this.#panels].find(([, page]) => page.task === task);
+    if (open) open[0].reveal();
+    else this.#adopt(vscode.window.createWebviewPanel(PANEL, 'Task', vscode.ViewColumn.Active)).show(task);
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: TaskPageState | undefined): Promise<void> {
+    const page = this.#adopt(panel);
+    if (state) page.show(state.task);
+  }
+
+  dispose(): void {
+    this.#registered.dispose();
+    for (const page of this.#panels.values()) page.dispose();
+  }
+
+  #adopt(panel: vscode.WebviewPanel): TaskPage {
+    panel.iconPath = new vscode.ThemeIcon('graph');
+    const page = new TaskPage(panel.webview, {
+      ...this.#options,
+      onTitle: title => {
+        panel.title = title;
+      },
+    });
+    this.#panels.set(panel, page);
+    panel.onDidChangeViewState(() => {
+      if (!panel.visible) page.hidden();
+    });
+    panel.onDidDispose(() => {
+      page.dispose();
+      this.#panels.delete(panel);
+    });
+    return page;
+  }
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { kustomizeBase } from '../../scripts/kustomize-base.ts';
+import { staleFiles } from '../../scripts/write-generated.ts';
+import { type Manifest, manifestsIn, refusal, render, renderText, requireHelm } from '../support/helm.ts';
+import { schemaProblem, unknownFields } from '../support/kubernetes-schemas.ts';
+import { insecurities } from '../support/pod-security.ts';
+import { CHART_CASES } from './chart-cases.ts';
+
+const golden = (name: string) => fileURLToPath(new URL(`golden/${name.replace(/\W+/g, '-')}.yaml`, import.meta.url));
+const LEAST = CHART_CASES.least!;
+
+/** Those that differ at each rendering: keys that Helm makes, and what they sign. */
+function withoutKeys(text: string): string {
+  return text.replace(/^(\s*(?:ca\.crt|tls\.crt|tls\.key|caBundle):) .*$/gm, '$1 MADE');
+}
+
+function podSpecs(manifests: readonly Manifest[]): { readonly name: string; readonly spec: Manifest }[] {
+  return manifests.flatMap(({ kind, metadata, spec }) => {
+    if (kind === 'Pod') return [{ name: metadata.name, spec }];
+    return spec?.template?.spec ? [{ name: metadata.name, spec: spec.template.spec }] : [];
+  });
+}
+
+for (const [name, values] of Object.entries(CHART_CASES)) {
+  describe(`the chart, ${name}`, () => {
+    let manifests: Manifest[] = [];
+    before(async () => {
+      manifests = await render(values).catch(() => []);
+    });
+
+    test('is what was looked at', async t => {
+      if (!requireHelm(t)) return;
+      const text = withoutKeys(await renderText(values));
+      if (process.env.UPDATE_GOLDEN) await writeFile(golden(name), text);
+      assert.equal(text, await readFile(golden(name), 'utf8'), 'with UPDATE_GOLDEN=1 the file is written anew');
+    });
+
+    test('keeps to the schemas of Kubernetes', async t => {
+      if (!requireHelm(t)) return;
+      assert.ok(manifests.length > 5);
+      const problems = await Promise.all(manifests.map(schemaProblem));
+      assert.deepEqual(
+        problems.filter(problem => problem !== undefined),
+        [],
+      );
+    });
+
+    test('runs nothing that the restricted pod security standard forbids', t => {
+      if (!requireHelm(t)) return;
+      const pods = podSpecs(manifests);
+      assert.ok(pods.length >= 2);
+      assert.deepEqual(
+        pods.flatMap(({ name: pod, spec }) => insecurities(spec).map(problem => `${pod}: ${problem}`)),
+        [],
+      );
+    });
+
+    test('lies in one namespace, but for what has none, and is found by its release', t => {
+      if (!requireHelm(t)) return;
+      const CLUSTER_WIDE = /^(ClusterRole|ClusterRoleBinding|APIService|ValidatingAdmissionPolicy(Binding)?)$/;
+      for (const { kind, metadata } of manifests) {
+        const expected = CLUSTER_WIDE.test(kind) ? undefined : kind === 'RoleBinding' ? metadata.namespace : 'build';
+        assert.equal(metadata.namespace, expected, `${kind} ${metadata.name}`);
+        const labels = metadata.labels as Record<string, string>;
+        assert.equal(labels['app.kubernetes.io/instance'], 'ci', `${kind} ${metadata.name}`);
+      }
+    });
+  });
+}
+
+test('the chart has no field that Kubernetes does not know', async t => {
+  if (!requireHelm(t)) return;
+  const all = await Promise.all(Object.values(CHART_CASES).map(values => render(values)));
+  const typo = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [], restartPolice: 'Never' },
+  };
+  assert.match(await unknownFields([typo]), /restartPolice/);
+  assert.equal(await unknownFields(all.flat()), '');
+});
+
+test('the base for kustomize is made of the chart as it is', async t => {
+  if (!requireHelm(t)) return;
+  assert.deepEqual(await staleFiles(await kustomizeBase()), [], 'node scripts/kustomize-base.ts writes it anew');
+});
+
+test('the example of an overlay builds on it', async t => {
+  const example = fileURLToPath(new URL('../../deploy/kubernetes/example', import.meta.url));
+  const built = await promisify(execFile)('kubectl', ['kustomize', example]).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  if (!built) return t.skip('kubectl is not installed');
+  const manifests = manifestsIn(built.stdout);
+  const { spec } = manifests.find(({ kind }) => kind === 'Deployment')!.spec.template;
+  assert.ok(manifests.every(({ metadata }) => metadata.namespace === 'build'));
+  const [{ image, env }] = spec.containers;
+  assert.equal(image, 'registry.example.com/simple-ci:0.1.0');
+  assert.deepEqual(
+    env.filter(({ name }: { name: string }) => name === 'SIMPLE_CI_CLUSTER'),
+    [{ name: 'SIMPLE_CI_CLUSTER', value: 'acme/ci' }],
+  );
+});
+
+describe('the chart refuses', () => {
+  const cases: [string, object, RegExp][] = [
+    ['to be installed without an etcd', { s3: { url: 's3://b' } }, /there is no etcd: set etcd\.endpoints/],
+    ['two etcds', { ...LEAST, etcd: { endpoints: ['http://e:2379'], evaluation: { enabled: true } } }, /two etcds/],
+    ['to be installed without an S3', { etcd: { evaluation: { enabled: true } } }, /there is no S3: set s3\.url/],
+    [
+      'a user of etcd without a password',
+      { s3: { url: 's3://b' }, etcd: { endpoints: ['http://e:2379'], auth: { user: 'u' } } },
+      /set etcd\.auth\.existingSecret/,
+    ],
+    [
+      'to scale by demand when slots are not known',
+      { ...LEAST, autoscaling: { mode: 'self' } },
+      /set node\.slots or autoscaling\.slotsPerPod/,
+    ],
+    [
+      'more pods at least than at most',
+      { ...LEAST, autoscaling: { minReplicas: 3, maxReplicas: 2 } },
+      /minReplicas is more than .*: 3, 2/,
+    ],
+    ['a value that it does not know', { ...LEAST, nodes: { slots: 2 } }, /additional properties 'nodes' not allowed/],
+    [
+      'a mode that it does not know',
+      { ...LEAST, autoscaling: { mode: 'hpa' } },
+      /'\/autoscaling\/mode': value must be one of/,
+    ],
+    [
+      'an address of etcd without a scheme',
+      { ...LEAST, etcd: { endpoints: ['etcd:2379'] } },
+      /'\/etcd\/endpoints\/0'.*does not match pattern/,
+    ],
+    [
+      'a ServiceMonitor without a token',
+      { ...LEAST, metrics: { serviceMonitor: { enabled: true } } },
+      /set metrics\.serviceMonitor\.tokenSecret\.name/,
+    ],
+  ];
+  for (const [what, values, message] of cases)
+    test(what, async t => {
+      if (!requireHelm(t)) return;
+      assert.match(await refusal(values), message);
+    });
+});
+
+describe('what the chart grants', () => {
+  const rolesOf = async (values: object) =>
+    (await render(values))
+      .filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole')
+      .map(({ metadata, rules }) => [metadata.name, rules]);
+
+  test('is nothing where nothing is asked of Kubernetes, not even a token', async t => {
+    if (!requireHelm(t)) return;
+    const values = CHART_CASES['no rights in Kubernetes']!;
+    assert.deepEqual(await rolesOf(values), []);
+    const deployment = (await render(values)).find(({ kind }) => kind === 'Deployment')!;
+    assert.equal(deployment.spec.template.spec.automountServiceAccountToken, false);
+  });
+
+  test('is to patch pods, for their marks', async t => {
+    if (!requireHelm(t)) return;
+    assert.deepEqual(await rolesOf(LEAST), [
+      ['ci-simple-ci-mark-pods', [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }]],
+    ]);
+  });
+
+  test('is to scale the one Deployment, in mode self', async t => {
+    if (!requireHelm(t)) return;
+    const [, scaling] = await rolesOf(CHART_CASES['by demand, self']!);
+    const scale = { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['get', 'patch'] };
+    assert.deepEqual(scaling, ['ci-simple-ci-scale', [{ ...scale, resourceNames: ['ci-simple-ci'] }]]);
+  });
+});

@@ -1,0 +1,53 @@
+// `node scripts/run.mjs test/faults/report.ts [--many FILE]… [--requeue FILE] [--outage FILE] [--alone FILE]`: writes into
+// docs/reliability.md what `npm run chaos -- … --json` has printed, so that no number there is typed. A file is a run; several of one
+// kind are taken together.
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { readFromRoot, writeGenerated } from '../../scripts/write-generated.ts';
+import type { Figure } from '../bench/figures.ts';
+import { amount, markdownTable, replaceSection } from '../support/page-section.ts';
+import type { FaultCost } from './chaos-figures.ts';
+import { type ChaosResult, together } from './together.ts';
+
+const PAGE = 'docs/reliability.md';
+const PROMISES = ['tasks acknowledged', 'tasks lost', 'tasks completed twice', 'promises broken'];
+
+/** What is told of which runs. */
+const SECTIONS: Readonly<Record<string, (result: Omit<ChaosResult, 'command'>) => string>> = {
+  many: ({ figures }) => figureTable(figures.filter(({ name }) => !name.startsWith('recovery'))),
+  requeue: ({ figures }) => figureTable(withPromises(figures, /^requeue|handed back|^nodes killed|^longest/)),
+  outage: ({ figures }) => figureTable(withPromises(figures, /10 minutes: /)),
+  alone: ({ figures, faults }) => `${figureTable(withPromises(figures, /^longest/))}\n\n${costTable(faults)}`,
+};
+
+const file = { type: 'string', multiple: true } as const;
+const { values } = parseArgs({ options: { many: file, requeue: file, outage: file, alone: file } });
+let page = await readFromRoot(PAGE);
+for (const [name, files] of Object.entries(values)) {
+  const results = await Promise.all(files.map(async path => JSON.parse(await readFile(path, 'utf8')) as ChaosResult));
+  const commands = results.map(({ command }) => `- \`${command}\``);
+  page = replaceSection(page, name, [...commands, '', SECTIONS[name]!(together(results))].join('\n'));
+}
+await writeGenerated(new Map([[PAGE, page]]), []);
+
+function withPromises(figures: readonly Figure[], wanted: RegExp): Figure[] {
+  return figures.filter(({ name }) => PROMISES.includes(name) || wanted.test(name));
+}
+
+function figureTable(figures: readonly Figure[]): string {
+  const rows = figures.map(({ name, value, unit, aim, met }) => [
+    name,
+    `${amount(value)} ${unit}`,
+    aim ?? '',
+    met === null ? '' : met ? 'met' : '**missed**',
+  ]);
+  return markdownTable(['', '', 'aim', ''], rows);
+}
+
+/** The longest first. */
+function costTable(faults: readonly FaultCost[]): string {
+  const rows = faults
+    .toSorted((a, b) => b.recoverySeconds - a.recoverySeconds)
+    .map(({ nemesis, times, recoverySeconds }) => [nemesis, String(times), `${amount(recoverySeconds)} s`]);
+  return markdownTable(['fault', 'times', 'until a new task was done'], rows);
+}

@@ -1,0 +1,47 @@
+import type { BenchResult, Figure } from '../bench/figures.ts';
+import type { FaultCost } from './chaos-figures.ts';
+
+/** What `npm run chaos -- --json` prints. */
+export interface ChaosResult extends BenchResult {
+  readonly command: string;
+  readonly node: string;
+  readonly faults: readonly FaultCost[];
+}
+
+const TIMES = new Set(['s', 'ms']);
+
+/** Several runs as one: counts are added up, of times the longest is taken. */
+export function together(results: readonly ChaosResult[]): Omit<ChaosResult, 'command'> {
+  const [first] = results;
+  if (!first) throw new Error('Cannot take runs together as there is none');
+  return {
+    bench: 'chaos',
+    node: first.node,
+    figures: grouped(
+      results.flatMap(({ figures }) => figures),
+      ({ name }) => name,
+      addFigures,
+    ),
+    faults: grouped(
+      results.flatMap(({ faults }) => faults),
+      ({ nemesis }) => nemesis,
+      addCosts,
+    ),
+  };
+}
+
+function addFigures(one: Figure, other: Figure): Figure {
+  const value = TIMES.has(one.unit) ? Math.max(one.value, other.value) : one.value + other.value;
+  return { ...one, value, met: one.met === null ? null : one.met && other.met === true };
+}
+
+function addCosts(one: FaultCost, other: FaultCost): FaultCost {
+  const times = one.times + other.times;
+  // What was measured amid other faults says less.
+  if (one.isAlone !== other.isAlone) return { ...(one.isAlone ? one : other), times };
+  return { ...one, times, recoverySeconds: Math.max(one.recoverySeconds, other.recoverySeconds) };
+}
+
+function grouped<T>(list: readonly T[], nameOf: (each: T) => string, add: (one: T, other: T) => T): T[] {
+  return [...Map.groupBy(list, nameOf).values()].map(same => same.reduce(add));
+}

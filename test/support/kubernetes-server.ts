@@ -1,0 +1,226 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { InCluster } from '../../node-runtime/kubernetes/kubernetes-api.ts';
+import { makeAuthority, makeCertificate } from './certificates.ts';
+import { type Access, allows, type Role } from './rbac.ts';
+
+export interface KubeObject {
+  metadata: {
+    name: string;
+    resourceVersion: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+  [field: string]: unknown;
+}
+
+/** A request that has come, and what became of it. */
+export interface Seen {
+  readonly user: string | undefined;
+  readonly verb: string;
+  readonly path: string;
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/**
+ * An API server for tests, with TLS, tokens of service accounts and RBAC: it keeps the few kinds of objects that the program
+ * touches, merges patches as Kubernetes does, and refuses what Kubernetes would refuse. Nothing acts on the objects.
+ */
+export class KubernetesServer implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'simple-ci-kubernetes-'));
+  readonly namespace = 'ci';
+  readonly seen: Seen[] = [];
+  readonly #server: Server;
+  readonly #ca: string;
+  /** By `namespace/resource/name`. */
+  readonly #objects = new Map<string, KubeObject>();
+  readonly #accounts = new Map<
+    string,
+    { readonly name: string; readonly roles: Readonly<Record<string, readonly Role[]>> }
+  >();
+  #version = 0;
+  /** Called after an object has changed. */
+  onChange: (path: string, object: KubeObject) => void = () => undefined;
+  /** Not undefined: what it answers to everything, such as 500. */
+  failure: number | undefined;
+
+  static async start(): Promise<KubernetesServer> {
+    const server = new KubernetesServer();
+    await new Promise<void>(resolve => server.#server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }
+
+  private constructor() {
+    const authority = makeAuthority(this.folder, 'kubernetes-ca');
+    this.#ca = authority.cert;
+    const own = makeCertificate(this.folder, 'kubernetes', authority, 'serverAuth');
+    this.#server = createServer(
+      { cert: readFileSync(own.cert), key: readFileSync(own.key) },
+      (request, response) => void this.#serve(request, response),
+    );
+  }
+
+  /** A service account: what a pod of it finds in its folder. Roles are bound by namespace. */
+  account(name: string, roles: Readonly<Record<string, readonly Role[]>>): InCluster & { folder: string } {
+    const folder = join(this.folder, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'ca.crt'), readFileSync(this.#ca));
+    writeFileSync(join(folder, 'namespace'), this.namespace);
+    this.#accounts.forEach((account, token) => {
+      if (account.name === name) this.#accounts.delete(token);
+    });
+    const token = `token-of-${name}-${++this.#version}`;
+    this.#accounts.set(token, { name, roles });
+    writeFileSync(join(folder, 'token'), `${token}\n`);
+    return { host: '127.0.0.1', port: this.port, serviceAccount: folder, folder };
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  put(resource: string, name: string, object: object, namespace = this.namespace): KubeObject {
+    const made = { ...object, metadata: { name, resourceVersion: String(++this.#version) } };
+    this.#objects.set(`${namespace}/${resource}/${name}`, made);
+    return made;
+  }
+
+  get(resource: string, name: string, namespace = this.namespace): KubeObject | undefined {
+    return this.#objects.get(`${namespace}/${resource}/${name}`);
+  }
+
+  delete(resource: string, name: string): void {
+    this.#objects.delete(`${this.namespace}/${resource}/${name}`);
+  }
+
+  /** A request of a controller of Kubernetes, which may do everything. */
+  patch(resource: string, name: string, patch: object): KubeObject | undefined {
+    const object = this.get(resource, name);
+    return object && this.#merge(`${this.namespace}/${resource}/${name}`, object, patch);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise(resolve => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request);
+    const verb = request.method === 'PATCH' ? 'patch' : (request.method ?? '').toLowerCase();
+    const account = this.#accounts.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    const path = request.url ?? '';
+    const { status, answer } = this.#answer(account, verb, path, body, request.headers['content-type']);
+    this.seen.push({ user: account?.name, verb, path, status, body });
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+  }
+
+  #answer(
+    account: { name: string; roles: Readonly<Record<string, readonly Role[]>> } | undefined,
+    verb: string,
+    path: string,
+    body: unknown,
+    type: string | undefined,
+  ): { status: number; answer: unknown } {
+    if (this.failure !== undefined) return refuse(this.failure, 'InternalError', 'the server has failed');
+    if (!account) return refuse(401, 'Unauthorized', 'Unauthorized');
+    const at = parsePath(path);
+    if (!at) return refuse(404, 'NotFound', `the server could not find the requested resource: ${path}`);
+    const access: Access = { verb, apiGroup: at.apiGroup, resource: at.resource, name: at.name };
+    if (!allows(account.roles[at.namespace] ?? [], access))
+      return refuse(
+        403,
+        'Forbidden',
+        `${at.resource} "${at.name}" is forbidden: User "system:serviceaccount:${this.namespace}:${account.name}" cannot ${verb} resource "${at.resource}" in API group "${at.apiGroup}" in the namespace "${at.namespace}"`,
+      );
+    const [kind = ''] = at.resource.split('/');
+    const key = `${at.namespace}/${kind}/${at.name}`;
+    const object = this.#objects.get(key);
+    if (!object) return refuse(404, 'NotFound', `${kind} "${at.name}" not found`);
+    if (verb === 'get') return { status: 200, answer: view(at.resource, object) };
+    if (type !== 'application/merge-patch+json')
+      return refuse(415, 'UnsupportedMediaType', `the body of the request was in an unknown format: ${type}`);
+    const patch = body as { metadata?: { resourceVersion?: string; annotations?: Record<string, unknown> } };
+    const wanted = patch.metadata?.resourceVersion;
+    if (wanted !== undefined && wanted !== object.metadata.resourceVersion)
+      return refuse(409, 'Conflict', 'the object has been modified; please apply your changes to the latest version');
+    const wrong = wrongAnnotation(patch);
+    if (wrong) return refuse(422, 'Invalid', wrong);
+    return { status: 200, answer: view(at.resource, this.#merge(key, object, patch)) };
+  }
+
+  #merge(key: string, object: KubeObject, patch: object): KubeObject {
+    const merged = mergePatch(object, patch) as KubeObject;
+    merged.metadata.resourceVersion = String(++this.#version);
+    this.#objects.set(key, merged);
+    this.onChange(key.slice(key.indexOf('/') + 1), merged);
+    return merged;
+  }
+}
+
+function parsePath(path: string) {
+  const match = /^\/(?:api\/v1|apis\/([^/]+)\/v1)\/namespaces\/([^/]+)\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(
+    path.split('?')[0]!,
+  );
+  if (!match) return undefined;
+  const [, apiGroup = '', namespace = '', kind = '', name = '', sub] = match;
+  return { apiGroup, namespace, name, resource: sub === undefined ? kind : `${kind}/${sub}` };
+}
+
+/** The scale of a Deployment is a view of it. */
+function view(resource: string, object: KubeObject): unknown {
+  if (!resource.endsWith('/scale')) return object;
+  const { metadata, spec, status } = object as unknown as {
+    metadata: object;
+    spec: { replicas: number };
+    status?: { replicas?: number };
+  };
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata,
+    spec: { replicas: spec.replicas },
+    status: { replicas: status?.replicas ?? spec.replicas },
+  };
+}
+
+/** RFC 7386. */
+function mergePatch(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  const result: Record<string, unknown> = typeof target === 'object' && target !== null ? { ...target } : {};
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete result[name];
+    else result[name] = mergePatch(result[name], value);
+  }
+  return result;
+}
+
+/** Kubernetes takes a deletion cost for what it is only if it is a 32-bit integer, written as one. */
+function wrongAnnotation(patch: { metadata?: { annotations?: Record<string, unknown> } }): string | undefined {
+  const annotations = patch.metadata?.annotations ?? {};
+  for (const [name, value] of Object.entries(annotations)) {
+    if (value !== null && typeof value !== 'string') return `metadata.annotations: ${name} must be a string`;
+    if (name.endsWith('/pod-deletion-cost') && !/^(0|-?[1-9]\d{0,9})$/.test(String(value)))
+      return `metadata.annotations[${name}]: Invalid value: ${String(value)}: must be a 32bit integer`;
+  }
+  return undefined;
+}
+
+function refuse(status: number, reason: string, message: string) {
+  return {
+    status,
+    answer: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code: status },
+  };
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) text += chunk;
+  return text === '' ? undefined : JSON.parse(text);
+}
