@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import * as vscode from 'vscode';
+import { registerAgentTools } from './agent-tools.ts';
 import { ArtifactFiles } from './artifact-files.ts';
 import { ARTIFACT_SCHEME } from './artifact-uri.ts';
 import { systemClock } from './clock.ts';
@@ -9,6 +10,7 @@ import { Clusters } from './clusters.ts';
 import type { CommandId } from './commands.ts';
 import { ConnectCommands } from './connect-commands.ts';
 import { LogPanels } from './log-panels.ts';
+import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
 import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
 import { RunCommands } from './run-commands.ts';
@@ -18,7 +20,7 @@ import { SaveRuns } from './save-runs.ts';
 import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
-import { type Given, TaskCommands } from './task-commands.ts';
+import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
 import { TaskFileHelp } from './task-file-help.ts';
 import { TaskFileProblems } from './task-file-problems.ts';
 import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
@@ -93,6 +95,8 @@ export function activate(context: vscode.ExtensionContext): void {
     note,
     onRun,
   });
+  const { version } = context.extension.packageJSON as { readonly version: string };
+  const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
   const fileHelp = new TaskFileHelp();
   const fileProblems = new TaskFileProblems(systemClock);
@@ -106,6 +110,9 @@ export function activate(context: vscode.ExtensionContext): void {
     problems,
     new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
+    mcp,
+    vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
     vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
     vscode.languages.registerCodeLensProvider(TASK_FILES, new TaskLenses()),
@@ -132,11 +139,13 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.openLog': (given: Given) => tasks.openLog(given),
       'simple-ci.openTask': (given: Given) => tasks.openPage(given),
       'simple-ci.openLogToSide': (given: Given) => tasks.openLogToSide(given),
+      'simple-ci.compareAttempts': (given: Given) => tasks.compareAttempts(given),
       'simple-ci.saveLog': (given: Given) => tasks.saveLog(given),
       'simple-ci.findInLog': async () => panels.find(),
       'simple-ci.toggleTimestamps': async () => panels.nextTimestamps(),
       'simple-ci.copyTaskId': (given: Given) => tasks.copyTaskId(given),
-      'simple-ci.copyTaskLink': (given: Given) => tasks.copyTaskLink(given),
+      'simple-ci.copyTaskLink': (given: GivenLine) => tasks.copyTaskLink(given),
+      'simple-ci.copyLineLink': (given: GivenLine) => tasks.copyLineLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
       'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
       'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),

@@ -61,7 +61,7 @@ export class RunCommands {
 
   /** Whether there is somewhere to run, and the user lets his files go there. */
   async mayRun(): Promise<boolean> {
-    return (await this.#checkCluster()) && (await this.#checkConsent(await this.#choice()));
+    return (await this.#checkCluster()) && (await this.checkConsent(await this.#choice()));
   }
 
   /** Saves, sends, submits and opens the log. */
@@ -74,7 +74,7 @@ export class RunCommands {
     if (!submitted) return;
     await this.#options.picker.remember({ folder, task });
     this.#options.onRun(submitted.id);
-    await this.#options.panels.show(submitted.id);
+    await this.#options.panels.show({ task: submitted.id });
   }
 
   /** Undefined if the user did not want what he was asked on the way. */
@@ -83,7 +83,7 @@ export class RunCommands {
     const { clusters, findProgram, note, onSubmitted } = this.#options;
     const choice = await this.#choice();
     if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
-    if (!(await this.#checkConsent(choice))) return undefined;
+    if (!(await this.checkConsent(choice))) return undefined;
     if (savesAll) await vscode.workspace.saveAll(false);
     const submitted = await submitWorkspace(
       {
@@ -133,7 +133,7 @@ export class RunCommands {
   }
 
   /** Before files leave this machine for a host for the first time. */
-  async #checkConsent(choice: ClusterChoice): Promise<boolean> {
+  async checkConsent(choice: ClusterChoice): Promise<boolean> {
     if (this.#hasConsent(choice)) return true;
     const { id, label } = choice;
     const send = 'Send';

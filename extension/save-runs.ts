@@ -148,7 +148,7 @@ export class SaveRuns implements vscode.Disposable {
         return this.#end(folder);
       case 'submitted':
         onRun(event.task);
-        if (event.before !== undefined && panels.isShown(event.before)) await panels.show(event.task);
+        if (event.before !== undefined && panels.isShown(event.before)) await panels.show({ task: event.task });
     }
   }
 

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { TaskView } from '../shared/api.ts';
 import { describeError, isCiError } from '../shared/errors.ts';
 import type { FromTaskPage, ToTaskPage } from '../shared/task-page/task-page-messages.ts';
 import type { Clock } from './clock.ts';
@@ -15,6 +16,7 @@ export interface TaskPageOptions {
 
 /** When no node answered, they are asked again after this, while the page can be seen. Milliseconds. */
 const AGAIN_MS = 3000;
+const MARKS_MS = 10_000;
 
 /** The life of one task on one page, live while the task is under way and the page can be seen. */
 export class TaskPage implements vscode.Disposable {
@@ -24,6 +26,8 @@ export class TaskPage implements vscode.Disposable {
   #task: string | undefined;
   #isReady = false;
   #watching: AbortController | undefined;
+  /** As it was told last. */
+  #view: TaskView | undefined;
 
   constructor(webview: vscode.Webview, options: TaskPageOptions) {
     this.#webview = webview;
@@ -67,8 +71,10 @@ export class TaskPage implements vscode.Disposable {
         this.#isReady = true;
         this.#task ??= message.state?.task;
         return this.#watch();
-      case 'log':
-        return commands.executeCommand('simple-ci.openLog', { row: { ...row, attempt: message.attempt } });
+      case 'log': {
+        const line = await this.#lineOf(message.step).catch(() => undefined);
+        return commands.executeCommand('simple-ci.openLog', { row: { ...row, attempt: message.attempt, line } });
+      }
       case 'runAgain':
         return commands.executeCommand('simple-ci.runAgain', { row });
       case 'cancel':
@@ -76,6 +82,16 @@ export class TaskPage implements vscode.Disposable {
       case 'artifact':
         return commands.executeCommand(`simple-ci.${message.action}Artifact`, { row: { ...row, path: message.path } });
     }
+  }
+
+  /** Where a step of the last attempt begins in its log; undefined where nobody could say, then the log opens at its end. */
+  async #lineOf(step: number | undefined): Promise<number | undefined> {
+    const view = this.#view;
+    if (step === undefined || !view || view.state === 'queued') return undefined;
+    const fence = view.state === 'running' ? view.fence : view.result.fence;
+    await using client = await this.#options.clusters.connection.client();
+    const { marks } = await client.call('logMarks', { params: { id: view.id, fence } }, AbortSignal.timeout(MARKS_MS));
+    return marks.find(mark => mark.kind === 'step-started' && mark.step === step)?.offset;
   }
 
   #watch(): void {
@@ -104,6 +120,7 @@ export class TaskPage implements vscode.Disposable {
       try {
         await clusters.ready();
         const tell = (knowledge: TaskPageKnowledge) => {
+          this.#view = knowledge.details.view;
           const content = taskPageContent(knowledge);
           onTitle(content.name);
           this.#send({ type: 'content', content });

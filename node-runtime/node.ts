@@ -17,9 +17,11 @@ import { joinCluster } from './cluster/join-cluster.ts';
 import type { AskInstance } from './cluster/membership.ts';
 import { readSecrets } from './cluster/secrets.ts';
 import { createToken, ensureAdminToken } from './cluster/tokens.ts';
+import { LogLag } from './logs/log-lag.ts';
 import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
 import { DirectoryObjectStore } from './objects/directory-object-store.ts';
+import { MeasuredObjectStore } from './objects/measured-object-store.ts';
 import type { ObjectStore } from './objects/object-store.ts';
 import type { S3Options } from './objects/s3-address.ts';
 import type { AddressSigner } from './objects/signed-address.ts';
@@ -34,10 +36,13 @@ import { startSupervisor } from './runner/supervisor/start-supervisor.ts';
 import { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { TaskExecutor } from './runner/task-executor.ts';
 import { Node, type NodeState } from './running-node.ts';
+import { MeasuredStore } from './store/measured-store.ts';
 import type { Store } from './store/store.ts';
 import { systemChance } from './system/chance.ts';
 import { deadline, neverAborted, systemClock } from './system/clock.ts';
 import { createLogger } from './system/logger.ts';
+import type { CallObserver } from './system/measure-call.ts';
+import { OtlpSink } from './system/otlp-sink.ts';
 import { createMetrics } from './system/metrics.ts';
 
 /** How long S3 may take to answer for the first time, in milliseconds. */
@@ -57,14 +62,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const state: NodeState = { session: undefined, isDraining: false };
   const slots = new Slots(options.slots);
   const health = new NodeHealth(clock);
+  const logLag = new LogLag(clock);
   const metrics = createMetrics({
     version: options.version,
     node: nodeId,
     slots,
     leaseAgeMs: () => state.session?.age,
     claimPauseMs: () => health.pauseMs,
+    logLagMs: () => logLag.ms,
     demand: () => readPools(entry),
   });
+  const resource = { 'service.name': 'simple-ci', 'service.version': options.version, 'service.instance.id': nodeId };
+  const traces = options.otlp && resources.use(new OtlpSink({ ...options.otlp, resource, clock, logger }));
   // Before anything is formed: a start that fails for its port leaves no cluster, and has shown no token.
   const heldPort = resources.use(await holdPort(options.listen));
   await makeDataDir(options.dataDir);
@@ -73,7 +82,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const supervised = options.slots > 0 ? supervisors.begin() : Promise.resolve();
   supervised.catch(() => undefined); // It is awaited below, unless something else fails before.
 
-  const store = resources.use(await openStore(options));
+  const observeStore: CallObserver = (operation, result, seconds) =>
+    metrics.storeCalls.observe({ operation, result }, seconds);
+  const observeObjects: CallObserver = (operation, result, seconds) =>
+    metrics.objectCalls.observe({ operation, result }, seconds);
+  const store = resources.use(new MeasuredStore(await openStore(options), { clock, observe: observeStore }));
   const s3 = options.s3 && (await openS3(options.s3, options.cluster));
   if (s3) resources.use(s3);
   const entry = { id: options.cluster, keys: keyspace(options.cluster), store, clock };
@@ -91,7 +104,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
   const { cluster, formed } = await joinCluster(
     options.cluster,
-    { store, objects: objectsOf, clock, chance },
+    {
+      store,
+      objects: async () => new MeasuredObjectStore(await objectsOf(), { clock, observe: observeObjects }),
+      clock,
+      chance,
+    },
     neverAborted,
   );
   if (!s3) resources.use(cluster.objects);
@@ -100,7 +118,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   const access = resources.use(await AccessControl.open(cluster, neverAborted));
   const history = new History(cluster);
-  const logs = createLogs({ objects: cluster.objects, objectKeys: cluster.objectKeys, clock, chance });
+  const logs = createLogs({ objects: cluster.objects, objectKeys: cluster.objectKeys, clock, chance, lag: logLag });
   const readFromNode = createReadFromNode({ token: () => access.issueNodeToken(nodeId) });
   const taskLogs = createTaskLogs({
     cluster,
@@ -174,6 +192,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       state,
       metrics,
       logger,
+      ...(traces && { traces }),
     },
     resources.move(),
   );

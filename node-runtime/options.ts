@@ -4,6 +4,7 @@ import type { RetentionOptions } from './queue/retention.ts';
 import type { Isolation } from './runner/sandbox.ts';
 import type { EtcdOptions } from './store/etcd-options.ts';
 import type { LogLevel } from './system/logger.ts';
+import type { OtlpOptions } from './system/otlp-sink.ts';
 
 /** Everything a node can be told. Only the cluster id is a decision; the command line has defaults for the rest. */
 export interface NodeOptions {
@@ -38,6 +39,8 @@ export interface NodeOptions {
   /** The first admin token of a new cluster, as soon as it is made: to be shown, as it is not to be had again. */
   readonly onAdminToken?: (token: string) => void;
   readonly logLevel: LogLevel;
+  /** Where traces of finished tasks go. Absent: nowhere. */
+  readonly otlp?: OtlpOptions;
 }
 
 export interface RunningNode extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { CiError, describeError } from '../shared/errors.ts';
-import type { NodeId } from '../shared/ids.ts';
+import type { NodeId, TaskId } from '../shared/ids.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import type { ApiServer } from './api/api-server.ts';
 import type { Cluster } from './cluster/cluster.ts';
@@ -15,12 +15,14 @@ import type { Claim } from './queue/records.ts';
 import { RestingTasks } from './queue/resting-tasks.ts';
 import { retain } from './queue/retention.ts';
 import type { Slots } from './queue/slots.ts';
+import { taskTrace } from './queue/task-trace.ts';
 import type { Executor } from './runner/executor.ts';
 import { type AttemptEnding, runAttempt } from './runner/run-attempt.ts';
 import type { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { deadline, neverAborted } from './system/clock.ts';
 import type { Logger } from './system/logger.ts';
 import type { Metrics } from './system/metrics.ts';
+import type { SpanSink } from './system/span.ts';
 
 /** What a node is made of. */
 export interface NodeParts {
@@ -39,6 +41,8 @@ export interface NodeParts {
   readonly state: NodeState;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Absent: no traces are wanted. */
+  readonly traces?: SpanSink;
 }
 
 /** What changes while a node lives. */
@@ -244,14 +248,14 @@ export class Node implements RunningNode {
     const { cluster, executor, metrics, logger } = this.#parts;
     metrics.running.inc();
     metrics.claimLatency.observe(Math.max(0, claim.lock.claimed - claim.task.submitted) / 1000);
-    logger.info('Claimed', { task: claim.id, name: claim.task.name, attempt: claim.lock.attempt, fence: claim.fence });
+    logger.info('Claimed', { ...nameOf(claim), name: claim.task.name });
     try {
       const handBack = this.#handBack.signal;
       const ending = await runAttempt({ cluster, session, executor, handBack, onExecuted }, claim);
       this.#note(claim, ending);
     } catch (error) {
       logger.error('An attempt failed by a bug in the node: the node stops, so that others can take the task', {
-        task: claim.id,
+        ...nameOf(claim),
         error,
       });
       this.#fail(error);
@@ -261,26 +265,27 @@ export class Node implements RunningNode {
   }
 
   #note(claim: Claim, ending: AttemptEnding): void {
-    const { health, metrics, logger } = this.#parts;
+    const { cluster, health, metrics, logger, traces } = this.#parts;
     if (ending.kind === 'completed') {
       health.noteSuccess();
       const { outcome, message, times, log } = ending.result;
       metrics.tasksCompleted.inc({ outcome });
       metrics.logBytes.inc(log.bytes);
       metrics.taskDuration.observe({ outcome }, Math.max(0, times.finished - claim.lock.claimed) / 1000);
-      logger.info('Completed', { task: claim.id, outcome, message });
+      traces?.add(taskTrace(claim.id, cluster.id, ending.result));
+      logger.info('Completed', { ...nameOf(claim), outcome, message });
       return;
     }
     const end = ending.kind === 'fenced' ? 'lost' : ending.end;
     metrics.attemptsEnded.inc({ end });
     logger.warn('Gave up an attempt', {
-      task: claim.id,
+      ...nameOf(claim),
       end,
       ...(ending.kind === 'released' && { message: ending.message }),
     });
     if (end === 'infrastructure' && health.noteFailure())
       logger.warn('Claims nothing for a while, as an attempt failed by the fault of this node', {
-        task: claim.id,
+        ...nameOf(claim),
         seconds: Math.round(health.pauseMs / 1000),
       });
     if (ending.kind === 'released') this.#resting.noteGivenUp(claim.id, health.pauseMs);
@@ -312,4 +317,9 @@ function reasonOf(error: unknown): Error {
 function fired(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** What every line about an attempt is found by. */
+function nameOf({ id, lock, fence }: Claim): { task: TaskId; attempt: number; fence: number } {
+  return { task: id, attempt: lock.attempt, fence };
 }

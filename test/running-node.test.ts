@@ -61,6 +61,7 @@ async function nodeOf(cluster: Cluster, changes: Partial<NodeParts> = {}) {
       ...{ version: '0.0.0', node: 'n1', slots },
       leaseAgeMs: () => state.session?.age,
       claimPauseMs: () => health.pauseMs,
+      logLagMs: () => 0,
       demand: async () => new Map(),
     }),
     logger: createLogger({ level: 'error', write: () => undefined }),

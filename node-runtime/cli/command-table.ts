@@ -7,6 +7,7 @@ import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
+import { mcp } from './commands/mcp.ts';
 import { metricsAdapter } from './commands/metrics-adapter.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
@@ -18,6 +19,7 @@ import { secretSet } from './commands/secret-set.ts';
 import { submit } from './commands/submit.ts';
 import { task } from './commands/task.ts';
 import { tasks } from './commands/tasks.ts';
+import { top } from './commands/top.ts';
 import { tokenCreate } from './commands/token-create.ts';
 import { tokenList } from './commands/token-list.ts';
 import { tokenRevoke } from './commands/token-revoke.ts';
@@ -33,8 +35,10 @@ export const COMMANDS: readonly Command[] = [
   artifacts,
   cancel,
   retry,
+  mcp,
   node,
   nodes,
+  top,
   demand,
   login,
   tokenCreate,

@@ -28,6 +28,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly 'say-token': boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
+  readonly otlp: string | undefined;
   readonly json: boolean;
 }
 
@@ -113,6 +114,12 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     onAdminToken: token =>
       report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
+    ...(options.otlp !== undefined && {
+      otlp: {
+        url: parseOtlp(options.otlp),
+        headers: parseHeaders(environment.variables.OTEL_EXPORTER_OTLP_HEADERS ?? ''),
+      },
+    }),
   };
 }
 
@@ -125,6 +132,37 @@ function parseAdvertise(text: string): string {
   const url = URL.parse(text);
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
   throw new CiError('invalid', `Cannot use --advertise as it is not like http://host:7100: ${quote(text)}`);
+}
+
+function parseOtlp(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
+  throw new CiError('invalid', `Cannot send traces as --otlp is not like http://collector:4318: ${quote(text)}`);
+}
+
+/** As OpenTelemetry writes them down: `key=value,key2=value2`, percent-encoded. The values may be secrets: no message has them. */
+function parseHeaders(text: string): Record<string, string> {
+  const pairs = text.split(',').filter(pair => pair.trim() !== '');
+  return Object.fromEntries(
+    pairs.map(pair => {
+      const at = pair.indexOf('=');
+      const name = pair.slice(0, Math.max(0, at)).trim();
+      if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+        throw new CiError(
+          'invalid',
+          'Cannot send traces as $OTEL_EXPORTER_OTLP_HEADERS is not like name=value,name=value',
+        );
+      return [name, decodeText(pair.slice(at + 1).trim())];
+    }),
+  );
+}
+
+function decodeText(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** One that no task could ask for is a slip. */

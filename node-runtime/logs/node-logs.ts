@@ -4,6 +4,7 @@ import type { Chance } from '../system/chance.ts';
 import { type Clock, deadline } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
 import { LiveLog } from './live-log.ts';
+import { LogLag } from './log-lag.ts';
 import { LogPieces } from './log-pieces.ts';
 import { type AttemptLogEvent, LiveLogReader, StoredLogReader } from './log-reader.ts';
 import { LogUploads } from './log-uploads.ts';
@@ -18,6 +19,8 @@ export interface LogsOptions {
   readonly chance: Chance;
   /** How long a piece may take to be stored before the log counts as failed, in milliseconds. Default: 60 s. */
   readonly storeTimeoutMs?: number;
+  /** Told of each piece on its way. Default: nobody asks. */
+  readonly lag?: LogLag;
 }
 
 const STORE_TIMEOUT_MS = 60_000;
@@ -45,8 +48,8 @@ class NodeLogs implements Logs {
     this.#live.set(name, live);
     this.#opened.notify();
     const closed = () => void this.#live.delete(name);
-    const { clock } = this.#options;
-    const uploads = new LogUploads(this.#pieces(attempt), clock);
+    const { clock, lag = new LogLag(clock) } = this.#options;
+    const uploads = new LogUploads(this.#pieces(attempt), clock, lag);
     return new PieceLogWriter({ live, uploads, mask: new Mask(mask), clock, closed });
   }
 

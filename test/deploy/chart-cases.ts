@@ -52,7 +52,11 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
     },
     httpRoute: { enabled: true, parentRefs: [{ name: 'gateway' }], hostnames: ['ci.example.com'] },
     networkPolicy: { from: [{ namespaceSelector: { matchLabels: { team: 'build' } } }] },
-    metrics: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' }, tokenSecret: { name: 'viewer' } } },
+    metrics: {
+      serviceMonitor: { enabled: true, labels: { release: 'prometheus' }, tokenSecret: { name: 'viewer' } },
+      rules: { enabled: true },
+      dashboard: { enabled: true },
+    },
     taskPods: { enabled: true },
     podAnnotations: { 'example.com/a': 'b' },
     podLabels: { team: 'build' },

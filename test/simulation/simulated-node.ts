@@ -213,6 +213,7 @@ export class SimulatedNode {
       slots,
       leaseAgeMs: () => state.session?.age,
       claimPauseMs: () => health.pauseMs,
+      logLagMs: () => 0,
       demand: async () => new Map(),
     });
     let supervisor: ModelSupervisor | undefined;

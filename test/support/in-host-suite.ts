@@ -30,6 +30,20 @@ export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
           pattern: { regexp: '^FOUND (\\S+) LINE (\\d+) TEXT (.*)$', file: 1, line: 2, message: 3 },
         },
       },
+      {
+        label: 'lint',
+        type: 'shell',
+        command:
+          "echo 'LINT main.c 1:5 too odd'; echo 'main.c(2,3): error TS9: as tsc would'; echo 'RULE main.c 3 last'",
+        problemMatcher: [
+          {
+            owner: 'lint',
+            severity: 'warning',
+            pattern: { regexp: '^LINT (\\S+) (\\d+):(\\d+) (.*)$', file: 1, line: 2, column: 3, message: 4 },
+          },
+          '$nobody-has-it',
+        ],
+      },
     ],
   }),
   'main.c': 'int main(void) {\n  return 3;\n}\n',

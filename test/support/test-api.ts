@@ -64,6 +64,7 @@ export async function testApi(
       slots: { total: 2, used: 0 },
       leaseAgeMs: () => 1000,
       claimPauseMs: () => 0,
+      logLagMs: () => 0,
       demand: async () => new Map(),
     });
     const server = await startApi({

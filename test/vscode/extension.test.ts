@@ -98,6 +98,7 @@ describe('the extension in VS Code', () => {
     await workbench.screenshot(PICTURES, name);
     if (process.env.UPDATE_PICTURES && IN_DOCUMENTS.includes(name)) await workbench.screenshot(DOCUMENTS, name);
   };
+  const clipboard = () => workbench.page.evaluate<string>('navigator.clipboard.readText()');
   const runTask = async (name: string) => {
     await workbench.command('Simple CI: Run Task from Workspace');
     await workbench.pickLabel(name);
@@ -173,8 +174,8 @@ describe('the extension in VS Code', () => {
     await rowOf('build', /failed/);
     const log = workbench.log();
     await log.getByText('expected ";"').waitFor();
-    await log.locator('.step button[aria-expanded="false"]', { hasText: 'Install' }).waitFor();
-    await log.locator('.step button[aria-expanded="true"]', { hasText: 'Compile' }).waitFor();
+    await log.locator('.step[aria-expanded="false"]', { hasText: 'Install' }).waitFor();
+    await log.locator('.step[aria-expanded="true"]', { hasText: 'Compile' }).waitFor();
     assert.deepEqual(await log.locator('.row', { hasText: 'downloading' }).allTextContents(), ['downloading 100%']);
     const error = log.locator('.f1', { hasText: 'error:' });
     assert.equal(await error.count(), 1);
@@ -209,6 +210,24 @@ describe('the extension in VS Code', () => {
     await picture('search');
     await log.getByRole('textbox').press('Escape');
     await log.locator('mark').first().waitFor({ state: 'detached' });
+  });
+
+  step('makes links to a line of a log, from its menu and for the keys', async () => {
+    const log = workbench.log();
+    await log.getByRole('treeitem', { name: '31', exact: true }).click({ button: 'right' });
+    await workbench.page.getByRole('menuitem', { name: 'Copy Link to Line' }).waitFor();
+    await workbench.page.keyboard.press('ArrowDown');
+    await workbench.page.keyboard.press('Enter');
+    const link = await eventually('the link is copied', async () =>
+      /attempt=1&byte=\d+$/.test(await clipboard()) ? clipboard() : undefined,
+    );
+    await log.locator('.view').press('ArrowDown');
+    await workbench.command('Simple CI: Copy Link to Line');
+    const next = await eventually('the other link is copied', async () =>
+      (await clipboard()) !== link ? clipboard() : undefined,
+    );
+    const byteOf = (text: string) => Number(new URL(text).searchParams.get('byte'));
+    assert.ok(byteOf(next) > byteOf(link), `${link} ${next}`);
   });
 
   step('shows when each line was printed, if that is wanted', async () => {
@@ -461,6 +480,24 @@ describe('the extension in VS Code', () => {
     await picture('second-attempt');
     await workbench.command('Simple CI: Cancel Task');
     await rowOf('greet', /cancelled/);
+  });
+
+  step('shows two attempts at a task beside each other', async () => {
+    await workbench.command('Simple CI: Compare Attempts Side by Side');
+    for (const attempt of [1, 2])
+      await workbench.page.locator('.tab', { hasText: `greet, attempt ${attempt}` }).waitFor();
+    await workbench.anyLog('line ', 3);
+    await picture('attempts');
+    for (const frame of await workbench.logFrames())
+      await eventually('its lines are a row without a gap', async () => {
+        const rows = await frame.locator('.row').allTextContents();
+        const numbers = rows.flatMap(text => /^line (\d+)$/.exec(text)?.[1] ?? []).map(Number);
+        return numbers.length > 5 &&
+          numbers.every((line, i) => line === numbers[0]! + i) &&
+          /line|cancelled|lost/.test(rows.at(-1) ?? '')
+          ? true
+          : undefined;
+      });
   });
 
   step('ran on one extension host all the time, and asked nobody else for anything', async () => {

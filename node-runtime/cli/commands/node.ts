@@ -87,6 +87,13 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       default: 'info',
       env: 'SIMPLE_CI_LOG_LEVEL',
     },
+    otlp: {
+      kind: 'text',
+      value: 'URL',
+      summary:
+        'Where traces of finished tasks go, such as http://collector:4318; headers from $OTEL_EXPORTER_OTLP_HEADERS; absent: nowhere',
+      env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    },
     ...outputOptions,
   },
   examples: [
