@@ -17,13 +17,19 @@ import { joinCluster } from './cluster/join-cluster.ts';
 import type { AskInstance } from './cluster/membership.ts';
 import { readSecrets } from './cluster/secrets.ts';
 import { createToken, ensureAdminToken } from './cluster/tokens.ts';
+import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
+import { PodMarker } from './kubernetes/pod-marker.ts';
+import { Retirement } from './kubernetes/retirement.ts';
+import { LogLag } from './logs/log-lag.ts';
 import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
 import { DirectoryObjectStore } from './objects/directory-object-store.ts';
+import { MeasuredObjectStore } from './objects/measured-object-store.ts';
 import type { ObjectStore } from './objects/object-store.ts';
 import type { S3Options } from './objects/s3-address.ts';
 import type { AddressSigner } from './objects/signed-address.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
+import type { PodParts } from './pod-life.ts';
 import { History } from './queue/history.ts';
 import { NodeHealth } from './queue/node-health.ts';
 import { readDemand } from './queue/read-demand.ts';
@@ -34,10 +40,13 @@ import { startSupervisor } from './runner/supervisor/start-supervisor.ts';
 import { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { TaskExecutor } from './runner/task-executor.ts';
 import { Node, type NodeState } from './running-node.ts';
+import { MeasuredStore } from './store/measured-store.ts';
 import type { Store } from './store/store.ts';
 import { systemChance } from './system/chance.ts';
 import { deadline, neverAborted, systemClock } from './system/clock.ts';
 import { createLogger } from './system/logger.ts';
+import type { CallObserver } from './system/measure-call.ts';
+import { OtlpSink } from './system/otlp-sink.ts';
 import { createMetrics } from './system/metrics.ts';
 
 /** How long S3 may take to answer for the first time, in milliseconds. */
@@ -54,17 +63,21 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const nodeId = options.nodeId ?? parseNodeId(hostname());
   const instance = chance.word(16);
   const logger = createLogger({ level: options.logLevel, pretty: process.stderr.isTTY === true });
-  const state: NodeState = { session: undefined, isDraining: false };
+  const state: NodeState = { session: undefined, isDraining: false, isRetired: false };
   const slots = new Slots(options.slots);
   const health = new NodeHealth(clock);
+  const logLag = new LogLag(clock);
   const metrics = createMetrics({
     version: options.version,
     node: nodeId,
     slots,
     leaseAgeMs: () => state.session?.age,
     claimPauseMs: () => health.pauseMs,
+    logLagMs: () => logLag.ms,
     demand: () => readPools(entry),
   });
+  const resource = { 'service.name': 'simple-ci', 'service.version': options.version, 'service.instance.id': nodeId };
+  const traces = options.otlp && resources.use(new OtlpSink({ ...options.otlp, resource, clock, logger }));
   // Before anything is formed: a start that fails for its port leaves no cluster, and has shown no token.
   const heldPort = resources.use(await holdPort(options.listen));
   await makeDataDir(options.dataDir);
@@ -73,7 +86,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const supervised = options.slots > 0 ? supervisors.begin() : Promise.resolve();
   supervised.catch(() => undefined); // It is awaited below, unless something else fails before.
 
-  const store = resources.use(await openStore(options));
+  const observeStore: CallObserver = (operation, result, seconds) =>
+    metrics.storeCalls.observe({ operation, result }, seconds);
+  const observeObjects: CallObserver = (operation, result, seconds) =>
+    metrics.objectCalls.observe({ operation, result }, seconds);
+  const store = resources.use(new MeasuredStore(await openStore(options), { clock, observe: observeStore }));
   const s3 = options.s3 && (await openS3(options.s3, options.cluster));
   if (s3) resources.use(s3);
   const entry = { id: options.cluster, keys: keyspace(options.cluster), store, clock };
@@ -91,7 +108,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
   const { cluster, formed } = await joinCluster(
     options.cluster,
-    { store, objects: objectsOf, clock, chance },
+    {
+      store,
+      objects: async () => new MeasuredObjectStore(await objectsOf(), { clock, observe: observeObjects }),
+      clock,
+      chance,
+    },
     neverAborted,
   );
   if (!s3) resources.use(cluster.objects);
@@ -100,7 +122,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   const access = resources.use(await AccessControl.open(cluster, neverAborted));
   const history = new History(cluster);
-  const logs = createLogs({ objects: cluster.objects, objectKeys: cluster.objectKeys, clock, chance });
+  const logs = createLogs({
+    objects: cluster.objects,
+    objectKeys: cluster.objectKeys,
+    clock,
+    chance,
+    lag: logLag,
+    ...(options.logFlushMs !== undefined && { flushMs: options.logFlushMs }),
+  });
   const readFromNode = createReadFromNode({ token: () => access.issueNodeToken(nodeId) });
   const taskLogs = createTaskLogs({
     cluster,
@@ -127,7 +156,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       signedObjects: signer,
       isReady: () =>
         state.session?.maySafelyClaim ? undefined : 'the coordination store has not answered for a while',
-      isDraining: () => state.isDraining,
       metrics,
       logger,
     }),
@@ -153,7 +181,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     labels: [...options.labels],
     version: options.version,
     started,
-    draining: state.isDraining,
+    draining: state.isDraining || state.isRetired,
     isolation: supervisors.isolation ?? 'none',
   });
   const node = new Node(
@@ -172,8 +200,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       member,
       keeping: { askInstance: askInstance(access, nodeId) },
       state,
+      ...(options.pod && { pod: podOf(options.pod, options, cluster, nodeId, instance) }),
       metrics,
       logger,
+      ...(traces && { traces }),
     },
     resources.move(),
   );
@@ -261,6 +291,18 @@ function askInstance(access: AccessControl, node: NodeId): AskInstance {
       return undefined;
     }
   };
+}
+
+function podOf(
+  { inCluster, name }: NonNullable<NodeOptions['pod']>,
+  { onNotice, scale }: NodeOptions,
+  cluster: Cluster,
+  node: NodeId,
+  instance: string,
+): PodParts {
+  const api = new KubernetesApi(inCluster, systemClock);
+  const marker = new PodMarker({ api, pod: name, clock: systemClock, onNotice });
+  return { marker, ...(scale && { scaling: { api, ...scale, retirement: new Retirement(cluster, node, instance) } }) };
 }
 
 async function readPools(cluster: Pick<Cluster, 'id' | 'keys' | 'store'>): Promise<Map<string, number>> {

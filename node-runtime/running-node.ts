@@ -1,5 +1,5 @@
 import { CiError, describeError } from '../shared/errors.ts';
-import type { NodeId } from '../shared/ids.ts';
+import type { NodeId, TaskId } from '../shared/ids.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import type { ApiServer } from './api/api-server.ts';
 import type { Cluster } from './cluster/cluster.ts';
@@ -7,6 +7,7 @@ import { updateMember } from './cluster/membership.ts';
 import type { Session } from './cluster/session.ts';
 import { keepSession, openSession, type SessionKeeping } from './keep-session.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
+import { PodLife, type PodParts } from './pod-life.ts';
 import { claimTasks } from './queue/claim-loop.ts';
 import { keepDemand } from './queue/keep-demand.ts';
 import type { History } from './queue/history.ts';
@@ -15,12 +16,14 @@ import type { Claim } from './queue/records.ts';
 import { RestingTasks } from './queue/resting-tasks.ts';
 import { retain } from './queue/retention.ts';
 import type { Slots } from './queue/slots.ts';
+import { taskTrace } from './queue/task-trace.ts';
 import type { Executor } from './runner/executor.ts';
 import { type AttemptEnding, runAttempt } from './runner/run-attempt.ts';
 import type { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { deadline, neverAborted } from './system/clock.ts';
 import type { Logger } from './system/logger.ts';
 import type { Metrics } from './system/metrics.ts';
+import type { SpanSink } from './system/span.ts';
 
 /** What a node is made of. */
 export interface NodeParts {
@@ -37,14 +40,19 @@ export interface NodeParts {
   readonly member: () => MemberRecord;
   readonly keeping: Pick<SessionKeeping, 'askInstance'>;
   readonly state: NodeState;
+  readonly pod?: PodParts;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Absent: no traces are wanted. */
+  readonly traces?: SpanSink;
 }
 
 /** What changes while a node lives. */
 export interface NodeState {
   session: Session | undefined;
   isDraining: boolean;
+  /** It claims nothing more, so that its pod can be deleted; it may be wanted again. */
+  isRetired: boolean;
 }
 
 /** How long API requests under way may take when the node stops, in milliseconds. */
@@ -66,6 +74,7 @@ export class Node implements RunningNode {
   readonly #handBack = new AbortController();
   readonly #living = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
+  readonly #pod: PodLife | undefined;
   readonly #resting: RestingTasks;
   /** These, and the claims, never reject: a loop that fails makes the node stop. */
   readonly #loops: Promise<void>[] = [];
@@ -78,6 +87,9 @@ export class Node implements RunningNode {
     this.#parts = parts;
     this.#resources = resources;
     this.#resting = new RestingTasks(parts.cluster.clock);
+    const { pod, ...rest } = parts;
+    const work = { isBusy: () => this.#attempts.size > 0, announce: () => this.#announce() };
+    this.#pod = pod && new PodLife(pod, { ...rest, labels: options.labels, slots: options.slots, ...work });
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
   }
@@ -105,7 +117,9 @@ export class Node implements RunningNode {
     if (this.#options.slots === 0) return;
     const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
     this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
-    this.#claims = this.#loop('claims', this.#claim());
+    for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#loops.push(this.#loop(name, loop));
+    const claiming = this.#claiming.signal;
+    this.#claims = this.#loop('claims', this.#pod ? this.#pod.claim(on => this.#claim(on), claiming) : this.#claim(claiming));
   }
 
   drain(): Promise<void> {
@@ -207,7 +221,7 @@ export class Node implements RunningNode {
     return keepDemand(cluster, { node, instance, session: () => state.session }, onError, this.#living.signal);
   }
 
-  #claim(): Promise<void> {
+  #claim(signal: AbortSignal): Promise<void> {
     const { cluster, nodeId, instance, slots, health, state, supervisors, metrics } = this.#parts;
     return claimTasks(
       {
@@ -229,14 +243,16 @@ export class Node implements RunningNode {
           lost: transactions => metrics.claimTransactions.inc({ result: 'lost' }, transactions),
         },
       },
-      this.#claiming.signal,
+      signal,
     );
   }
 
   async #run(claim: Claim, session: Session, freeSlots: () => void): Promise<void> {
     const attempt = this.#attempt(claim, session, freeSlots);
     this.#attempts.add(attempt);
+    this.#pod?.changed.notify();
     await attempt.finally(() => this.#attempts.delete(attempt));
+    this.#pod?.changed.notify();
   }
 
   /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */
@@ -244,14 +260,14 @@ export class Node implements RunningNode {
     const { cluster, executor, metrics, logger } = this.#parts;
     metrics.running.inc();
     metrics.claimLatency.observe(Math.max(0, claim.lock.claimed - claim.task.submitted) / 1000);
-    logger.info('Claimed', { task: claim.id, name: claim.task.name, attempt: claim.lock.attempt, fence: claim.fence });
+    logger.info('Claimed', { ...nameOf(claim), name: claim.task.name });
     try {
       const handBack = this.#handBack.signal;
       const ending = await runAttempt({ cluster, session, executor, handBack, onExecuted }, claim);
       this.#note(claim, ending);
     } catch (error) {
       logger.error('An attempt failed by a bug in the node: the node stops, so that others can take the task', {
-        task: claim.id,
+        ...nameOf(claim),
         error,
       });
       this.#fail(error);
@@ -261,26 +277,27 @@ export class Node implements RunningNode {
   }
 
   #note(claim: Claim, ending: AttemptEnding): void {
-    const { health, metrics, logger } = this.#parts;
+    const { cluster, health, metrics, logger, traces } = this.#parts;
     if (ending.kind === 'completed') {
       health.noteSuccess();
       const { outcome, message, times, log } = ending.result;
       metrics.tasksCompleted.inc({ outcome });
       metrics.logBytes.inc(log.bytes);
       metrics.taskDuration.observe({ outcome }, Math.max(0, times.finished - claim.lock.claimed) / 1000);
-      logger.info('Completed', { task: claim.id, outcome, message });
+      traces?.add(taskTrace(claim.id, cluster.id, ending.result));
+      logger.info('Completed', { ...nameOf(claim), outcome, message });
       return;
     }
     const end = ending.kind === 'fenced' ? 'lost' : ending.end;
     metrics.attemptsEnded.inc({ end });
     logger.warn('Gave up an attempt', {
-      task: claim.id,
+      ...nameOf(claim),
       end,
       ...(ending.kind === 'released' && { message: ending.message }),
     });
     if (end === 'infrastructure' && health.noteFailure())
       logger.warn('Claims nothing for a while, as an attempt failed by the fault of this node', {
-        task: claim.id,
+        ...nameOf(claim),
         seconds: Math.round(health.pauseMs / 1000),
       });
     if (ending.kind === 'released') this.#resting.noteGivenUp(claim.id, health.pauseMs);
@@ -312,4 +329,9 @@ function reasonOf(error: unknown): Error {
 function fired(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** What every line about an attempt is found by. */
+function nameOf({ id, lock, fence }: Claim): { task: TaskId; attempt: number; fence: number } {
+  return { task: id, attempt: lock.attempt, fence };
 }

@@ -113,6 +113,7 @@ async function metricsTable(): Promise<string> {
     slots: { total: 0, used: 0 },
     leaseAgeMs: () => undefined,
     claimPauseMs: () => 0,
+    logLagMs: () => 0,
     demand: async () => new Map(),
   });
   const rows = registry.getMetricsAsArray().map(metric => {

@@ -18,6 +18,7 @@ import { secretSet } from './commands/secret-set.ts';
 import { submit } from './commands/submit.ts';
 import { task } from './commands/task.ts';
 import { tasks } from './commands/tasks.ts';
+import { top } from './commands/top.ts';
 import { tokenCreate } from './commands/token-create.ts';
 import { tokenList } from './commands/token-list.ts';
 import { tokenRevoke } from './commands/token-revoke.ts';
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   retry,
   node,
   nodes,
+  top,
   demand,
   login,
   tokenCreate,

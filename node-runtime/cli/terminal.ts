@@ -22,8 +22,9 @@ export interface Terminal {
   readonly sayStyle: Style;
   /** Whether standard output gets colours. */
   readonly hasColours: boolean;
-  /** Columns of standard output; undefined when it is no terminal. */
+  /** Columns and rows of standard output now; undefined when it is no terminal. */
   readonly columns: number | undefined;
+  readonly rows: number | undefined;
   /** Whether standard error is a terminal: if not, there are no status lines to see. */
   readonly showsStatus: boolean;
   /** Whether there is somebody to answer: standard input and error are terminals. */
@@ -79,7 +80,12 @@ export function processTerminal(environment: Environment): Terminal {
     style: makeStyle(wantsColours(environment.variables, stdout.isTTY)),
     sayStyle: makeStyle(wantsColours(environment.variables, stderr.isTTY)),
     hasColours: wantsColours(environment.variables, stdout.isTTY),
-    columns: stdout.isTTY ? stdout.columns : undefined,
+    get columns() {
+      return stdout.isTTY ? stdout.columns : undefined;
+    },
+    get rows() {
+      return stdout.isTTY ? stdout.rows : undefined;
+    },
     showsStatus: Boolean(stderr.isTTY),
     canAsk: Boolean(stdin.isTTY && stderr.isTTY),
     ask: (question, { hidden = false, signal }) => ask(stdin, stderr, question, hidden, signal),

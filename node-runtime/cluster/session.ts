@@ -51,7 +51,11 @@ export class Session {
   }
 
   /** @param onRenewed told of each acknowledged renewal, the grant included */
-  static async open(cluster: SessionParts, onRenewed: (renewal: Renewal) => void, signal: AbortSignal): Promise<Session> {
+  static async open(
+    cluster: SessionParts,
+    onRenewed: (renewal: Renewal) => void,
+    signal: AbortSignal,
+  ): Promise<Session> {
     const sent = momentOf(cluster.clock);
     const lease = await cluster.store.grantLease(LEASE_TTL_SECONDS, { signal, timeoutMs: CALL_TIMEOUT_MS });
     return new Session(cluster, lease, sent, onRenewed);

@@ -4,6 +4,7 @@ import type { LogPieceName } from '../../shared/log-piece-name.ts';
 import { orAborted } from '../objects/until-aborted.ts';
 import { type Clock, deadline, neverAborted } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
+import type { LogLag } from './log-lag.ts';
 import { type LogPieces, packPiece } from './log-pieces.ts';
 
 /** Full blocks on their way to the store, each once as it is and once compressed: 12 MiB at most. `write` waits for room. */
@@ -15,6 +16,7 @@ const CLEAN_MS = 5000;
 export class LogUploads implements AsyncDisposable {
   readonly #pieces: LogPieces;
   readonly #clock: Clock;
+  readonly #lag: LogLag;
   readonly #failed = new AbortController();
   readonly #stop = new AbortController();
   readonly #over = AbortSignal.any([this.#failed.signal, this.#stop.signal]);
@@ -22,9 +24,10 @@ export class LogUploads implements AsyncDisposable {
   readonly #fewer = new Wakeup();
   #blocks = 0;
 
-  constructor(pieces: LogPieces, clock: Clock) {
+  constructor(pieces: LogPieces, clock: Clock, lag: LogLag) {
     this.#pieces = pieces;
     this.#clock = clock;
+    this.#lag = lag;
   }
 
   /** Fires when something could not be stored, with the reason. */
@@ -62,6 +65,7 @@ export class LogUploads implements AsyncDisposable {
 
   /** @returns the size it is stored with */
   async put(piece: LogPiece, name: LogPieceName = { start: piece.start, end: piece.end }): Promise<number> {
+    using _ = this.#lag.begin();
     const stored = await packPiece(piece);
     await this.#pieces.put(name, stored, this.#stop.signal).catch(error => this.fail(error));
     return stored.length;

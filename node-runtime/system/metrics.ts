@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Figures of one node, read at /metrics. Times are in seconds, as Prometheus has them. */
@@ -21,6 +22,10 @@ export interface Metrics {
   readonly subscriptions: Gauge<'topic'>;
   /** Log bytes sent to followers. */
   readonly followedBytes: Counter;
+  /** Calls to the coordination store: etcd, or the file that takes its place. */
+  readonly storeCalls: Histogram<'operation' | 'result'>;
+  /** Calls to the object store, what was tried again in them included. */
+  readonly objectCalls: Histogram<'operation' | 'result'>;
 }
 
 const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -36,6 +41,8 @@ export interface MetricsSource {
   readonly leaseAgeMs: () => number | undefined;
   /** For how long the node still claims nothing, as attempts have failed by its own fault. */
   readonly claimPauseMs: () => number;
+  /** For how long the oldest piece of a log has been on its way to the object store. */
+  readonly logLagMs: () => number;
   /** Slots that each pool is asked for; rejects while that is not known. */
   readonly demand: () => Promise<ReadonlyMap<string, number>>;
 }
@@ -74,11 +81,25 @@ export function createMetrics(about: MetricsSource): Metrics {
       labelNames: ['topic'],
     }),
     followedBytes: add(Counter, 'followed_log_bytes_total', 'Log bytes sent to followers'),
+    storeCalls: add(Histogram<'operation' | 'result'>, 'store_call_seconds', 'Calls to etcd', {
+      labelNames: ['operation', 'result'],
+      buckets: CALL_SECONDS,
+    }),
+    objectCalls: add(
+      Histogram<'operation' | 'result'>,
+      'object_call_seconds',
+      'Calls to S3, with what was tried again',
+      {
+        labelNames: ['operation', 'result'],
+        buckets: CALL_SECONDS,
+      },
+    ),
   };
 }
 
 /** What is worth knowing of the process itself, read when asked and not before: nothing of it runs in between. */
-function addProcess(registry: Registry, { version, node, slots, leaseAgeMs, claimPauseMs }: MetricsSource): void {
+function addProcess(registry: Registry, source: MetricsSource): void {
+  const { version, node, slots, leaseAgeMs, claimPauseMs, logLagMs } = source;
   const registers = [registry];
   new Gauge({ name: 'simple_ci_info', help: 'What this node is', labelNames: ['version', 'node'], registers }).set(
     { version, node },
@@ -105,6 +126,11 @@ function addProcess(registry: Registry, { version, node, slots, leaseAgeMs, clai
     'For how long the node still claims nothing, as attempts failed by its own fault: 0 when it is well',
     () => claimPauseMs() / 1000,
   );
+  gauge(
+    'simple_ci_log_lag_seconds',
+    'For how long the oldest piece of a log has been on its way to S3: what would be lost if the node died',
+    () => logLagMs() / 1000,
+  );
   gauge('process_start_time_seconds', 'When the process started', () => Math.round(performance.timeOrigin / 1000));
   gauge('process_resident_memory_bytes', 'Memory of the process', () => process.memoryUsage.rss());
   gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use', () => process.memoryUsage().heapUsed);
@@ -118,6 +144,31 @@ function addProcess(registry: Registry, { version, node, slots, leaseAgeMs, clai
     'Part of its life that the event loop was busy',
     () => performance.eventLoopUtilization().utilization,
   );
+  addEventLoopDelay(registry);
+}
+
+/** By how much a timer of 20 ms comes late. Begins with the first reading: a node that nobody asks does without the timer. */
+function addEventLoopDelay(registry: Registry): void {
+  let delays: ReturnType<typeof monitorEventLoopDelay> | undefined;
+  new Gauge({
+    name: 'nodejs_eventloop_delay_seconds',
+    help: 'By how much the event loop was late since it was last asked',
+    labelNames: ['quantile'],
+    registers: [registry],
+    collect() {
+      if (delays === undefined) {
+        delays = monitorEventLoopDelay({ resolution: 20 });
+        delays.enable();
+      }
+      for (const [quantile, nanoseconds] of [
+        ['0.5', delays.percentile(50)],
+        ['0.99', delays.percentile(99)],
+        ['1', delays.max],
+      ] as const)
+        this.set({ quantile }, delays.count === 0 ? 0 : nanoseconds / 1e9);
+      delays.reset();
+    },
+  });
 }
 
 /** Not known is not 0: there is no sample then. */

@@ -10,7 +10,7 @@ const visible = COMMANDS.filter(command => !command.hidden);
 
 /** What the design promises by name. */
 const PROMISED =
-  'node run submit tasks task logs cancel retry artifacts nodes token secret login doctor version completion'.split(
+  'node run submit tasks task logs cancel retry artifacts nodes top token secret login doctor version completion'.split(
     ' ',
   );
 

@@ -16,7 +16,7 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
   'by processor time': { ...LEAST, autoscaling: { mode: 'cpu', maxReplicas: 40 } },
   'by demand, external': { ...SCALED, autoscaling: { mode: 'external' } },
   'by demand, KEDA': { ...SCALED, etcd: OWN_ETCD, autoscaling: { mode: 'keda', minReplicas: 0 } },
-  'by demand, self': { ...SCALED, autoscaling: { mode: 'self', slotsPerPod: 4 } },
+  'by demand, self': { ...SCALED, autoscaling: { mode: 'self' } },
   'not scaled': { ...LEAST, replicaCount: 3, autoscaling: { mode: 'none' } },
   'no rights in Kubernetes': { ...LEAST, podMarks: { enabled: false }, autoscaling: { mode: 'none' } },
   everything: {
@@ -52,7 +52,11 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
     },
     httpRoute: { enabled: true, parentRefs: [{ name: 'gateway' }], hostnames: ['ci.example.com'] },
     networkPolicy: { from: [{ namespaceSelector: { matchLabels: { team: 'build' } } }] },
-    metrics: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' }, tokenSecret: { name: 'viewer' } } },
+    metrics: {
+      serviceMonitor: { enabled: true, labels: { release: 'prometheus' }, tokenSecret: { name: 'viewer' } },
+      rules: { enabled: true },
+      dashboard: { enabled: true },
+    },
     taskPods: { enabled: true },
     podAnnotations: { 'example.com/a': 'b' },
     podLabels: { team: 'build' },

@@ -28,7 +28,9 @@ export interface Access {
 
 /** The Role that the chart ships under this name. */
 export function shippedRole(name: string): Role {
-  return Role.parse(parse(readFileSync(new URL(`../../deploy/helm/simple-ci/roles/${name}.yaml`, import.meta.url), 'utf8')));
+  return Role.parse(
+    parse(readFileSync(new URL(`../../deploy/helm/simple-ci/roles/${name}.yaml`, import.meta.url), 'utf8')),
+  );
 }
 
 /** The one that every cluster has in kube-system, for APIs like the adapter's. */

@@ -25,6 +25,7 @@ export interface CliSetting {
   /** What a person answers, one question after the other; absent: there is nobody to ask. */
   readonly answers?: string[];
   readonly columns?: number;
+  readonly rows?: number;
   readonly colours?: boolean;
   readonly isolation?: readonly Finding[];
   readonly startNode?: CliDependencies['startNode'];
@@ -79,7 +80,7 @@ export class TestCli {
   }
 
   #terminal(): Terminal {
-    const { input = '', answers, columns, colours = false } = this.#setting;
+    const { input = '', answers, columns, rows, colours = false } = this.#setting;
     const style = makeStyle(colours);
     const print = (text: string) => {
       if (!this.#closed.signal.aborted) this.out += text;
@@ -95,6 +96,7 @@ export class TestCli {
       sayStyle: style,
       hasColours: colours,
       columns,
+      rows,
       showsStatus: false,
       canAsk: answers !== undefined,
       ask: async question => {

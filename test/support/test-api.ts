@@ -64,6 +64,7 @@ export async function testApi(
       slots: { total: 2, used: 0 },
       leaseAgeMs: () => 1000,
       claimPauseMs: () => 0,
+      logLagMs: () => 0,
       demand: async () => new Map(),
     });
     const server = await startApi({
@@ -78,7 +79,6 @@ export async function testApi(
       access,
       signedObjects,
       isReady: () => undefined,
-      isDraining: () => false,
       metrics,
       logger: createLogger({ level: 'debug', write: line => lines.push(JSON.parse(line)) }),
       ...changes,
