@@ -122,7 +122,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   const access = resources.use(await AccessControl.open(cluster, neverAborted));
   const history = new History(cluster);
-  const logs = createLogs({ objects: cluster.objects, objectKeys: cluster.objectKeys, clock, chance, lag: logLag });
+  const logs = createLogs({
+    objects: cluster.objects,
+    objectKeys: cluster.objectKeys,
+    clock,
+    chance,
+    lag: logLag,
+    ...(options.logFlushMs !== undefined && { flushMs: options.logFlushMs }),
+  });
   const readFromNode = createReadFromNode({ token: () => access.issueNodeToken(nodeId) });
   const taskLogs = createTaskLogs({
     cluster,

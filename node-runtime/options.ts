@@ -50,6 +50,8 @@ export interface NodeOptions {
   /** The first admin token of a new cluster, as soon as it is made: to be shown, as it is not to be had again. */
   readonly onAdminToken?: (token: string) => void;
   readonly logLevel: LogLevel;
+  /** How long what tasks print may wait to be stored. Default: 500 ms. */
+  readonly logFlushMs?: number;
   /** Where traces of finished tasks go. Absent: nowhere. */
   readonly otlp?: OtlpOptions;
 }

@@ -35,8 +35,10 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly 'scale-max': number | undefined;
   readonly 'scale-in-after': number;
   readonly attached: boolean;
+  readonly 'say-token': boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
+  readonly 'log-flush': number;
   readonly otlp: string | undefined;
   readonly json: boolean;
 }
@@ -74,11 +76,11 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
 async function announce(
   node: RunningNode,
   { environment }: CliContext,
-  { cluster, attached }: NodeCommandOptions,
+  { cluster, attached, 'say-token': saysToken }: NodeCommandOptions,
   report: Report,
 ): Promise<void> {
   const { address } = node;
-  const token = attached ? { token: await node.localToken() } : {};
+  const token = attached || saysToken ? { token: await node.localToken() } : {};
   const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
   report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster, ...token });
 }
@@ -125,6 +127,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     onAdminToken: token =>
       report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
+    logFlushMs: options['log-flush'],
     ...(options.otlp !== undefined && {
       otlp: {
         url: parseOtlp(options.otlp),

@@ -111,6 +111,10 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       kind: 'flag',
       summary: 'For a program that starts it: says a token with `ready`, and drains when standard input ends',
     },
+    'say-token': {
+      kind: 'flag',
+      summary: 'For a program that starts it and leaves it running: says a token with `ready`',
+    },
     'secrets-key': {
       kind: 'text',
       value: 'FILE',
@@ -124,6 +128,14 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       summary: 'How much it writes about itself to standard error',
       default: 'info',
       env: 'SIMPLE_CI_LOG_LEVEL',
+    },
+    'log-flush': {
+      kind: 'duration',
+      value: 'TIME',
+      summary:
+        'How long what tasks print may wait to be stored: longer means fewer puts into S3, and as much more that is lost if the node is killed. Live logs are live all the same',
+      default: '500ms',
+      env: 'SIMPLE_CI_LOG_FLUSH',
     },
     otlp: {
       kind: 'text',
