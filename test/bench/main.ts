@@ -13,6 +13,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   binary: () => import('./binary.ts'),
   cost: () => import('./cost.ts'),
   'log-viewer': () => import('./log-viewer.ts'),
+  autoscale: () => import('./autoscale.ts'),
 };
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
