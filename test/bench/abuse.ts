@@ -32,6 +32,8 @@ async function measureCrowd(cluster: RealCluster, node: RealNode, log: (text: st
   log(`crowd: ${FOLLOWERS} followers of ${output.length / 2 ** 20} MiB, ${STALLED} of them stalled`);
   using crowd = await gatherCrowd(node.address, cluster.token, id, output, CROWD);
   const readers = Promise.all(crowd.of('reads').map(({ whole }) => whole));
+  // It is awaited below, after the tasks.
+  readers.catch(() => undefined);
   const busy = await taskTimes(cluster);
   const most = await mostMemory(pid, readers);
   const grown = Math.max(0, most - before);
