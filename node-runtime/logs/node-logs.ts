@@ -19,11 +19,15 @@ export interface LogsOptions {
   readonly chance: Chance;
   /** How long a piece may take to be stored before the log counts as failed, in milliseconds. Default: 60 s. */
   readonly storeTimeoutMs?: number;
+  /** How long what is printed may wait to be stored, in milliseconds: with the time to store it, that is what a killed node loses. Default: 500. */
+  readonly flushMs?: number;
   /** Told of each piece on its way. Default: nobody asks. */
   readonly lag?: LogLag;
 }
 
 const STORE_TIMEOUT_MS = 60_000;
+/** With the time to store it, at most 1 s is ever lost. */
+const FLUSH_MS = 500;
 /** How often the store is asked for new pieces of an attempt that another node runs. */
 const POLL_MS = 1000;
 
@@ -48,9 +52,9 @@ class NodeLogs implements Logs {
     this.#live.set(name, live);
     this.#opened.notify();
     const closed = () => void this.#live.delete(name);
-    const { clock, lag = new LogLag(clock) } = this.#options;
+    const { clock, flushMs = FLUSH_MS, lag = new LogLag(clock) } = this.#options;
     const uploads = new LogUploads(this.#pieces(attempt), clock, lag);
-    return new PieceLogWriter({ live, uploads, mask: new Mask(mask), clock, closed });
+    return new PieceLogWriter({ live, uploads, mask: new Mask(mask), clock, flushMs, closed });
   }
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {

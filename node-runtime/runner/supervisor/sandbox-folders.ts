@@ -9,6 +9,7 @@ import { killProcesses } from './kill-processes.ts';
 import { readProcess } from './proc.ts';
 import { findMarked } from './process-marks.ts';
 import { blockOf, LOWEST_USER, lockUserBlock } from './user-block.ts';
+import { SYSTEM_PATH } from '../system-path.ts';
 
 /** How long the folders of a node in another container are left alone after their last change, in milliseconds. */
 const FOREIGN_MS = 24 * 60 * 60 * 1000;
@@ -129,7 +130,7 @@ function isAlive(pid: number): boolean {
 
 function execute(program: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(program, args, (error, _out, text) =>
+    execFile(program, args, { env: { PATH: SYSTEM_PATH } }, (error, _out, text) =>
       error ? reject(new Error(text.slice(0, 500) || error.message)) : resolve(),
     );
   });
