@@ -93,7 +93,7 @@ class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
       throw new CiError('forbidden', 'Cannot run a task as the user does not trust this workspace');
     const folder = currentFolder();
     if (!folder) throw new CiError('invalid', 'Cannot run a task as no folder is open');
-    const submitted = await this.#options.running.submit({ folder, task }, () => undefined, signal);
+    const submitted = await this.#options.running.submit({ folder, task }, { say: () => undefined, signal });
     if (!submitted)
       throw new CiError('forbidden', 'Cannot run the task as the user does not want the files to be sent');
     const { id, files, bytes } = submitted;

@@ -10,6 +10,7 @@ export const COMMANDS = [
   'simple-ci.runNamedTask',
   'simple-ci.runAgain',
   'simple-ci.runLast',
+  'simple-ci.toggleRunOnSave',
   'simple-ci.cancelTask',
   'simple-ci.openLog',
   'simple-ci.openTask',

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as vscode from 'vscode';
 import { registerAgentTools } from './agent-tools.ts';
@@ -14,9 +13,11 @@ import { LogPanels } from './log-panels.ts';
 import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
 import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
-import { RunCommands, type WorkspaceRun } from './run-commands.ts';
+import { RunCommands } from './run-commands.ts';
+import { TaskPicker, type WorkspaceRun } from './task-picker.ts';
 import type { RowElement } from './row-tree.ts';
-import { notifications, programPath } from './settings.ts';
+import { SaveRuns } from './save-runs.ts';
+import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
 import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
@@ -28,6 +29,7 @@ import { TaskNotices } from './task-notices.ts';
 import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
+import { WorkspaceBranches } from './workspace-branches.ts';
 
 let clusters: Clusters | undefined;
 
@@ -49,11 +51,13 @@ export function activate(context: vscode.ExtensionContext): void {
     clock: systemClock,
     findProgram: program,
     localDataFolder: vscode.Uri.joinPath(context.globalStorageUri, 'local').fsPath,
-    localNodeName: `${hostname().replace(/[^\w.-]/g, '-')}-${randomBytes(2).toString('hex')}`,
+    localNodeName: hostname().replace(/[^\w.-]/g, '-'),
+    keepsLocalNode,
     note,
     mayStart: () => vscode.workspace.isTrusted,
   });
-  const views = new ClusterViews(clusters, systemClock, context.workspaceState);
+  const branches = new WorkspaceBranches();
+  const views = new ClusterViews({ clusters, clock: systemClock, memory: context.workspaceState, branches });
   const panels = new LogPanels(clusters, context);
   const status = new StatusItem(clusters, context.workspaceState);
   const problems = new TaskProblems(clusters, note);
@@ -66,11 +70,12 @@ export function activate(context: vscode.ExtensionContext): void {
     show: notice => void log.guard(() => showNotice(notice)),
   });
   const onRun = (task: string) => notices.follow(task);
-  const tasks = new TaskCommands({ clusters, panels, pages, views, onRun });
+  const tasks = new TaskCommands({ clusters, panels, pages, views, branches, onRun });
+  const picker = new TaskPicker({ memory: context.workspaceState, findProgram: program });
   const running = new RunCommands({
     clusters,
     panels,
-    memory: context.workspaceState,
+    picker,
     consents: context.globalState,
     findProgram: program,
     note,
@@ -80,6 +85,16 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     onRun,
   });
+  const onSave = new SaveRuns({
+    clusters,
+    clock: systemClock,
+    running,
+    picker,
+    panels,
+    memory: context.workspaceState,
+    note,
+    onRun,
+  });
   const { version } = context.extension.packageJSON as { readonly version: string };
   const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
@@ -87,6 +102,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
     log,
+    branches,
     views,
     panels,
     pages,
@@ -106,6 +122,7 @@ export function activate(context: vscode.ExtensionContext): void {
       providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
     }),
     fileProblems,
+    onSave,
     ...register(log, {
       'simple-ci.startLocalNode': () => connecting.startLocalNode(),
       'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),
@@ -115,6 +132,7 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.reconnect': () => connecting.reconnect(),
       'simple-ci.runTask': () => running.runTask(),
       'simple-ci.runNamedTask': (run: WorkspaceRun) => running.runTask(run),
+      'simple-ci.toggleRunOnSave': () => onSave.toggle(),
       'simple-ci.runLast': () => running.runLast(),
       'simple-ci.runAgain': (given: Given) => tasks.runAgain(given),
       'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),

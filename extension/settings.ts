@@ -15,6 +15,10 @@ export function fillsProblems(): boolean {
   return get('problems', true);
 }
 
+export function keepsLocalNode(): boolean {
+  return get('keepLocalNode', false);
+}
+
 /** As somebody wrote them. */
 export function problemMatchers(): unknown {
   const none: unknown = [];

@@ -18,6 +18,7 @@ import { attemptsOf } from './panel-task.ts';
 import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
 import type { TaskPages } from './task-pages.ts';
+import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
 /** What menus and clicks give to a command: the row, or nothing from the palette. */
@@ -37,6 +38,7 @@ export interface TaskCommandsOptions {
   readonly panels: LogPanels;
   readonly pages: TaskPages;
   readonly views: ClusterViews;
+  readonly branches: WorkspaceBranches;
   readonly onRun: (task: string) => void;
 }
 
@@ -51,13 +53,15 @@ export class TaskCommands {
   readonly #panels: LogPanels;
   readonly #pages: TaskPages;
   readonly #views: ClusterViews;
+  readonly #branches: WorkspaceBranches;
   readonly #onRun: (task: string) => void;
 
-  constructor({ clusters, panels, pages, views, onRun }: TaskCommandsOptions) {
+  constructor({ clusters, panels, pages, views, branches, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
     this.#panels = panels;
     this.#pages = pages;
     this.#views = views;
+    this.#branches = branches;
     this.#onRun = onRun;
   }
 
@@ -73,7 +77,8 @@ export class TaskCommands {
 
   async openLog(given: Given): Promise<void> {
     const id = rowOf(given)?.task ?? (await this.#pickTask('Open the log of which task?'));
-    if (id !== undefined) await this.#panels.show({ task: id, attempt: rowOf(given)?.attempt });
+    const { attempt, line } = rowOf(given) ?? {};
+    if (id !== undefined) await this.#panels.show({ task: id, attempt, line });
   }
 
   async openLogToSide(given: Given): Promise<void> {
@@ -202,10 +207,14 @@ export class TaskCommands {
     const { connection } = this.#clusters.connection;
     const principal = connection.kind === 'connected' ? connection.cluster.principal : undefined;
     const { filter } = this.#views;
+    const branches = await this.#branches.read();
     const items = [
       ...(principal === undefined
         ? []
         : [{ label: 'Mine', description: `submitted by ${principal}`, picked: filter.submitter !== undefined }]),
+      ...(branches.length === 0
+        ? []
+        : [{ label: 'This branch', description: branches.join(', '), picked: filter.onlyBranch === true }]),
       { label: 'Failed', description: 'and not cancelled', picked: filter.onlyFailed },
       { label: 'Running and queued', description: '', picked: filter.onlyUnfinished },
     ];
@@ -218,6 +227,7 @@ export class TaskCommands {
     const has = (label: string) => picked.some(item => item.label === label);
     await this.#views.setFilter({
       ...(principal !== undefined && has('Mine') && { submitter: principal }),
+      onlyBranch: has('This branch'),
       onlyFailed: has('Failed'),
       onlyUnfinished: has('Running and queued'),
     });

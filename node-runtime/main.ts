@@ -5,8 +5,15 @@ import { isSea } from 'node:sea';
  * and the supervisor stays small.
  */
 async function main(): Promise<void> {
-  if (process.argv[2] === 'supervise') await startSupervisor();
-  else process.exit(await startCli());
+  if (process.argv[2] === 'supervise') return startSupervisor();
+  if (process.pid === 1) await startInit();
+  process.exit(await startCli());
+}
+
+/** Returns only where that cannot be done. */
+async function startInit(): Promise<void> {
+  const { startUnderInit } = await import('./system/start-under-init.ts');
+  startUnderInit([process.execPath, ...ownFile(), ...process.argv.slice(2)]);
 }
 
 async function startSupervisor(): Promise<void> {
@@ -21,11 +28,12 @@ async function startCli(): Promise<number> {
   const { processInterrupts } = await import('./cli/interrupts.ts');
   const { systemClock } = await import('./system/clock.ts');
   const { systemChance } = await import('./system/chance.ts');
-  const { VERSION } = await import('./version.ts');
+  const { BUILD, VERSION } = await import('./version.ts');
   const environment = readEnvironment();
   const terminal = processTerminal(environment);
   const code = await runCli(process.argv.slice(2), {
     version: VERSION,
+    build: { ...BUILD, isExecutable: isSea() },
     environment,
     terminal,
     interrupts: processInterrupts(systemClock, () => process.exit(130)),

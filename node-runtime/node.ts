@@ -17,6 +17,9 @@ import { joinCluster } from './cluster/join-cluster.ts';
 import type { AskInstance } from './cluster/membership.ts';
 import { readSecrets } from './cluster/secrets.ts';
 import { createToken, ensureAdminToken } from './cluster/tokens.ts';
+import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
+import { PodMarker } from './kubernetes/pod-marker.ts';
+import { Retirement } from './kubernetes/retirement.ts';
 import { LogLag } from './logs/log-lag.ts';
 import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
@@ -26,6 +29,7 @@ import type { ObjectStore } from './objects/object-store.ts';
 import type { S3Options } from './objects/s3-address.ts';
 import type { AddressSigner } from './objects/signed-address.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
+import type { PodParts } from './pod-life.ts';
 import { History } from './queue/history.ts';
 import { NodeHealth } from './queue/node-health.ts';
 import { readDemand } from './queue/read-demand.ts';
@@ -59,7 +63,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const nodeId = options.nodeId ?? parseNodeId(hostname());
   const instance = chance.word(16);
   const logger = createLogger({ level: options.logLevel, pretty: process.stderr.isTTY === true });
-  const state: NodeState = { session: undefined, isDraining: false };
+  const state: NodeState = { session: undefined, isDraining: false, isRetired: false };
   const slots = new Slots(options.slots);
   const health = new NodeHealth(clock);
   const logLag = new LogLag(clock);
@@ -118,7 +122,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   const access = resources.use(await AccessControl.open(cluster, neverAborted));
   const history = new History(cluster);
-  const logs = createLogs({ objects: cluster.objects, objectKeys: cluster.objectKeys, clock, chance, lag: logLag });
+  const logs = createLogs({
+    objects: cluster.objects,
+    objectKeys: cluster.objectKeys,
+    clock,
+    chance,
+    lag: logLag,
+    ...(options.logFlushMs !== undefined && { flushMs: options.logFlushMs }),
+  });
   const readFromNode = createReadFromNode({ token: () => access.issueNodeToken(nodeId) });
   const taskLogs = createTaskLogs({
     cluster,
@@ -145,7 +156,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       signedObjects: signer,
       isReady: () =>
         state.session?.maySafelyClaim ? undefined : 'the coordination store has not answered for a while',
-      isDraining: () => state.isDraining,
       metrics,
       logger,
     }),
@@ -171,7 +181,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     labels: [...options.labels],
     version: options.version,
     started,
-    draining: state.isDraining,
+    draining: state.isDraining || state.isRetired,
     isolation: supervisors.isolation ?? 'none',
   });
   const node = new Node(
@@ -190,6 +200,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       member,
       keeping: { askInstance: askInstance(access, nodeId) },
       state,
+      ...(options.pod && { pod: podOf(options.pod, options, cluster, nodeId, instance) }),
       metrics,
       logger,
       ...(traces && { traces }),
@@ -280,6 +291,18 @@ function askInstance(access: AccessControl, node: NodeId): AskInstance {
       return undefined;
     }
   };
+}
+
+function podOf(
+  { inCluster, name }: NonNullable<NodeOptions['pod']>,
+  { onNotice, scale }: NodeOptions,
+  cluster: Cluster,
+  node: NodeId,
+  instance: string,
+): PodParts {
+  const api = new KubernetesApi(inCluster, systemClock);
+  const marker = new PodMarker({ api, pod: name, clock: systemClock, onNotice });
+  return { marker, ...(scale && { scaling: { api, ...scale, retirement: new Retirement(cluster, node, instance) } }) };
 }
 
 async function readPools(cluster: Pick<Cluster, 'id' | 'keys' | 'store'>): Promise<Map<string, number>> {

@@ -1,4 +1,5 @@
 import type { ClusterId, NodeId, TaskId } from '../shared/ids.ts';
+import type { InCluster } from './kubernetes/kubernetes-api.ts';
 import type { S3Options } from './objects/s3-address.ts';
 import type { RetentionOptions } from './queue/retention.ts';
 import type { Isolation } from './runner/sandbox.ts';
@@ -27,6 +28,16 @@ export interface NodeOptions {
   readonly labels: readonly string[];
   readonly isolation: Isolation | 'auto';
   readonly drainTimeoutMs: number;
+  /** The pod in which it runs: Kubernetes is told when it is busy. */
+  readonly pod?: { readonly inCluster: InCluster; readonly name: string };
+  /** It may be the one that sets how many pods its Deployment has. */
+  readonly scale?: {
+    readonly deployment: string;
+    readonly min: number;
+    readonly max: number;
+    /** How long fewer nodes must have been enough. */
+    readonly scaleInAfterMs: number;
+  };
   readonly secretsKey?: Buffer;
   /** Which tasks it may claim. Default: all that fit. */
   readonly accepts?: (id: TaskId) => boolean;
@@ -39,6 +50,8 @@ export interface NodeOptions {
   /** The first admin token of a new cluster, as soon as it is made: to be shown, as it is not to be had again. */
   readonly onAdminToken?: (token: string) => void;
   readonly logLevel: LogLevel;
+  /** How long what tasks print may wait to be stored. Default: 500 ms. */
+  readonly logFlushMs?: number;
   /** Where traces of finished tasks go. Absent: nowhere. */
   readonly otlp?: OtlpOptions;
 }

@@ -7,6 +7,7 @@ import { updateMember } from './cluster/membership.ts';
 import type { Session } from './cluster/session.ts';
 import { keepSession, openSession, type SessionKeeping } from './keep-session.ts';
 import type { NodeOptions, RunningNode } from './options.ts';
+import { PodLife, type PodParts } from './pod-life.ts';
 import { claimTasks } from './queue/claim-loop.ts';
 import { keepDemand } from './queue/keep-demand.ts';
 import type { History } from './queue/history.ts';
@@ -39,6 +40,7 @@ export interface NodeParts {
   readonly member: () => MemberRecord;
   readonly keeping: Pick<SessionKeeping, 'askInstance'>;
   readonly state: NodeState;
+  readonly pod?: PodParts;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Absent: no traces are wanted. */
@@ -49,6 +51,8 @@ export interface NodeParts {
 export interface NodeState {
   session: Session | undefined;
   isDraining: boolean;
+  /** It claims nothing more, so that its pod can be deleted; it may be wanted again. */
+  isRetired: boolean;
 }
 
 /** How long API requests under way may take when the node stops, in milliseconds. */
@@ -70,6 +74,7 @@ export class Node implements RunningNode {
   readonly #handBack = new AbortController();
   readonly #living = new AbortController();
   readonly #attempts = new Set<Promise<void>>();
+  readonly #pod: PodLife | undefined;
   readonly #resting: RestingTasks;
   /** These, and the claims, never reject: a loop that fails makes the node stop. */
   readonly #loops: Promise<void>[] = [];
@@ -82,6 +87,9 @@ export class Node implements RunningNode {
     this.#parts = parts;
     this.#resources = resources;
     this.#resting = new RestingTasks(parts.cluster.clock);
+    const { pod, ...rest } = parts;
+    const work = { isBusy: () => this.#attempts.size > 0, announce: () => this.#announce() };
+    this.#pod = pod && new PodLife(pod, { ...rest, labels: options.labels, slots: options.slots, ...work });
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
   }
@@ -109,7 +117,12 @@ export class Node implements RunningNode {
     if (this.#options.slots === 0) return;
     const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
     this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
-    this.#claims = this.#loop('claims', this.#claim());
+    for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#loops.push(this.#loop(name, loop));
+    const claiming = this.#claiming.signal;
+    this.#claims = this.#loop(
+      'claims',
+      this.#pod ? this.#pod.claim(on => this.#claim(on), claiming) : this.#claim(claiming),
+    );
   }
 
   drain(): Promise<void> {
@@ -211,7 +224,7 @@ export class Node implements RunningNode {
     return keepDemand(cluster, { node, instance, session: () => state.session }, onError, this.#living.signal);
   }
 
-  #claim(): Promise<void> {
+  #claim(signal: AbortSignal): Promise<void> {
     const { cluster, nodeId, instance, slots, health, state, supervisors, metrics } = this.#parts;
     return claimTasks(
       {
@@ -233,14 +246,16 @@ export class Node implements RunningNode {
           lost: transactions => metrics.claimTransactions.inc({ result: 'lost' }, transactions),
         },
       },
-      this.#claiming.signal,
+      signal,
     );
   }
 
   async #run(claim: Claim, session: Session, freeSlots: () => void): Promise<void> {
     const attempt = this.#attempt(claim, session, freeSlots);
     this.#attempts.add(attempt);
+    this.#pod?.changed.notify();
     await attempt.finally(() => this.#attempts.delete(attempt));
+    this.#pod?.changed.notify();
   }
 
   /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */

@@ -1,7 +1,8 @@
 // Bundles the program into one file, dist/simple-ci.cjs, which runs on the pinned Node or any later one.
-import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildInfo, bundleOptions } from './bundle-options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const bundle = `${root}dist/simple-ci.cjs`;
@@ -13,33 +14,21 @@ let builds = 0;
 export async function build({ log = () => {}, outfile = bundle, plugins = [] } = {}) {
   // Imported here, so that a program may import this file before the dependencies are installed.
   const { build: esbuild } = await import('esbuild');
-  const { etcd3Proto } = await import('./etcd3-proto-plugin.mjs');
-  const { zodLocales } = await import('./zod-locales-plugin.mjs');
-  const { version } = JSON.parse(await readFile(`${root}package.json`, 'utf8'));
   await mkdir(`${root}dist`, { recursive: true });
   const started = Date.now();
+  const common = await bundleOptions(await buildInfo());
   const options = {
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    // Node 24 has it, and what esbuild makes of it is wrong in a loop: a round that ends well throws what an earlier one threw.
-    supported: { using: true },
+    ...common,
     format: 'cjs',
-    minify: true,
-    keepNames: true,
-    legalComments: 'none',
-    define: { 'import.meta.url': '__bundleUrl', SIMPLE_CI_VERSION: JSON.stringify(version) },
+    define: { ...common.define, 'import.meta.url': '__bundleUrl' },
     inject: [`${root}scripts/bundle-url.cjs`],
-    metafile: true,
-    logLevel: 'warning',
   };
   const program = await esbuild({
     ...options,
     entryPoints: ['node-runtime/main.ts'],
     outfile: 'dist/program.cjs',
     write: false,
-    plugins: [etcd3Proto(), zodLocales(), ...plugins],
+    plugins: [...common.plugins, ...plugins],
   });
   // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
   const unfinished = `${dirname(outfile)}/.simple-ci.${process.pid}-${++builds}.cjs`;

@@ -9,10 +9,10 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = name => `${root}node_modules/.bin/${name}`;
 
 /** Runs a program; resolves with its exit code and all it printed. */
-export function run(argv, { env = process.env, onOutput } = {}) {
+export function run(argv, { env = process.env, cwd = root, onOutput } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(argv[0], argv.slice(1), {
-      cwd: root,
+      cwd,
       env: onPinnedNode(env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -63,14 +63,14 @@ const THOROUGH =
 
 /**
  * All test files: the quick ones, the thorough ones that need nothing but this machine, and those that need a server. A test
- * that imports a server's support file needs it.
+ * that imports a server's support file needs it. Those of the images have a command of their own.
  */
 export async function findTests() {
   const names = (await readdir(`${root}test`, { recursive: true })).filter(name => name.endsWith('.test.ts')).sort();
   const quick = [];
   const thorough = [];
   const withServers = [];
-  for (const name of names) {
+  for (const name of names.filter(name => !name.startsWith('images/'))) {
     const text = await readFile(`${root}test/${name}`, 'utf8');
     const needsServer =
       /^(end-to-end|vscode|log-viewer)\//.test(name) || /support\/(etcd|ceph)-server|needs-servers/.test(text);

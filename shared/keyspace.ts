@@ -26,6 +26,7 @@ export function keyspace(cluster: ClusterId) {
     /** Who does what one node does for all. */
     post: (name: string) => `${root}posts/${name}`,
     /** Nodes that are asked to claim nothing more, so that they can be taken away. */
+    retirings: `${root}retiring/`,
     retiring: (node: NodeId) => `${root}retiring/${node}`,
   };
 }

@@ -37,7 +37,7 @@ async function nodeOf(cluster: Cluster, changes: Partial<NodeParts> = {}) {
   };
   const supervisors = new SupervisorKeeper(async () => supervisor, cluster.clock);
   await supervisors.begin();
-  const state: NodeState = { session: undefined, isDraining: false };
+  const state: NodeState = { session: undefined, isDraining: false, isRetired: false };
   const slots = new Slots(1);
   const health = new NodeHealth(cluster.clock);
   const parts: NodeParts = {

@@ -50,7 +50,6 @@ export interface ApiOptions {
   readonly signedObjects?: AddressSigner | undefined;
   /** Why the node cannot take requests now; undefined when it can. */
   readonly isReady: () => string | undefined;
-  readonly isDraining: () => boolean;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }

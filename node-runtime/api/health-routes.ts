@@ -12,7 +12,6 @@ export interface HealthParts {
   readonly version: string;
   /** Why the node cannot take requests now; undefined when it can. */
   readonly isReady: () => string | undefined;
-  readonly isDraining: () => boolean;
   readonly metrics: Metrics;
 }
 
@@ -35,7 +34,8 @@ export function healthHandlers(parts: HealthParts): HealthHandlers {
     livez: async () => text(200, 'ok\n'),
 
     readyz: async () => {
-      const reason = parts.isDraining() ? 'the node is draining' : parts.isReady();
+      // Also while it drains: Kubernetes deletes pods that are not ready before busy ones, and a log is followed to its end.
+      const reason = parts.isReady();
       return reason === undefined ? text(200, 'ok\n') : text(503, `not ready: ${reason}\n`);
     },
 

@@ -8,9 +8,19 @@ import type { Environment } from './environment.ts';
 import type { Interrupts } from './interrupts.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What this program was made from, and as what; null where that is not known, as when the source runs as it is. */
+interface BuildInfo {
+  readonly commit: string | null;
+  readonly built: string | null;
+  readonly modified: boolean | null;
+  /** Node and everything else in one file. */
+  readonly isExecutable: boolean;
+}
+
 /** What a command works with. */
 export interface CliContext {
   readonly version: string;
+  readonly build: BuildInfo;
   readonly commands: readonly Command[];
   readonly environment: Environment;
   readonly terminal: Terminal;

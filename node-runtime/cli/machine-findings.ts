@@ -1,13 +1,16 @@
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { describeError } from '../../shared/errors.ts';
+import { type CgroupLimits, readCgroupLimits } from '../system/cgroup-limits.ts';
 import type { Finding } from '../system/finding.ts';
 import { runProcess } from '../system/subprocess.ts';
-import { formatBytes } from '../../shared/amounts.ts';
+import { count, formatBytes } from '../../shared/amounts.ts';
 import type { CliContext } from './context.ts';
 
 /** Below this a node is soon in trouble, in bytes. */
 const LITTLE_SPACE = 1_000_000_000;
+const LITTLE_MEMORY = 500_000_000;
 const OLDEST_GIT: readonly [number, number] = [2, 32];
 const OLDEST_NODE = 24;
 
@@ -27,7 +30,13 @@ export interface DataFolder {
 
 /** What any use of Simple CI needs of a machine: Node, git, a folder with room, a clock. */
 export async function machineFindings(context: CliContext, data: DataFolder): Promise<Finding[]> {
-  return [nodeFinding(), await gitFinding(context), ...(await folderFindings(context, data)), clockFinding(context)];
+  return [
+    nodeFinding(),
+    await gitFinding(context),
+    limitFinding(await readCgroupLimits()),
+    ...(await folderFindings(context, data)),
+    clockFinding(context),
+  ];
 }
 
 function nodeFinding(): Finding {
@@ -40,6 +49,16 @@ function nodeFinding(): Finding {
     what: `${node} is too old: at least ${OLDEST_NODE} is needed`,
     advice: 'Install a newer one, or use the executable, which brings its own.',
   };
+}
+
+function limitFinding({ cpus, memoryBytes }: CgroupLimits): Finding {
+  const subject = 'limits';
+  const cores = Math.min(cpus ?? Number.POSITIVE_INFINITY, availableParallelism());
+  const memory = Math.min(memoryBytes ?? Number.POSITIVE_INFINITY, totalmem());
+  const what = `${count(Number(cores.toFixed(1)), 'core')}, ${formatBytes(memory)} of memory`;
+  if (memory >= LITTLE_MEMORY) return { level: 'ok', subject, what };
+  const advice = 'Give it more: a node takes some 100 MB for itself, and its tasks are in the same limit.';
+  return { level: 'warning', subject, what: `Only ${what}`, advice };
 }
 
 async function gitFinding({ environment, signal }: CliContext): Promise<Finding> {

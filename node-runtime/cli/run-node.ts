@@ -4,10 +4,13 @@ import { CiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, quote } from '../../shared/ids.ts';
 import { Label } from '../../shared/task.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
+import type { InCluster } from '../kubernetes/kubernetes-api.ts';
+import { readCgroupLimits } from '../system/cgroup-limits.ts';
 import { deadline, neverAborted } from '../system/clock.ts';
 import { giveBackMemory } from '../system/give-back-memory.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { readInCluster } from './kubernetes-options.ts';
 import { isReadableOnTheWay } from './node-address.ts';
 import { readSecretsKey } from './secrets-key.ts';
 import { readEtcdOptions, readS3Options, type StoreArguments } from './store-options.ts';
@@ -24,9 +27,18 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly data: string | undefined;
   readonly isolation: NodeOptions['isolation'];
   readonly 'drain-timeout': number;
+  readonly 'termination-grace': number | undefined;
+  readonly pod: string | undefined;
+  readonly 'service-account': string;
+  readonly 'scale-deployment': string | undefined;
+  readonly 'scale-min': number;
+  readonly 'scale-max': number | undefined;
+  readonly 'scale-in-after': number;
   readonly attached: boolean;
+  readonly 'say-token': boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
+  readonly 'log-flush': number;
   readonly otlp: string | undefined;
   readonly json: boolean;
 }
@@ -64,11 +76,11 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
 async function announce(
   node: RunningNode,
   { environment }: CliContext,
-  { cluster, attached }: NodeCommandOptions,
+  { cluster, attached, 'say-token': saysToken }: NodeCommandOptions,
   report: Report,
 ): Promise<void> {
   const { address } = node;
-  const token = attached ? { token: await node.localToken() } : {};
+  const token = attached || saysToken ? { token: await node.localToken() } : {};
   const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
   report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster, ...token });
 }
@@ -102,10 +114,12 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     listen: parseListen(options.listen),
     ...(options.advertise !== undefined && { advertise: parseAdvertise(options.advertise) }),
     hostNames: options['host-name'],
-    slots: options.slots ?? availableParallelism(),
+    slots: options.slots ?? (await coresOf()),
     labels: options.labels.flatMap(parseLabels),
     isolation: options.isolation,
-    drainTimeoutMs: options['drain-timeout'],
+    drainTimeoutMs: drainTimeout(options),
+    ...(options.pod !== undefined && { pod: { name: options.pod, inCluster: inClusterOf(context, options) } }),
+    ...scaleOf(options),
     ...(key !== undefined && { secretsKey: await readSecretsKey(resolve(environment.folder, key)) }),
     supervisorCommand,
     version,
@@ -113,6 +127,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     onAdminToken: token =>
       report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
+    logFlushMs: options['log-flush'],
     ...(options.otlp !== undefined && {
       otlp: {
         url: parseOtlp(options.otlp),
@@ -120,6 +135,39 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
       },
     }),
   };
+}
+
+/** Of a core that it has only a part of, one task can use it all the same. */
+async function coresOf(): Promise<number> {
+  const { cpus = Number.POSITIVE_INFINITY } = await readCgroupLimits();
+  return Math.max(1, Math.floor(Math.min(cpus, availableParallelism())));
+}
+
+/** Handing back and leaving must be done when the process is killed. */
+const LEAVE_BEFORE_KILL_MS = 15_000;
+
+function drainTimeout({ 'drain-timeout': wanted, 'termination-grace': grace }: NodeCommandOptions): number {
+  return grace === undefined ? wanted : Math.max(0, Math.min(wanted, grace - LEAVE_BEFORE_KILL_MS));
+}
+
+function inClusterOf(context: CliContext, options: NodeCommandOptions): InCluster {
+  const inCluster = readInCluster(context, options);
+  if (inCluster) return inCluster;
+  throw new CiError(
+    'invalid',
+    `Cannot use --pod outside of Kubernetes, as the variable KUBERNETES_SERVICE_HOST is missing: ${quote(options.pod)}`,
+  );
+}
+
+function scaleOf(options: NodeCommandOptions): Pick<NodeOptions, 'scale'> {
+  const { 'scale-deployment': deployment, 'scale-min': min, 'scale-max': max, pod, etcd } = options;
+  if (deployment === undefined) return {};
+  const refuse = (why: string) => new CiError('invalid', `Cannot use --scale-deployment ${why}: ${quote(deployment)}`);
+  if (pod === undefined || etcd === undefined || max === undefined)
+    throw refuse('without --pod, --etcd and --scale-max');
+  if (!/^[a-z0-9][a-z0-9.-]{0,252}$/.test(deployment)) throw refuse('as it is no name of a Deployment');
+  if (min > max) throw refuse(`as --scale-min is more than --scale-max, ${min} and ${max}`);
+  return { scale: { deployment, min, max, scaleInAfterMs: options['scale-in-after'] } };
 }
 
 /** A cluster id may have slashes, but no dots. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import type { NodeOptions } from '../options.ts';
@@ -77,6 +76,8 @@ export async function readS3Options({ s3 }: StoreArguments): Promise<NodeOptions
 
 async function readPassword(file: string): Promise<string> {
   try {
+    // Imported late, as every command reads these options, and most no file.
+    const { readFile } = await import('node:fs/promises');
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
   } catch (error) {
     throw new CiError('invalid', `Cannot read the password of etcd as its file cannot be opened: ${file}`, {

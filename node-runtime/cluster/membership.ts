@@ -43,7 +43,8 @@ export async function updateMember(
   signal: AbortSignal,
 ): Promise<void> {
   const put = { put: cluster.keys.member(member.node as NodeId), value: JSON.stringify(member), lease: session.lease };
-  await cluster.store.commit({ when: [], then: [put] }, { signal, timeoutMs: CALL_TIMEOUT_MS });
+  const result = await cluster.store.commit({ when: [], then: [put] }, { signal, timeoutMs: CALL_TIMEOUT_MS });
+  if (result.kind === 'ambiguous') throw result.cause;
 }
 
 /** The record that is in the way, or undefined when ours is written. */

@@ -110,9 +110,18 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 };
 
 function refusal(method: string, path: string, status: number, text: string): CiError {
-  const why = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text.slice(0, 200);
+  const why = messageOf(text) ?? text.slice(0, 200);
   const code = CODES[status] ?? 'unavailable';
   return new CiError(code, `Cannot ${method} ${path} as Kubernetes refuses it: status ${status}, ${why}`);
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    return typeof message === 'string' ? message : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function parse(path: string, text: string): unknown {

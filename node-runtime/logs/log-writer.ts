@@ -11,8 +11,6 @@ import type { LogUploads } from './log-uploads.ts';
 import type { LogSummary, LogWriter } from './logs.ts';
 import type { Mask } from './mask.ts';
 
-/** How long a byte waits for others before it is stored with them. With the time to store it, at most 1 s is ever lost. */
-const FLUSH_MS = 500;
 /** How long bytes that could begin a secret wait for what follows them. */
 const HOLD_MS = 100;
 /** So many small pieces of a block are replaced by one. */
@@ -25,6 +23,8 @@ export interface LogWriterParts {
   readonly uploads: LogUploads;
   readonly mask: Mask;
   readonly clock: Clock;
+  /** How long a byte waits for others before it is stored with them, in milliseconds. */
+  readonly flushMs: number;
   /** Called once, when nothing more will be written. */
   readonly closed: () => void;
 }
@@ -40,6 +40,7 @@ export class PieceLogWriter implements LogWriter {
   readonly #uploads: LogUploads;
   readonly #mask: Mask;
   readonly #clock: Clock;
+  readonly #flushMs: number;
   readonly #closed: () => void;
   /** Ends the pauses. */
   readonly #hurry = new AbortController();
@@ -65,6 +66,7 @@ export class PieceLogWriter implements LogWriter {
     this.#uploads = parts.uploads;
     this.#mask = parts.mask;
     this.#clock = parts.clock;
+    this.#flushMs = parts.flushMs;
     this.#closed = parts.closed;
   }
 
@@ -201,7 +203,7 @@ export class PieceLogWriter implements LogWriter {
 
   async #flushWhileWaiting(): Promise<void> {
     while (this.#isWaiting() && !this.#hurry.signal.aborted) {
-      const wait = this.#waitingSince + FLUSH_MS - this.#clock.monotonic();
+      const wait = this.#waitingSince + this.#flushMs - this.#clock.monotonic();
       // A failure has been noted and fires `failed`; nothing is to be done about it here.
       if (wait <= 0) this.#storingSmall = this.#storeWaiting().catch(() => undefined);
       await (wait > 0 ? this.#pause(wait) : this.#storingSmall);

@@ -3,6 +3,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import type { Chance } from '../system/chance.ts';
 import { type Clock, deadline } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
+import { BlockCache } from './block-cache.ts';
 import { LiveLog } from './live-log.ts';
 import { LogLag } from './log-lag.ts';
 import { LogPieces } from './log-pieces.ts';
@@ -19,11 +20,15 @@ export interface LogsOptions {
   readonly chance: Chance;
   /** How long a piece may take to be stored before the log counts as failed, in milliseconds. Default: 60 s. */
   readonly storeTimeoutMs?: number;
+  /** How long what is printed may wait to be stored, in milliseconds: with the time to store it, that is what a killed node loses. Default: 500. */
+  readonly flushMs?: number;
   /** Told of each piece on its way. Default: nobody asks. */
   readonly lag?: LogLag;
 }
 
 const STORE_TIMEOUT_MS = 60_000;
+/** With the time to store it, at most 1 s is ever lost. */
+const FLUSH_MS = 500;
 /** How often the store is asked for new pieces of an attempt that another node runs. */
 const POLL_MS = 1000;
 
@@ -36,6 +41,7 @@ class NodeLogs implements Logs {
   /** Of the attempts that this node runs, by task and fence. */
   readonly #live = new Map<string, LiveLog>();
   readonly #opened = new Wakeup();
+  readonly #blocks = new BlockCache();
 
   constructor(options: LogsOptions) {
     this.#options = options;
@@ -48,9 +54,9 @@ class NodeLogs implements Logs {
     this.#live.set(name, live);
     this.#opened.notify();
     const closed = () => void this.#live.delete(name);
-    const { clock, lag = new LogLag(clock) } = this.#options;
+    const { clock, flushMs = FLUSH_MS, lag = new LogLag(clock) } = this.#options;
     const uploads = new LogUploads(this.#pieces(attempt), clock, lag);
-    return new PieceLogWriter({ live, uploads, mask: new Mask(mask), clock, closed });
+    return new PieceLogWriter({ live, uploads, mask: new Mask(mask), clock, flushMs, closed });
   }
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
@@ -99,7 +105,7 @@ class NodeLogs implements Logs {
 
   #pieces(attempt: AttemptName): LogPieces {
     const { objects, objectKeys, storeTimeoutMs = STORE_TIMEOUT_MS } = this.#options;
-    return new LogPieces(objects, objectKeys, attempt, storeTimeoutMs);
+    return new LogPieces(objects, objectKeys, attempt, { timeoutMs: storeTimeoutMs, blocks: this.#blocks });
   }
 }
 

@@ -11,7 +11,7 @@ import { checkOutGit } from '../workspace/check-out-git.ts';
 import { PackCache } from '../workspace/pack-cache.ts';
 import type { Sandbox } from './sandbox.ts';
 import { runInSandbox } from './run-in-sandbox.ts';
-import { SANDBOX_PATH } from './task-environment.ts';
+import { SYSTEM_PATH } from './system-path.ts';
 
 /** Puts the task's files into the sandbox's workspace, and tells the commit if there is one. */
 export type PrepareSource = (
@@ -38,16 +38,16 @@ export function createPrepareSource({ cacheDir, clock }: SourceOptions): Prepare
         return undefined;
       case 'snapshot': {
         const { objects, objectKeys } = cluster;
-        packs ??= new PackCache({ cacheDir, objects, objectKeys, env: { PATH: SANDBOX_PATH }, clock });
+        packs ??= new PackCache({ cacheDir, objects, objectKeys, env: { PATH: SYSTEM_PATH }, clock });
         const manifest = await readManifest(cluster, source, signal);
         await using held = await packs.hold(manifest, signal);
         await prepareCheckout(manifest, held, sandbox.folders.workspace);
         await sandbox.adopt(sandbox.folders.workspace);
-        await checkOut(manifest, run, SANDBOX_PATH);
+        await checkOut(manifest, run, SYSTEM_PATH);
         return source.commit;
       }
       case 'git': {
-        const commit = await checkOutGit(source, run, { path: SANDBOX_PATH, home: sandbox.inside.home });
+        const commit = await checkOutGit(source, run, { path: SYSTEM_PATH, home: sandbox.inside.home });
         log.mark('note', `Checked out ${commit} of ${source.url}`);
         return commit;
       }

@@ -47,7 +47,8 @@ async function argvOf(sandbox: Sandbox, step: Step, at: number): Promise<Command
   const shell = step.shell ?? ((await hasBash()) ? 'bash' : 'sh');
   return shell === 'bash'
     ? ['bash', '--noprofile', '--norc', '-eo', 'pipefail', '-c', step.run]
-    : ['sh', '-e', '-c', step.run];
+    : // By its path: every system has it there, whatever PATH a task has.
+      ['/bin/sh', '-e', '-c', step.run];
 }
 
 function scriptName(at: number): string {

@@ -2,9 +2,7 @@ import type { Step } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Claim } from '../queue/records.ts';
 import type { SandboxFolders } from './sandbox.ts';
-
-/** Where programs are found, in every sandbox. */
-export const SANDBOX_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+import { SYSTEM_PATH } from './system-path.ts';
 
 /**
  * All variables a step's command sees. Built from nothing: what the node itself was started with is not in it. Later ones
@@ -18,7 +16,7 @@ export function stepEnvironment(
   step: Step | undefined,
 ): Record<string, string> {
   return {
-    PATH: SANDBOX_PATH,
+    PATH: SYSTEM_PATH,
     LANG: 'C.UTF-8',
     HOME: inside.home,
     TMPDIR: inside.tmp,

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-
 /** Chance, passed in: with a seeded one, the same seed gives the same history. */
 export interface Chance {
   /** A number in [0, 1), for jitter and choices. Not for secrets. */
@@ -12,5 +10,9 @@ const ALPHABET = '0123456789abcdefghijklmnopqrstuv';
 
 export const systemChance: Chance = {
   random: () => Math.random(),
-  word: length => Array.from(randomBytes(length), byte => ALPHABET[byte % 32]).join(''),
+  word: length => {
+    let word = '';
+    for (const byte of crypto.getRandomValues(new Uint8Array(length))) word += ALPHABET[byte % 32];
+    return word;
+  },
 };

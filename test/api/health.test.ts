@@ -14,12 +14,6 @@ describe('health', () => {
     assert.equal((await fetch(`${api.url}/livez`)).status, 200);
   });
 
-  test('a node that drains is not ready, and goes on answering', async () => {
-    await using api = await testApi({ api: { isDraining: () => true } });
-    assert.equal((await fetch(`${api.url}/readyz`)).status, 503);
-    assert.equal((await ask(`${api.url}/v1/cluster`, { token: await api.token('viewer') })).status, 200);
-  });
-
   test('the figures are text that Prometheus reads', async () => {
     await using api = await testApi();
     const headers = { authorization: `Bearer ${await api.token('viewer')}` };

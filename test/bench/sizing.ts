@@ -150,7 +150,7 @@ ${results
 
 - **etcd is small.** ${number(sizes[2]!.etcdBytes / 1e6)} MB for 10,000 tasks at once: its quota of 2 GiB holds a backlog of some ${number(2 ** 31 / 2 / (cost('a finished task in etcd') + USUAL.extraTaskBytes))} waiting tasks. Its disk has to sync ${number(sizes[2]!.proposals)} writes a second.
 - **S3's price is that of live logs.** A task that prints all the time stores a piece every half second, ${number(printingSecond)} puts a second, so that a node that is killed loses the last second
-  at most. That is $${number((printingSecond * 3600 * PRICES.thousandPuts) / 1000)} an hour for one task at AWS's prices, and nothing at an S3 of your own.
+  at most. That is $${number((printingSecond * 3600 * PRICES.thousandPuts) / 1000)} an hour for one task at AWS's prices, and nothing at an S3 of your own. \`--log-flush 5s\` makes a tenth of it, at the price of the last five seconds.
 
 ## Where to split
 

@@ -16,7 +16,7 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
   'by processor time': { ...LEAST, autoscaling: { mode: 'cpu', maxReplicas: 40 } },
   'by demand, external': { ...SCALED, autoscaling: { mode: 'external' } },
   'by demand, KEDA': { ...SCALED, etcd: OWN_ETCD, autoscaling: { mode: 'keda', minReplicas: 0 } },
-  'by demand, self': { ...SCALED, autoscaling: { mode: 'self', slotsPerPod: 4 } },
+  'by demand, self': { ...SCALED, autoscaling: { mode: 'self' } },
   'not scaled': { ...LEAST, replicaCount: 3, autoscaling: { mode: 'none' } },
   'no rights in Kubernetes': { ...LEAST, podMarks: { enabled: false }, autoscaling: { mode: 'none' } },
   everything: {

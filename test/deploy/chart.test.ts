@@ -120,8 +120,13 @@ describe('the chart refuses', () => {
     ],
     [
       'to scale by demand when slots are not known',
-      { ...LEAST, autoscaling: { mode: 'self' } },
+      { ...LEAST, autoscaling: { mode: 'keda' } },
       /set node\.slots or autoscaling\.slotsPerPod/,
+    ],
+    [
+      'to scale itself from no pod',
+      { ...LEAST, autoscaling: { mode: 'self', minReplicas: 0 } },
+      /no pod would be there to start another/,
     ],
     [
       'more pods at least than at most',

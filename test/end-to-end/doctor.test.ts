@@ -25,7 +25,7 @@ test('the doctor measures machine, etcd and S3, and says what is wrong with one 
   assert.deepEqual(
     Object.entries(subjects).map(([about, found]) => `${about}: ${found!.map(({ subject }) => subject).join(' ')}`),
     [
-      'This machine: Node.js git data disk space clock',
+      'This machine: Node.js git limits data disk space clock',
       `Isolation of tasks: ${subjects['Isolation of tasks']![0]!.subject}`,
       'Settings: stores bucket',
       'etcd: members version leader write fsync commit space compaction clock access',

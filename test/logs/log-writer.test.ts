@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { createLogs } from '../../node-runtime/logs/node-logs.ts';
+import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { CiError, isCiError } from '../../shared/errors.ts';
 import { LogManifest } from '../../shared/log-manifest.ts';
@@ -70,6 +72,19 @@ test('output is stored half a second after it came, and so is the heading of a s
     seen.marks.map(mark => mark.text),
     ['sleep 600'],
   );
+});
+
+test('output waits for as long as it may, so that many lines are stored as one piece', async () => {
+  const { attempt, clock, objects, names } = setUp();
+  const logs = createLogs({ objects, objectKeys: testKeys, clock, chance: systemChance, flushMs: 5000 });
+  await using log = logs.open(attempt, []);
+  for (let line = 0; line < 10; line++) {
+    await log.write(Buffer.from('a line\n'));
+    await clock.advance(450);
+  }
+  assert.deepEqual(names(), []);
+  await clock.advance(501);
+  assert.deepEqual(names(), ['log/0000000000000000-0000000000000070']);
 });
 
 test('a log that comes slowly ends as few pieces, and never has many', async () => {

@@ -128,7 +128,7 @@ export class Client {
         return await this.#ask(chance.pick(nodes), work);
       } catch (error) {
         if (!isCiError(error)) throw error;
-        if (/made more than 2 h before/.test(error.message)) return 'too late';
+        if (/made more than 24 h before/.test(error.message)) return 'too late';
         if (error.code !== 'unavailable' && error.code !== 'ambiguous')
           this.#parts.onBug(new Error(`A node refuses what it should do with ${id}`, { cause: error }));
         await process.sleep(chance.between(200, 3000), neverAborted);

@@ -130,6 +130,18 @@ export const MUTANTS: readonly Mutant[] = [
     '    moved += await removeAll(cluster, old, signal);\n    await history.archive(old, signal);',
   ),
   mutant(
+    'retention forgets what may be submitted again',
+    'node-runtime/queue/retention.ts',
+    'const KEEP_AT_LEAST_MS = FRESH_ID_MS + 600_000;',
+    'const KEEP_AT_LEAST_MS = -FRESH_ID_MS;',
+  ),
+  mutant(
+    'SUBMIT does not look for a verdict that has left etcd',
+    'node-runtime/queue/submit.ts',
+    'const earlier = isFresh(cluster, id) ? undefined : await',
+    'const earlier = isFresh(cluster, id) || id !== undefined ? undefined : await',
+  ),
+  mutant(
     'a task is frozen after twice the lease',
     'node-runtime/runner/supervisor/freeze-when-silent.ts',
     'freezeAfterMs: 20_000',

@@ -31,7 +31,7 @@ export function planOf(seed: number): Plan {
   return {
     seed,
     slots: Array.from({ length: chance.whole(1, 4) }, () => chance.whole(2, 4)),
-    tasks: planTasks(chance.whole(4, 14), chance.happens(0.3) ? 20_000 : faultsMs * (hasAging ? 0.3 : 0.8), chance),
+    tasks: planTasks(chance.whole(4, 14), submittedWithin(faultsMs * (hasAging ? 0.3 : 0.8), chance), chance),
     faultsMs,
     acts: isCalm ? [] : chooseActs(chance),
     meanPauseMs: chance.pick([4000, 12_000, 40_000]),
@@ -41,6 +41,13 @@ export function planOf(seed: number): Plan {
     hasAging,
     keepMs: chance.pick([0, 86_400_000]),
   };
+}
+
+/** At once; or as long as there are faults; or until retention has looked, here and there, at what has ended. */
+function submittedWithin(faultsMs: number, chance: SeededChance): number {
+  const dice = chance.random();
+  if (dice < 0.3) return 20_000;
+  return dice < 0.45 ? 900_000 : faultsMs;
 }
 
 /** Few kinds of faults, or some, or many: what a single kind does often, many at once hide. */

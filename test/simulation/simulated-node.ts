@@ -204,7 +204,7 @@ export class SimulatedNode {
     const resources = new AsyncDisposableStack();
     const clock = process;
     const instance = chance.word(16);
-    const state: NodeState = { session: undefined, isDraining: false };
+    const state: NodeState = { session: undefined, isDraining: false, isRetired: false };
     const slots = new Slots(this.#slots);
     const health = new NodeHealth(clock);
     const metrics = createMetrics({

@@ -12,7 +12,10 @@ export interface PlannedTask {
   readonly cancelAfterMs: number | undefined;
   /** Whether somebody follows its log. */
   readonly isFollowed: boolean;
-  /** How long after its submission the same submission is sent once more. */
+  /**
+   * How long after its submission the same submission is sent once more: soon, when its verdict must still be in etcd, or so
+   * late that it may have left.
+   */
   readonly repeatAfterMs: number | undefined;
 }
 
@@ -37,7 +40,9 @@ function planTask(at: number, withinMs: number, chance: SeededChance): PlannedTa
     spec: planSpec(at, program, chance),
     cancelAfterMs: mayBeCancelled ? chance.between(100, end === 'never' ? 90_000 : 20_000) : undefined,
     isFollowed: chance.happens(0.4),
-    repeatAfterMs: chance.happens(0.3) ? chance.between(1000, chance.pick([10_000, 200_000, 900_000])) : undefined,
+    repeatAfterMs: chance.happens(0.3)
+      ? chance.between(1000, chance.pick([10_000, 300_000, 300_000, 1_500_000]))
+      : undefined,
   };
 }
 

@@ -197,6 +197,8 @@ class World {
     const tormented = torment(victims, plan.acts, plan.meanPauseMs, plan.faultsMs);
     if (plan.hasAging) {
       await outside.sleep(plan.faultsMs * 0.4, neverAborted);
+      // Nobody has stood still for those hours, with something in hand that was looked up before them.
+      while (this.#nodes.some(({ process }) => process?.isPaused)) await outside.sleep(1000, neverAborted);
       this.#trace.note('world', 'is six hours older');
       this.#scheduler.calendar += 6 * 3_600_000;
     }

@@ -55,6 +55,7 @@ export class TestCli {
     };
     const code = await runCli(argv, {
       version: '1.2.3',
+      build: { commit: 'c0ffee', built: '2026-11-27T18:00:00.000Z', modified: false, isExecutable: false },
       environment,
       terminal: this.#terminal(),
       interrupts: this.#interrupts,

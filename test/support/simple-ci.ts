@@ -5,11 +5,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, bundle } from '../../scripts/build.mjs';
+import { binary, buildBinaries } from '../../scripts/build-binary.mjs';
 import { createClient } from '../../shared/client.ts';
 import { eventually } from './test-tasks.ts';
 
-/** The program as users run it: the bundle, in a process of its own. */
-const ready = existsSync(bundle) && process.env.SIMPLE_CI_TEST_BUILT === 'true' ? Promise.resolve() : build();
+/** The program as users run it: the bundle, or the one executable where the tests are told so; in a process of its own. */
+const isOfBinary = process.env.SIMPLE_CI_TEST_PROGRAM === 'binary';
+const ready = isOfBinary ? builtBinary() : existsSync(bundle) && isBuilt() ? Promise.resolve() : build();
+
+/** The path of the executable, built if it was not before the tests began. */
+export async function builtBinary(): Promise<string> {
+  if (!(isBuilt() && existsSync(binary))) await buildBinaries();
+  return binary;
+}
+
+function isBuilt(): boolean {
+  return process.env.SIMPLE_CI_TEST_BUILT === 'true';
+}
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -45,7 +57,9 @@ export async function simpleCi(args: readonly string[], options: RunOptions = {}
 /** Starts it, for tests that send signals. */
 export async function start(args: readonly string[], options: RunOptions = {}): Promise<ChildProcess> {
   await ready;
-  const [command, ...rest] = [...(options.by ?? []), process.execPath, options.program ?? bundle, ...args];
+  const { program, by = [] } = options;
+  const own = isOfBinary && program === undefined ? [binary] : [process.execPath, program ?? bundle];
+  const [command, ...rest] = [...by, ...own, ...args];
   return spawn(command!, rest, {
     cwd: options.cwd ?? tmpdir(),
     env: { PATH: process.env.PATH ?? '', ...options.env },

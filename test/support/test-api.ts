@@ -79,7 +79,6 @@ export async function testApi(
       access,
       signedObjects,
       isReady: () => undefined,
-      isDraining: () => false,
       metrics,
       logger: createLogger({ level: 'debug', write: line => lines.push(JSON.parse(line)) }),
       ...changes,

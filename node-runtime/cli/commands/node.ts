@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { outputOptions } from '../common-options.ts';
+import { kubernetesOptions } from '../kubernetes-options.ts';
 import { isolationOption, storeOptions } from '../store-options.ts';
 
 export const node = defineCommand({
@@ -39,7 +40,7 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
     slots: {
       kind: 'number',
       value: 'N',
-      summary: 'How many tasks it runs at once; the number of cores if absent',
+      summary: 'How many tasks it runs at once; as many as it has cores, by its control group too, if absent',
       max: 10_000,
       env: 'SIMPLE_CI_SLOTS',
     },
@@ -65,9 +66,54 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       default: '10m',
       env: 'SIMPLE_CI_DRAIN_TIMEOUT',
     },
+    'termination-grace': {
+      kind: 'duration',
+      value: 'TIME',
+      summary: 'When it is killed after it was told to stop: what still runs is handed back 15 s before',
+      env: 'SIMPLE_CI_TERMINATION_GRACE',
+    },
+    pod: {
+      kind: 'text',
+      value: 'NAME',
+      summary: 'Its pod in Kubernetes, which is told when the node is busy',
+      env: 'SIMPLE_CI_POD',
+    },
+    ...kubernetesOptions,
+    'scale-deployment': {
+      kind: 'text',
+      value: 'NAME',
+      summary: 'Nodes scale this Deployment, theirs, themselves; with --pod and --scale-max',
+      env: 'SIMPLE_CI_SCALE_DEPLOYMENT',
+    },
+    'scale-min': {
+      kind: 'number',
+      value: 'N',
+      summary: 'Pods that it has at least',
+      min: 1,
+      default: 1,
+      env: 'SIMPLE_CI_SCALE_MIN',
+    },
+    'scale-max': {
+      kind: 'number',
+      value: 'N',
+      summary: 'Pods that it has at most',
+      min: 1,
+      env: 'SIMPLE_CI_SCALE_MAX',
+    },
+    'scale-in-after': {
+      kind: 'duration',
+      value: 'TIME',
+      summary: 'How long fewer pods must have been enough before there are fewer',
+      default: '5m',
+      env: 'SIMPLE_CI_SCALE_IN_AFTER',
+    },
     attached: {
       kind: 'flag',
       summary: 'For a program that starts it: says a token with `ready`, and drains when standard input ends',
+    },
+    'say-token': {
+      kind: 'flag',
+      summary: 'For a program that starts it and leaves it running: says a token with `ready`',
     },
     'secrets-key': {
       kind: 'text',
@@ -82,6 +128,14 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       summary: 'How much it writes about itself to standard error',
       default: 'info',
       env: 'SIMPLE_CI_LOG_LEVEL',
+    },
+    'log-flush': {
+      kind: 'duration',
+      value: 'TIME',
+      summary:
+        'How long what tasks print may wait to be stored: longer means fewer puts into S3, and as much more that is lost if the node is killed. Live logs are live all the same',
+      default: '500ms',
+      env: 'SIMPLE_CI_LOG_FLUSH',
     },
     otlp: {
       kind: 'text',

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { SYSTEM_PATH } from '../system-path.ts';
 
 /** How many named pipes are made at a time: starting a program for it costs as much as starting a command. */
 const BATCH = 64;
@@ -45,6 +46,7 @@ export class PipePool {
 /** Others may write, since commands run as other users and may open it anew as /dev/stdout; the folder is closed to them. */
 function makePipes(paths: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile('mkfifo', ['-m', '622', ...paths], error => (error ? reject(error) : resolve()));
+    const env = { PATH: SYSTEM_PATH };
+    execFile('mkfifo', ['-m', '622', ...paths], { env }, error => (error ? reject(error) : resolve()));
   });
 }

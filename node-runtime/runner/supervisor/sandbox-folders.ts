@@ -1,3 +1,4 @@
+import { WORKSPACE_FOLDER } from '../../../shared/node-workspace.ts';
 import { execFile } from 'node:child_process';
 import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readlink, rm, stat } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { killProcesses } from './kill-processes.ts';
 import { readProcess } from './proc.ts';
 import { findMarked } from './process-marks.ts';
 import { blockOf, LOWEST_USER, lockUserBlock } from './user-block.ts';
+import { SYSTEM_PATH } from '../system-path.ts';
 
 /** How long the folders of a node in another container are left alone after their last change, in milliseconds. */
 const FOREIGN_MS = 24 * 60 * 60 * 1000;
@@ -79,7 +81,7 @@ export function makeFolders(folder: string, user: number | undefined): SandboxFo
 }
 
 function foldersIn(folder: string): SandboxFolders {
-  return { workspace: join(folder, 'workspace'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
+  return { workspace: join(folder, WORKSPACE_FOLDER), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
 }
 
 /** Removes the folders of a sandbox that has left nothing in them, at once. Tells whether that was so. */
@@ -128,7 +130,7 @@ function isAlive(pid: number): boolean {
 
 function execute(program: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(program, args, (error, _out, text) =>
+    execFile(program, args, { env: { PATH: SYSTEM_PATH } }, (error, _out, text) =>
       error ? reject(new Error(text.slice(0, 500) || error.message)) : resolve(),
     );
   });

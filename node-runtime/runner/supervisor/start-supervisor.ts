@@ -15,6 +15,7 @@ import { RemoteSupervisor, type RemoteSupervisorParts } from './remote-superviso
 import { makeOwnFolder, removeTree, sweepDeadNodes } from './sandbox-folders.ts';
 import { SupervisorChannel } from './supervisor-channel.ts';
 import { readSystemFolders } from './system-folders.ts';
+import { SYSTEM_PATH } from '../system-path.ts';
 import { LOWEST_USER } from './user-block.ts';
 
 /** Tags are from here to twice that: over a year in microseconds, which no program computes without a break. */
@@ -83,7 +84,7 @@ async function startProcess(
   const [program, ...args] = launch(command, tag, mostProcesses);
   const launcher = spawn(program, args, {
     cwd: '/',
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: { PATH: SYSTEM_PATH },
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     detached: true,
   });

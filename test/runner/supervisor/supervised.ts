@@ -111,7 +111,7 @@ export async function finish(running: RunningCommand): Promise<{ readonly end: C
 
 export async function read({ output }: RunningCommand): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const bytes of output) chunks.push(bytes);
+  for await (const bytes of output) chunks.push(Buffer.from(bytes));
   return Buffer.concat(chunks).toString();
 }
 

@@ -28,7 +28,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
   'tasks of the task file are tasks of VS Code, and end with the exit codes of simple-ci': async () => {
     await vscode.commands.executeCommand('simple-ci.startLocalNode');
     const tasks = await vscode.tasks.fetchTasks({ type: 'simple-ci' });
-    assert.deepEqual(tasks.map(({ name }) => name).sort(), ['break', 'keep']);
+    assert.deepEqual(tasks.map(({ name }) => name).sort(), ['absolute', 'break', 'keep']);
     const codes = [await runTask(named(tasks, 'keep')), await runTask(named(tasks, 'break'))];
     assert.deepEqual(codes, [0, 1]);
   },
@@ -39,11 +39,21 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       const found = vscode.languages.getDiagnostics(file);
       return found.length > 0 ? found : undefined;
     });
-    const [problem] = problems;
+    const problem = problems.find(({ message }) => message === 'odd number');
     assert.deepEqual(
       [problem?.message, problem?.range.start.line, problem?.severity, problem?.source],
       ['odd number', 1, vscode.DiagnosticSeverity.Warning, 'Simple CI: break (gcc)'],
     );
+  },
+
+  'a problem matcher that expects absolute paths finds the files of the workspace': async () => {
+    const tasks = await vscode.tasks.fetchTasks({ type: 'simple-ci' });
+    assert.equal(await runTask(named(tasks, 'absolute')), 0);
+    const file = vscode.Uri.joinPath(workspace(), 'main.c');
+    const problem = await eventually('the problem is there', () =>
+      vscode.languages.getDiagnostics(file).find(({ message }) => message === 'by its absolute path'),
+    );
+    assert.equal(problem.range.start.line, 1);
   },
 
   'problem matchers of tasks.json, of the settings and of other extensions find problems in the log': async () => {

@@ -55,7 +55,12 @@ http://{{ include "simple-ci.fullname" . }}-etcd:2379
 
 {{- /* Whether nodes talk to the API server of Kubernetes at all: else they get no token for it. */}}
 {{- define "simple-ci.usesKubernetes" -}}
-{{- if or .Values.podMarks.enabled (eq .Values.autoscaling.mode "self") .Values.taskPods.enabled }}true{{ end }}
+{{- if or (include "simple-ci.marksPods" .) .Values.taskPods.enabled }}true{{ end }}
+{{- end }}
+
+{{- /* Who scales in takes idle pods, and must know which these are. */}}
+{{- define "simple-ci.marksPods" -}}
+{{- if or .Values.podMarks.enabled (eq .Values.autoscaling.mode "self") }}true{{ end }}
 {{- end }}
 
 {{- define "simple-ci.slotsPerPod" -}}
@@ -166,6 +171,9 @@ capabilities:
 {{- end }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- fail (printf "Cannot install as autoscaling.minReplicas is more than autoscaling.maxReplicas: %d, %d" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- end }}
+{{- if and (eq .Values.autoscaling.mode "self") (lt (int .Values.autoscaling.minReplicas) 1) }}
+{{- fail "Cannot use autoscaling.mode self with autoscaling.minReplicas 0, as no pod would be there to start another" }}
 {{- end }}
 {{- if eq .Values.autoscaling.mode "external" }}
 {{- $foreign := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}

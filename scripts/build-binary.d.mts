@@ -1,0 +1,5 @@
+export const binary: string;
+export function buildBinaries(options?: {
+  targets?: readonly string[];
+  log?: (text: string) => void;
+}): Promise<{ failed: string[] }>;
