@@ -1,9 +1,6 @@
-import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
-import { type NamedMatchers, parseMatcher } from './parse-matcher.ts';
+import { parseMatcher } from './parse-matcher.ts';
 import type { ProblemMatcher } from './problem-matcher.ts';
-import { problemMatchers } from './settings.ts';
-import type { Submitted } from './submit-workspace.ts';
 
 /** Names of VS Code and its extensions for what is understood in any log. */
 const UNDERSTOOD = /^\$(?:gcc|tsc(?:-watch)?|eslint-(?:compact|stylish)|go|rustc(?:-\w+)?|python|javac)$/;
@@ -24,18 +21,33 @@ const OWN: Readonly<Record<string, unknown>> = {
   },
 };
 
+/** What matchers are made of, as somebody wrote it. */
+export interface MatcherSources {
+  /** Of the setting `simple-ci.problemMatchers`. */
+  readonly settings: unknown;
+  /** The `tasks` of .vscode/tasks.json, and its `problemMatcher` for all of them. */
+  readonly tasks: unknown;
+  readonly problemMatcher: unknown;
+  /** What extensions contribute. */
+  readonly matchers: readonly unknown[];
+  readonly patterns: readonly unknown[];
+}
+
 /** A matcher, as somebody wrote it. */
 interface WrittenMatcher {
   readonly value: unknown;
   readonly where: string;
 }
 
-/** The matchers that a task's log is looked through with, besides what is understood anyway; and what is wrong with others. */
-export function findMatchers(submitted: Submitted): { matchers: ProblemMatcher[]; wrong: string[] } {
-  const named = namedMatchers();
+/** The matchers that the log of the task of this name is looked through with, besides what is understood anyway; and what is wrong with others. */
+export function findMatchers(name: string, sources: MatcherSources): { matchers: ProblemMatcher[]; wrong: string[] } {
+  const named = {
+    matchers: new Map([...Object.entries(OWN), ...byName(sources.matchers)]),
+    patterns: byName(sources.patterns),
+  };
   const matchers: ProblemMatcher[] = [];
   const wrong: string[] = [];
-  for (const { value, where } of [...ofSettings(), ...ofTasksFile(submitted)]) {
+  for (const { value, where } of [...ofSettings(sources), ...ofTasksFile(name, sources)]) {
     if (typeof value === 'string' && UNDERSTOOD.test(value)) continue;
     try {
       matchers.push(parseMatcher(value, where, named));
@@ -46,32 +58,23 @@ export function findMatchers(submitted: Submitted): { matchers: ProblemMatcher[]
   return { matchers, wrong };
 }
 
-function ofSettings(): WrittenMatcher[] {
+function ofSettings({ settings }: MatcherSources): WrittenMatcher[] {
   const where = (at: number) => `problem matcher ${at + 1} of the setting simple-ci.problemMatchers`;
-  return listOf(problemMatchers()).map((value, at) => ({ value, where: where(at) }));
+  return listOf(settings).map((value, at) => ({ value, where: where(at) }));
 }
 
-/** Those that .vscode/tasks.json names for the task of this name. What VS Code runs itself, it looks through itself. */
-function ofTasksFile({ name, root }: Submitted): WrittenMatcher[] {
-  const file = vscode.workspace.getConfiguration('tasks', vscode.Uri.file(root));
-  const tasks = listOf(file.get('tasks')).filter(isRecord);
-  const task = tasks.find(({ label, type }) => label === name && type !== 'simple-ci');
+/** Those that .vscode/tasks.json names for the task. What VS Code runs itself, it looks through itself. */
+function ofTasksFile(name: string, { tasks, problemMatcher }: MatcherSources): WrittenMatcher[] {
+  const task = listOf(tasks)
+    .filter(isRecord)
+    .find(({ label, type }) => label === name && type !== 'simple-ci');
   if (!task) return [];
   const where = (at: number) => `problem matcher ${at + 1} of task "${name}" in .vscode/tasks.json`;
-  return listOf(task.problemMatcher ?? file.get('problemMatcher')).map((value, at) => ({ value, where: where(at) }));
+  return listOf(task.problemMatcher ?? problemMatcher).map((value, at) => ({ value, where: where(at) }));
 }
 
-/** What extensions contribute is in their manifests. */
-function namedMatchers(): NamedMatchers {
-  const contributed = (kind: string) =>
-    vscode.extensions.all
-      .flatMap(({ packageJSON }) => listOf(packageJSON?.contributes?.[kind]))
-      .filter(isRecord)
-      .flatMap(one => (typeof one.name === 'string' ? [[one.name, one] as const] : []));
-  return {
-    matchers: new Map([...Object.entries(OWN), ...contributed('problemMatchers')]),
-    patterns: new Map(contributed('problemPatterns')),
-  };
+function byName(written: readonly unknown[]): Map<string, unknown> {
+  return new Map(written.filter(isRecord).flatMap(one => (typeof one.name === 'string' ? [[one.name, one]] : [])));
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -1,6 +1,6 @@
 import { count, formatBytes } from '../shared/amounts.ts';
 import type { TaskView } from '../shared/api.ts';
-import { DEFAULT_PRIORITY } from '../shared/task.ts';
+import { DEFAULT_PRIORITY } from '../shared/ids.ts';
 import { type KnownStep, taskLife } from '../shared/task-page/task-life.ts';
 import type { Fact, TaskPageContent } from '../shared/task-page/task-page-messages.ts';
 import { panelTask } from './panel-task.ts';

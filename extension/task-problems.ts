@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
 import { type LineEdit, lineAfter } from './line-edits.ts';
+import { matcherSources } from './matcher-sources.ts';
 import { findWorkspaceFile } from './open-file.ts';
 import type { ProblemMatcher } from './problem-matcher.ts';
 import { ProblemReader } from './problem-reader.ts';
@@ -81,9 +82,9 @@ export class TaskProblems implements vscode.Disposable {
   }
 
   /** Those of others that can be used; of the rest the user is told. */
-  async #matchers(submitted: Submitted): Promise<readonly ProblemMatcher[]> {
+  async #matchers({ name, root }: Submitted): Promise<readonly ProblemMatcher[]> {
     const { findMatchers } = await import('./find-matchers.ts');
-    const { matchers, wrong } = findMatchers(submitted);
+    const { matchers, wrong } = findMatchers(name, matcherSources(root));
     for (const text of wrong) this.#warn(text);
     return matchers;
   }

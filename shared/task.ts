@@ -194,6 +194,6 @@ export type TaskBody = z.infer<typeof TaskBody>;
 export type TaskSpec = z.infer<typeof TaskSpec>;
 export type TaskRecord = z.infer<typeof TaskRecord>;
 
-export const DEFAULT_PRIORITY = 5;
+export { DEFAULT_PRIORITY } from './ids.ts';
 export const DEFAULT_TIMEOUT_MS = 3_600_000;
 export const DEFAULT_ATTEMPTS = { crashed: 3, lost: 10 } as const;

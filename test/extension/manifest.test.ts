@@ -38,6 +38,12 @@ interface Manifest {
       readonly inputSchema: unknown;
     }[];
     readonly mcpServerDefinitionProviders: readonly { readonly id: string }[];
+    readonly walkthroughs: readonly {
+      readonly steps: readonly {
+        readonly media: { readonly image: string };
+        readonly completionEvents: readonly string[];
+      }[];
+    }[];
     readonly taskDefinitions: readonly { readonly type: string }[];
     readonly jsonValidation: readonly { readonly fileMatch: string; readonly url: string }[];
     readonly yamlValidation: readonly { readonly fileMatch: readonly string[]; readonly url: string }[];
@@ -68,8 +74,11 @@ test('menus, keys and welcome texts name only commands that exist', () => {
   const used = [
     ...Object.values(contributes.menus).flatMap(items => items.map(({ command }) => command)),
     ...contributes.keybindings.map(({ command }) => command),
-    ...contributes.viewsWelcome.flatMap(({ contents }) =>
-      [...(texts[contents.replaceAll('%', '')] ?? '').matchAll(/\(command:([\w.-]+)\)/g)].map(match => match[1] ?? ''),
+    ...Object.values(texts).flatMap(text => [...text.matchAll(/\(command:([\w.-]+)\)/g)].map(match => match[1] ?? '')),
+    ...contributes.walkthroughs.flatMap(({ steps }) =>
+      steps.flatMap(({ completionEvents }) =>
+        completionEvents.flatMap(event => (event.startsWith('onCommand:') ? [event.slice('onCommand:'.length)] : [])),
+      ),
     ),
   ];
   const builtIn = ['workbench.trust.manage'];
@@ -163,6 +172,17 @@ test('the schema of task files is shipped, for JSON and for the YAML extension',
     assert.ok(existsSync(join(root, url)), url);
     assert.ok(read('.vscodeignore').includes(`!${url.replace('./', '')}\n`), url);
   }
+});
+
+test('the pictures of the walkthrough, and of the page that the marketplace shows, are in the package', () => {
+  const shipped = read('test/vscode/vsix.golden').split('\n');
+  const shown = [...read('MARKETPLACE.md').matchAll(/\]\(([^)]+)\)/g)].map(match => match[1] ?? '');
+  const pictures = contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.image));
+  assert.ok(shown.length > 3 && pictures.length > 3);
+  assert.deepEqual(
+    [...shown, ...pictures].filter(path => !shipped.includes(path)),
+    [],
+  );
 });
 
 test('the API that is compiled against is the oldest that the extension accepts, and nothing proposed is used', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { findMatchers } from '../../extension/find-matchers.ts';
 import { MatcherScanner } from '../../extension/matcher-scanner.ts';
 import { type NamedMatchers, parseMatcher } from '../../extension/parse-matcher.ts';
 import { ProblemReader } from '../../extension/problem-reader.ts';
@@ -134,6 +135,42 @@ describe('problem matchers in the format of VS Code', () => {
   ];
   for (const [what, value, message] of wrong)
     test(`with ${what} are refused`, () => assert.throws(() => parse(value), { message }));
+
+  test('come from the settings and from the task in tasks.json; what cannot be used is told, what is understood anyway is not', () => {
+    const tasks = [
+      { label: 'lint', problemMatcher: [{ base: '$tsc' }, '$gcc', '$nix'] },
+      { label: 'lint', type: 'simple-ci', problemMatcher: LINT },
+      { label: 'other', problemMatcher: '$nix' },
+      { label: 'bare' },
+    ];
+    const find = (name: string) =>
+      findMatchers(name, {
+        settings: ['$msCompile'],
+        tasks,
+        problemMatcher: LINT,
+        matchers: [...NAMED.matchers.values()],
+        patterns: [{ ...(NAMED.patterns.get('tsc') as object), name: 'tsc' }, 7],
+      });
+    const lint = find('lint');
+    assert.deepEqual(
+      lint.matchers.map(({ source }) => source),
+      ['msCompile', 'ts'],
+    );
+    assert.deepEqual(lint.wrong, [
+      'Cannot use problem matcher 3 of task "lint" in .vscode/tasks.json as no extension that is installed has it: "$nix"',
+    ]);
+    assert.deepEqual(
+      find('bare').matchers.map(({ source }) => source),
+      ['msCompile', 'lint'],
+    );
+    assert.deepEqual(
+      find('none').matchers.map(({ source }) => source),
+      ['msCompile'],
+    );
+    const line = 'src\\App.cs(12,5): error CS1002: ; expected [App.csproj]';
+    const [problem] = new MatcherScanner(find('none').matchers, () => undefined).push([line]);
+    assert.deepEqual([problem?.path, problem?.line, problem?.column, problem?.code], ['src\\App.cs', 12, 5, 'CS1002']);
+  });
 
   test('whose expression would take for ever are given up, and the others go on', () => {
     const slow = parse({ pattern: { regexp: '^(a+)+$', file: 1, line: 1, message: 1 } });
