@@ -39,5 +39,7 @@ export async function splitProgram(info) {
 function checkLateImports({ outputs }) {
   for (const { entryPoint = '', exports } of Object.values(outputs))
     if (entryPoint.includes('node_modules/') && exports.join() === 'default')
-      throw new Error(`Cannot split the program as ${entryPoint} is CommonJS and imported late: its names would be lost`);
+      throw new Error(
+        `Cannot split the program as ${entryPoint} is CommonJS and imported late: its names would be lost`,
+      );
 }
