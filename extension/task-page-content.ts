@@ -76,7 +76,9 @@ function sourceFacts(view: TaskView): Fact[] {
       { label: 'Ref', value: source.ref },
       ...(commit === undefined ? [] : [{ label: 'Commit', value: commit }]),
     ];
-  return source?.type === 'snapshot' ? [{ label: 'Snapshot', value: source.commit }] : [];
+  if (source?.type !== 'snapshot') return [];
+  const branch = source.branch === undefined ? [] : [{ label: 'Branch', value: source.branch }];
+  return [...branch, { label: 'Snapshot', value: source.commit }];
 }
 
 function logFact(view: TaskView): Fact[] {

@@ -14,7 +14,10 @@ import { Wakeup } from './system/wakeup.ts';
 export interface PodParts {
   readonly marker: PodMarker;
   /** When nodes scale their Deployment themselves. */
-  readonly scaling?: NonNullable<NodeOptions['scale']> & { readonly api: KubernetesApi; readonly retirement: Retirement };
+  readonly scaling?: NonNullable<NodeOptions['scale']> & {
+    readonly api: KubernetesApi;
+    readonly retirement: Retirement;
+  };
 }
 
 /** The node in it. */

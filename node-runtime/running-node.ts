@@ -119,7 +119,10 @@ export class Node implements RunningNode {
     this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
     for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#loops.push(this.#loop(name, loop));
     const claiming = this.#claiming.signal;
-    this.#claims = this.#loop('claims', this.#pod ? this.#pod.claim(on => this.#claim(on), claiming) : this.#claim(claiming));
+    this.#claims = this.#loop(
+      'claims',
+      this.#pod ? this.#pod.claim(on => this.#claim(on), claiming) : this.#claim(claiming),
+    );
   }
 
   drain(): Promise<void> {

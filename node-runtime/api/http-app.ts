@@ -75,8 +75,9 @@ function unreadable(code: string): CiError {
         `Cannot read the request as its headers are too large: at most ${maxHeaderSize} bytes`,
       );
     case 'ERR_HTTP_REQUEST_TIMEOUT':
+      // Not the client's fault for sure: to a node that stood still for a while, all that came meanwhile looks like this.
       return new CiError(
-        'invalid',
+        'unavailable',
         `Cannot read the request as its headers are not whole after ${HEADERS_TIMEOUT_MS / 1000} s`,
       );
     default:

@@ -35,6 +35,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly 'scale-max': number | undefined;
   readonly 'scale-in-after': number;
   readonly attached: boolean;
+  readonly 'say-token': boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
   readonly 'log-flush': number;
@@ -75,11 +76,11 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
 async function announce(
   node: RunningNode,
   { environment }: CliContext,
-  { cluster, attached }: NodeCommandOptions,
+  { cluster, attached, 'say-token': saysToken }: NodeCommandOptions,
   report: Report,
 ): Promise<void> {
   const { address } = node;
-  const token = attached ? { token: await node.localToken() } : {};
+  const token = attached || saysToken ? { token: await node.localToken() } : {};
   const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
   report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster, ...token });
 }

@@ -157,7 +157,11 @@ class Scaler {
       const member = (await store.range({ key: keys.member(node), limit: 1 }, call)).records[0];
       if (!member?.lease) continue;
       const { instance } = JSON.parse(member.value) as MemberRecord;
-      const mark = { put: keys.retiring(node), value: JSON.stringify({ v: FORMAT_VERSION, instance }), lease: member.lease };
+      const mark = {
+        put: keys.retiring(node),
+        value: JSON.stringify({ v: FORMAT_VERSION, instance }),
+        lease: member.lease,
+      };
       const same = { key: keys.member(node), modRevision: member.modRevision };
       const transaction =
         kind === 'retire'

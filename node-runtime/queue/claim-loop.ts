@@ -8,7 +8,8 @@ import { claimTask } from './claim.ts';
 import { deadLetterTask, endUnheldTask } from './dead-letter.ts';
 import { Hesitation } from './hesitation.ts';
 import { dropLateClaim } from './late-claims.ts';
-import { type Candidate, QueueView } from './queue-view.ts';
+import { QueueView } from './queue-view.ts';
+import type { Candidate } from './queue-window.ts';
 import { type Claim, readTaskState } from './records.ts';
 import type { RestingTasks } from './resting-tasks.ts';
 import type { Slots } from './slots.ts';
@@ -200,15 +201,8 @@ class Competition {
   async #hesitate(view: QueueView, id: TaskId, among: number, signal: AbortSignal): Promise<void> {
     const ms = this.#hesitation.draw(among);
     if (ms < 1) return;
-    const enough = new AbortController();
-    const both = AbortSignal.any([signal, enough.signal]);
-    const rest = this.#options.cluster.clock.sleep(ms, both).then(
-      () => enough.abort(),
-      () => undefined,
-    );
-    while (!both.aborted && view.isFree(id)) await view.changed.wait(both);
-    enough.abort();
-    await rest;
+    using limit = deadline(this.#options.cluster.clock, ms, signal);
+    await view.untilTaken(id, limit.signal);
   }
 
   async #claim(
@@ -233,7 +227,7 @@ class Competition {
     );
     if (result.kind === 'claimed') {
       this.#hesitation.won();
-      view.noteTaken(id);
+      view.noteClaimed(id);
       observe.claimed(result.transactions);
       return result.claim;
     }

@@ -54,7 +54,7 @@ export async function runAttempt(context: AttemptContext, claim: Claim): Promise
     throw error;
   } finally {
     context.handBack.removeEventListener('abort', handBack);
-    watching.abort();
+    watching.abort('the attempt has ended');
     await watch;
   }
 }

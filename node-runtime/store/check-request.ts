@@ -1,4 +1,5 @@
 import { CiError } from '../../shared/errors.ts';
+import { watchedRange } from './key-range.ts';
 import {
   MAX_TRANSACTION_SIZE,
   MAX_VALUE_BYTES,
@@ -43,6 +44,14 @@ export function checkRange(request: RangeRequest): void {
 
 export function checkWatch(request: WatchRequest): void {
   checkText('prefix', request.prefix);
+  for (const key of [request.after, request.upTo]) if (key !== undefined) checkKey(key);
+  const { start, end } = watchedRange(request);
+  if (end && Buffer.compare(start, end) >= 0) {
+    throw new CiError(
+      'invalid',
+      `Cannot watch as no key lies after ${request.after} and up to ${request.upTo} under ${request.prefix}`,
+    );
+  }
   checkRevision('watch', request.from, 1);
 }
 

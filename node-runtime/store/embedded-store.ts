@@ -6,7 +6,7 @@ import { readBootId } from './embedded/boot-id.ts';
 import { CommitUnclear, Database } from './embedded/database.ts';
 import { Leases } from './embedded/leases.ts';
 import { Records } from './embedded/records.ts';
-import { prefixRange, requestedRange } from './key-range.ts';
+import { requestedRange, watchedRange } from './key-range.ts';
 import type {
   Call,
   CommitResult,
@@ -90,7 +90,7 @@ export class EmbeddedStore implements Store {
 
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchBatch> {
     checkWatch(request);
-    const range = prefixRange(request.prefix);
+    const range = watchedRange(request);
     const ended = AbortSignal.any([signal, this.#closed.signal]);
     const call = { signal: ended, timeoutMs: BACKGROUND_TIMEOUT_MS };
     this.#addWatcher();

@@ -1,4 +1,4 @@
-import type { RangeRequest } from './store.ts';
+import type { RangeRequest, WatchRequest } from './store.ts';
 
 /** Keys from `start` on, up to but without `end`, in the order of their bytes. Without an end: all that follow. */
 export interface KeyRange {
@@ -6,13 +6,31 @@ export interface KeyRange {
   readonly end?: Buffer;
 }
 
-/** The keys that start with a prefix, of these only the ones after `after`. */
-export function prefixRange(prefix: string, after?: string): KeyRange {
+/** The keys that start with a prefix, of these only the ones after `after` and up to `upTo`. */
+export function prefixRange(prefix: string, after?: string, upTo?: string): KeyRange {
   const first = Buffer.from(prefix);
-  const behind = after === undefined ? first : Buffer.from(`${after}\0`);
-  const start = Buffer.compare(behind, first) > 0 ? behind : first;
-  const end = prefixEnd(first);
+  const start = later(first, after);
+  const end = earlier(prefixEnd(first), upTo);
   return end ? { start, end } : { start };
+}
+
+function later(first: Buffer, after: string | undefined): Buffer {
+  const behind = after === undefined ? first : nextKey(after);
+  return Buffer.compare(behind, first) > 0 ? behind : first;
+}
+
+function earlier(end: Buffer | undefined, upTo: string | undefined): Buffer | undefined {
+  if (upTo === undefined) return end;
+  const behind = nextKey(upTo);
+  return end && Buffer.compare(end, behind) < 0 ? end : behind;
+}
+
+function nextKey(key: string): Buffer {
+  return Buffer.from(`${key}\0`);
+}
+
+export function watchedRange({ prefix, after, upTo }: WatchRequest): KeyRange {
+  return prefixRange(prefix, after, upTo);
 }
 
 /** The keys that a request asks for; `undefined` for one key alone. */

@@ -20,7 +20,7 @@ export interface Store extends AsyncDisposable {
   /** All of it or nothing, at one revision. The result is a value also when the answer was lost. */
   commit(transaction: Transaction, call: Call): Promise<CommitResult>;
   /**
-   * Every change under the prefix from `from` on, in order, none twice, across lost connections. Ends only by its signal
+   * Every change of the keys asked for from `from` on, in order, none twice, across lost connections. Ends only by its signal
    * (then quietly) or by an error; `gone` means that changes were missed and the caller must read everything anew.
    * A batch never ends within a revision.
    */
@@ -97,6 +97,10 @@ export type CommitResult =
 
 export interface WatchRequest {
   readonly prefix: string;
+  /** Only keys after this one, if given. */
+  readonly after?: string;
+  /** Only keys up to this one, which is included, if given. */
+  readonly upTo?: string;
   /** The first revision wanted. */
   readonly from: number;
 }

@@ -10,5 +10,9 @@ const ALPHABET = '0123456789abcdefghijklmnopqrstuv';
 
 export const systemChance: Chance = {
   random: () => Math.random(),
-  word: length => Array.from(crypto.getRandomValues(new Uint8Array(length)), byte => ALPHABET[byte % 32]).join(''),
+  word: length => {
+    let word = '';
+    for (const byte of crypto.getRandomValues(new Uint8Array(length))) word += ALPHABET[byte % 32];
+    return word;
+  },
 };

@@ -26,7 +26,10 @@ export function momentOf(clock: Clock): Moment {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => Number(process.hrtime.bigint() / 1000n) / 1000,
+  monotonic: () => {
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1000 + nanoseconds / 1e6;
+  },
   sleep: async (ms, signal) => {
     let rest = ms;
     for (; rest > LONGEST_TIMER_MS; rest -= LONGEST_TIMER_MS) await sleepOnce(LONGEST_TIMER_MS, signal);
@@ -70,7 +73,10 @@ export function deadline(clock: Clock, ms: number, parent: AbortSignal): Deadlin
     () => own.abort(new DeadlineExceeded(`Gave up after ${ms} ms`)),
     () => undefined,
   );
-  return { signal: AbortSignal.any([parent, own.signal]), [Symbol.dispose]: () => timer.abort() };
+  return { signal: AbortSignal.any([parent, own.signal]), [Symbol.dispose]: () => timer.abort(OVER) };
 }
+
+/** A reason of one's own spares the making of an error with its stack, for which nobody asks. */
+const OVER = 'not needed any more';
 
 export const neverAborted: AbortSignal = new AbortController().signal;

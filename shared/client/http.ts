@@ -50,7 +50,7 @@ export class HttpCaller {
     for (const url of urls.map(one => one.replace(/\/+$/, ''))) if (!this.#urls.includes(url)) this.#urls.push(url);
   }
 
-  /** The node that answered last. */
+  /** The node to ask first: none that has failed since. */
   get url(): string {
     return this.urls[this.#best] as string;
   }
@@ -77,13 +77,17 @@ export class HttpCaller {
   async request(name: RouteName, given: AnyInput, signal: AbortSignal): Promise<Response> {
     const input = withId(name, given);
     const tries = isRepeatable(name, input) ? this.urls.length : 1;
+    let at = this.#best;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.requestFrom(this.url, name, input, signal);
+        return await this.requestFrom(this.urls[at] as string, name, input, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof CiError) || error.code !== 'unavailable') throw error;
-        this.#best = (this.#best + 1) % this.urls.length;
+        const next = (at + 1) % this.urls.length;
+        // Of calls that fail at one node at the same time, only one moves on for all: each goes through the nodes by itself.
+        if (this.#best === at) this.#best = next;
+        at = next;
         if (attempt >= tries) throw error;
       }
     }

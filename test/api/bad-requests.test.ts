@@ -214,6 +214,15 @@ test('a body that trickles in is waited for twenty seconds, not for ever', async
   assert.equal(text(), '');
 });
 
+test('headers that are not whole after ten seconds are answered with “try again”, as the node may have been the slow one', async () => {
+  await using api = await testApi();
+  const { socket, ended, text } = halfOpen(api.url);
+  socket.write('GET /livez HTTP/1.1\r\nhost: 127');
+  await ended;
+  socket.destroy();
+  assert.match(text(), /^HTTP\/1\.1 503 [\s\S]*"code":"unavailable","message":"Cannot read the request as its headers/);
+});
+
 for (const [who, tokenOf, status] of [
   ['whose body is too large', (api: TestApi) => api.token('runner'), 413],
   ['whom nobody knows', async () => 'sci_nobody', 401],

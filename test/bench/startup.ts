@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import type { Store } from '../../node-runtime/store/store.ts';
 import { deadline, neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { build, bundle } from '../../scripts/build.mjs';
+import { cpuMs, residentBytes } from '../support/process-usage.ts';
 import { benchCluster } from './bench-cluster.ts';
 import { type Bench, figure, median } from './figures.ts';
 
 const RUNS = 7;
 /** A node gives back what starting took after 5 s. */
 const SETTLED_MS = 7000;
-const TICK_MS = 10;
 
 /**
  * From the start of the node's process to its member key in etcd, as the bundle that users run; and the memory of an idle
@@ -88,17 +88,6 @@ async function timeOf(work: () => Promise<void>): Promise<number> {
   const started = performance.now();
   await work();
   return performance.now() - started;
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
-}
-
-/** User and system time so far. */
-async function cpuMs(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 /** The last in the line of its descendants: a shell stands between them. */

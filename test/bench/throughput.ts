@@ -1,13 +1,14 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { newTaskId } from '../../shared/ids.ts';
 import { type Competitor, type CompetitorOptions, compete, idleExecutor } from '../support/competitor.ts';
+import { cpuMs } from '../support/process-usage.ts';
 import { taskSpec } from '../support/test-tasks.ts';
 import { type BenchCluster, benchCluster } from './bench-cluster.ts';
-
 import { type Bench, type Figure, figure, median } from './figures.ts';
 import { rawSpawnsPerSecond, rawTransactionsPerSecond } from './raw-floor.ts';
 
@@ -15,12 +16,18 @@ const NODES = [1, 8, 50];
 const SLOTS = 64;
 const RUNS = 3;
 const SECONDS = 4;
+/** Nodes learn in this time how many they are. */
+const WARM_UP_MS = 3000;
+/** Tasks that wait and run at any time: a queue that is soon worked off, and the long one of a cluster with more to do than it can. */
+const SHORT = 300;
+const LONG = 4000;
 
 /**
  * No-op tasks a second through their whole life (submitted, claimed, completed), all nodes and submitters in this process on
  * one etcd. The floor of the idle executor is a third of the raw transactions a second, as a task takes three; that of the
- * real one is raw spawns a second, or that, whichever is less. Free nodes watch, so each transaction is told to each of them:
- * the second floor is what is left of the first when as many raw watchers are told, and nobody does anything with it.
+ * real one is raw spawns a second, or that, whichever is less. Free nodes watch a short queue, so each transaction is told to
+ * each of them: the second floor is what is left of the first when as many raw watchers are told, and nobody does anything
+ * with it.
  */
 export const bench: Bench = async log => {
   const figures: Figure[] = [];
@@ -33,9 +40,19 @@ export const bench: Bench = async log => {
   return figures;
 };
 
+/** What came out of letting nodes run a queue down. */
+interface Drained {
+  readonly rate: number;
+  /** Claim transactions a claim. */
+  readonly price: number;
+  /** Of this process and of etcd, in milliseconds a task. */
+  readonly processor: number;
+  readonly etcdProcessor: number;
+}
+
 async function measure(nodes: number): Promise<Figure[]> {
-  const rates: number[] = [];
-  const prices: number[] = [];
+  const short: Drained[] = [];
+  const long: Drained[] = [];
   const floors: number[] = [];
   const toldFloors: number[] = [];
   for (let run = 0; run < RUNS; run++) {
@@ -45,49 +62,68 @@ async function measure(nodes: number): Promise<Figure[]> {
     const watchers = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
     toldFloors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2, watchers)) / 3);
     await Promise.all(watchers.map(store => store[Symbol.asyncDispose]()));
-    const { rate, price } = await drain(etcd, nodes, () => ({ executor: idleExecutor }));
-    rates.push(rate);
-    prices.push(price);
+    short.push(await drain(etcd, nodes, { executor: idleExecutor }, SHORT));
+    await using other = await benchCluster();
+    long.push(await drain(other, nodes, { executor: idleExecutor }, LONG));
   }
-  const price = { aim: { of: 'value', atMost: 1.2 } } as const;
+  const floor = median(floors);
+  const ofFloor = { floor, aim: { of: 'ratio', atLeast: 0.7 } } as const;
+  const told = { floor: median(toldFloors) };
   return [
-    figure(`no-op tasks, ${nodes} nodes, idle executor`, median(rates), 'tasks/s', {
-      floor: median(floors),
-      aim: { of: 'ratio', atLeast: 0.7 },
-    }),
-    figure(`the same, against transactions that ${nodes} watchers are told of`, median(rates), 'tasks/s', {
-      floor: median(toldFloors),
-    }),
-    figure(`claim transactions a claim, ${nodes} nodes`, median(prices), 'transactions', nodes === 50 ? price : {}),
+    ...figuresOf(`${nodes} nodes, long queue`, long, ofFloor, nodes === 50),
+    ...figuresOf(`${nodes} nodes, short queue`, short, ofFloor, nodes === 50),
+    figure(
+      `the same, against transactions that ${nodes} watchers are told of`,
+      medianOf(short, 'rate'),
+      'tasks/s',
+      told,
+    ),
   ];
 }
 
-/** Lets submitters keep a backlog of a few hundred while nodes run it down; counts completions for some seconds. */
+function figuresOf(
+  what: string,
+  runs: readonly Drained[],
+  ofFloor: Parameters<typeof figure>[3],
+  isAimedAt: boolean,
+): Figure[] {
+  const price = isAimedAt ? ({ aim: { of: 'value', atMost: 1.2 } } as const) : {};
+  return [
+    figure(`no-op tasks, ${what}`, medianOf(runs, 'rate'), 'tasks/s', ofFloor),
+    figure(`claim transactions a claim, ${what}`, medianOf(runs, 'price'), 'transactions', price),
+    figure(`processor time a task, nodes and submitters, ${what}`, medianOf(runs, 'processor'), 'ms'),
+    figure(`processor time a task, etcd, ${what}`, medianOf(runs, 'etcdProcessor'), 'ms'),
+  ];
+}
+
+function medianOf(runs: readonly Drained[], name: keyof Drained): number {
+  return median(runs.map(run => run[name]));
+}
+
+/** Who works for all the nodes. */
+type Worker = Pick<CompetitorOptions, 'onRenewed'> & { readonly executor: Executor };
+
+/** Lets submitters keep a backlog while nodes run it down; counts completions for some seconds. */
 async function drain(
   etcd: BenchCluster,
   nodes: number,
-  worker: () => Pick<CompetitorOptions, 'onRenewed'> & { readonly executor: Executor },
-): Promise<{ rate: number; price: number }> {
+  { executor, onRenewed }: Worker,
+  backlog: number,
+): Promise<Drained> {
   const submitter = await etcd.join();
   let submitted = 0;
   let completed = 0;
-  const counting = (inner: Executor): Executor => ({
+  const counting: Executor = {
     execute: async (claim, stop) => {
-      const outcome = await inner.execute(claim, stop);
+      const outcome = await executor.execute(claim, stop);
       completed++;
       return outcome;
     },
-  });
-  const slots = Math.max(1, Math.floor(SLOTS / nodes));
-  const members: Competitor[] = [];
-  for (let i = 0; i < nodes; i++) {
-    const { executor, ...rest } = worker();
-    members.push(await compete(await etcd.join(), `n${i}`, { ...rest, slots, executor: counting(executor) }));
-  }
+  };
   const stop = new AbortController();
   const submitters = Array.from({ length: 16 }, async () => {
     while (!stop.signal.aborted) {
-      if (submitted - completed > 300) await new Promise(resolve => setTimeout(resolve, 2));
+      if (submitted - completed > backlog) await pause(2);
       else {
         submitted++;
         await submitTask(
@@ -101,20 +137,38 @@ async function drain(
       }
     }
   });
-  await new Promise(resolve => setTimeout(resolve, 1500));
-  const before = { completed, ...sum(members) };
-  const started = performance.now();
-  await new Promise(resolve => setTimeout(resolve, SECONDS * 1000));
-  const after = { completed, ...sum(members) };
-  const seconds = (performance.now() - started) / 1000;
+  while (submitted < backlog) await pause(2);
+  const slots = Math.max(1, Math.floor(SLOTS / nodes));
+  const members: Competitor[] = [];
+  for (let i = 0; i < nodes; i++)
+    members.push(
+      await compete(await etcd.join(), `n${i}`, { slots, executor: counting, ...(onRenewed && { onRenewed }) }),
+    );
+  await pause(WARM_UP_MS);
+  const look = async () => ({
+    completed,
+    ...sum(members),
+    processor: processorMs(process.cpuUsage()),
+    etcdProcessor: await cpuMs(etcd.etcd.members[0]!.pid),
+    at: performance.now(),
+  });
+  const before = await look();
+  await pause(SECONDS * 1000);
+  const after = await look();
   stop.abort();
   await Promise.all(submitters);
   await Promise.all(members.map(member => member[Symbol.asyncDispose]()));
-  const claims = after.claims - before.claims;
+  const tasks = after.completed - before.completed;
   return {
-    rate: (after.completed - before.completed) / seconds,
-    price: (after.transactions - before.transactions) / claims,
+    rate: (tasks / (after.at - before.at)) * 1000,
+    price: (after.transactions - before.transactions) / (after.claims - before.claims),
+    processor: (after.processor - before.processor) / tasks,
+    etcdProcessor: (after.etcdProcessor - before.etcdProcessor) / tasks,
   };
+}
+
+function processorMs({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1000;
 }
 
 function sum(members: readonly Competitor[]): { claims: number; transactions: number } {
@@ -135,7 +189,7 @@ async function measureSpawning(): Promise<Figure[]> {
     floors.push(Math.min(spawns, transactions / 3));
     const { realExecutor } = await import('./bench-executor.ts');
     await using real = await realExecutor(await etcd.join());
-    rates.push((await drain(etcd, 1, () => real)).rate);
+    rates.push((await drain(etcd, 1, real, SHORT)).rate);
   }
   return [
     figure('no-op tasks, 1 node, `true` really spawned', median(rates), 'tasks/s', {

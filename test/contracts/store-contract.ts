@@ -4,7 +4,7 @@ import { isCiError } from '../../shared/errors.ts';
 import { type FollowEvent, follow } from '../../node-runtime/store/follow.ts';
 import { readAll } from '../../node-runtime/store/read-all.ts';
 import { readTogether } from '../../node-runtime/store/read-together.ts';
-import type { LeaseId, Operation, Store } from '../../node-runtime/store/store.ts';
+import type { LeaseId, Operation, Store, WatchRequest } from '../../node-runtime/store/store.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { increment, openStore, type StoreAddress, startStoreChild } from '../support/store-child.ts';
@@ -423,6 +423,8 @@ function describeStore(isPossible: (t: TestContext) => boolean, createFixture: (
     await fails(store.commit({ when: [{ key, modRevision: -1 }], then: [] }, call), 'invalid');
     await fails(store.range({ prefix, limit: 0 }, call), 'invalid');
     await fails(store.grantLease(0.5, call), 'invalid');
+    const ofNothing = { prefix, after: `${prefix}b`, upTo: `${prefix}b` };
+    await fails(watchOnce(store, { ...ofNothing, from: 1 }), 'invalid');
   });
 
   check('a lease that does not exist makes the whole transaction a conflict', async (store, prefix) => {
@@ -475,6 +477,33 @@ function describeStore(isPossible: (t: TestContext) => boolean, createFixture: (
       { kind: 'put', record: { key: `${prefix}b`, value: '2', createRevision: both, modRevision: both } },
       { kind: 'delete', key: `${prefix}a`, revision: both },
     ]);
+  });
+
+  check('a watch may be of a stretch of keys only', async (store, prefix) => {
+    const from = await put(store, `${prefix}d`, '1');
+    const stretch = { prefix, after: `${prefix}b`, upTo: `${prefix}d` };
+    await using watched = new Watched(store, stretch, from);
+    for (const name of ['b', 'b0', 'c', 'd0', 'e', 'd', 'a']) await put(store, `${prefix}${name}`, '2');
+    await commit(store, [{ delete: `${prefix}e` }, { delete: `${prefix}c` }]);
+    await watched.atLeast(5);
+    assert.deepEqual(
+      watched.keys,
+      ['d', 'b0', 'c', 'd', 'c'].map(name => `${prefix}${name}`),
+    );
+  });
+
+  check('the stretch of a watch never leaves its prefix', async (store, prefix) => {
+    const from = await put(store, `${prefix}a`, '1');
+    await using watched = new Watched(
+      store,
+      { prefix, after: prefix.slice(0, -1), upTo: `${prefix}\u{10ffff}z` },
+      from,
+    );
+    await put(store, `${prefix.slice(0, -1)}.other`, '');
+    await put(store, `${prefix.slice(0, -1)}~`, '');
+    await put(store, `${prefix}z`, '');
+    await watched.atLeast(2);
+    assert.deepEqual(watched.keys, [`${prefix}a`, `${prefix}z`]);
   });
 
   check('a watch may begin at a revision that is yet to come', async (store, prefix) => {
@@ -710,6 +739,10 @@ async function nextEvent(events: AsyncIterator<FollowEvent>): Promise<FollowEven
   const next = await events.next();
   assert.ok(!next.done, 'following ended');
   return next.value;
+}
+
+async function watchOnce(store: Store, request: WatchRequest): Promise<void> {
+  for await (const _ of store.watch(request, neverAborted)) return;
 }
 
 function assertEachOnce(watched: Watched, count: number): void {

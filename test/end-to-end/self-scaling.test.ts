@@ -36,7 +36,9 @@ suite('a Deployment that its nodes scale themselves', { concurrency: 1 }, () => 
     await using scaled = await scaledCluster(etcd, { args: SELF });
     await using gates = await temporaryFolder();
     const gate = (name: string) => `until [ -e ${join(gates.path, name)} ]; do sleep 0.05; done`;
-    const first = await Promise.all(Array.from({ length: 5 }, () => submit(scaled.cluster, { steps: [{ run: gate('first') }] })));
+    const first = await Promise.all(
+      Array.from({ length: 5 }, () => submit(scaled.cluster, { steps: [{ run: gate('first') }] })),
+    );
     await untilReplicas(scaled, 3);
     const last = await submit(scaled.cluster, { steps: [{ run: gate('last') }] });
     await scaled.deployment.ready();
@@ -47,11 +49,17 @@ suite('a Deployment that its nodes scale themselves', { concurrency: 1 }, () => 
     await writeFile(join(gates.path, 'last'), '');
     const results = await finished(scaled, [...first, last]);
     assert.deepEqual(new Set(results.map(({ outcome }) => outcome)), new Set(['passed']));
-    assert.deepEqual(results.flatMap(({ past }) => past), []);
-    assert.deepEqual(scaled.deployment.removals.map(({ wasBusy, wasKilled }) => [wasBusy, wasKilled]), [
-      [false, false],
-      [false, false],
-    ]);
+    assert.deepEqual(
+      results.flatMap(({ past }) => past),
+      [],
+    );
+    assert.deepEqual(
+      scaled.deployment.removals.map(({ wasBusy, wasKilled }) => [wasBusy, wasKilled]),
+      [
+        [false, false],
+        [false, false],
+      ],
+    );
     assert.equal(scaled.deployment.most, 3);
   });
 
@@ -72,7 +80,11 @@ suite('a Deployment that its nodes scale themselves', { concurrency: 1 }, () => 
     await submit(scaled.cluster, { slots: 2, steps: [{ run: 'sleep 3600' }] });
     await submit(scaled.cluster, { slots: 2, steps: [{ run: 'sleep 3600' }] });
     await untilReplicas(scaled, 2);
-    const used = new Set(scaled.kubernetes.seen.map(({ verb, path, status }) => `${verb} ${path.replace(/simple-ci-\d+$/, 'POD')} ${status}`));
+    const used = new Set(
+      scaled.kubernetes.seen.map(
+        ({ verb, path, status }) => `${verb} ${path.replace(/simple-ci-\d+$/, 'POD')} ${status}`,
+      ),
+    );
     for (const one of used)
       assert.match(
         one,

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { COMMANDS } from '../../extension/commands.ts';
 import { ROW_KINDS } from '../../extension/row.ts';
+import { AGENT_TOOL_NAMES, AGENT_TOOLS, inputSchemaOf } from '../../shared/agents/agent-tools.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -31,6 +32,12 @@ interface Manifest {
     readonly viewsContainers: Readonly<Record<string, readonly { readonly id: string; readonly icon: string }[]>>;
     readonly viewsWelcome: readonly { readonly view: string; readonly contents: string; readonly when: string }[];
     readonly configuration: { readonly properties: Readonly<Record<string, { readonly scope: string }>> };
+    readonly languageModelTools: readonly {
+      readonly name: string;
+      readonly modelDescription: string;
+      readonly inputSchema: unknown;
+    }[];
+    readonly mcpServerDefinitionProviders: readonly { readonly id: string }[];
     readonly taskDefinitions: readonly { readonly type: string }[];
     readonly jsonValidation: readonly { readonly fileMatch: string; readonly url: string }[];
     readonly yamlValidation: readonly { readonly fileMatch: readonly string[]; readonly url: string }[];
@@ -126,6 +133,20 @@ test('settings that are read exist, and a workspace cannot set them', () => {
 test('every text of the manifest has its entry, and no entry is left over', () => {
   const used = [...read('package.json').matchAll(/"%([\w.]+)%"/g)].map(match => match[1] ?? '');
   assert.deepEqual([...new Set(used)].sort(), Object.keys(texts).sort());
+});
+
+test('the tools for language models are told to them as they are', () => {
+  assert.deepEqual(
+    contributes.languageModelTools.map(({ name, modelDescription, inputSchema }) => [
+      name,
+      modelDescription,
+      inputSchema,
+    ]),
+    AGENT_TOOL_NAMES.map(name => [`simple-ci_${name}`, AGENT_TOOLS[name].description, inputSchemaOf(name)]),
+  );
+  for (const { name } of contributes.languageModelTools)
+    assert.ok(sources.includes(`'${name.replace('simple-ci_', '')}'`), name);
+  for (const { id } of contributes.mcpServerDefinitionProviders) assert.ok(sources.includes(`'${id}'`), id);
 });
 
 test('icons are there', () => {

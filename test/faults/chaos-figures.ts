@@ -25,6 +25,7 @@ export function chaosFigures(report: ChaosReport): Figure[] {
     figure('longest overlap', longest(executions.overlaps), 'ms', { aim: { of: 'value', atMost: 1000 } }),
     figure('longest overlap, node and supervisor both stopped', longest(executions.blackoutOverlaps), 'ms'),
     ...waitFigures('requeue after kill -9', waitsAfterDeath(report), 33),
+    ...waitFigures('– of that, from the end of the lease on', waitsAfterExpiry(report)),
     ...waitFigures('requeue after drain', waitsAfterDrain(report), 1),
     ...drainFigures(report),
     ...outageFigures(report),
@@ -92,6 +93,15 @@ function waitsAfterDeath(report: ChaosReport): Waits {
   );
 }
 
+/** The rest is the lease's: it is etcd that ends it, 30 s after it has heard the last renewal, and half a second. */
+function waitsAfterExpiry(report: ChaosReport): Waits {
+  const held = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
+  return waits(
+    report,
+    held.map(claim => ({ claim, from: claim.ended!.at })),
+  );
+}
+
 /** From the claim's being handed back to the next one. */
 function waitsAfterDrain(report: ChaosReport): Waits {
   const drained = report.tape.claims.filter(({ ended }) => ended?.how === 'drained');
@@ -111,9 +121,9 @@ function waits({ tape, spells }: ChaosReport, freed: readonly { claim: Claimed; 
   return { calm: secondsOf(true), amid: secondsOf(false) };
 }
 
-function waitFigures(name: string, { calm, amid }: Waits, atMost: number): Figure[] {
+function waitFigures(name: string, { calm, amid }: Waits, atMost?: number): Figure[] {
   return [
-    ...percentiles(name, calm, { aim: { of: 'value', atMost } }),
+    ...percentiles(name, calm, atMost === undefined ? {} : { aim: { of: 'value', atMost } }),
     ...percentiles(`${name}, amid faults of etcd, network or S3`, amid, {}),
   ];
 }

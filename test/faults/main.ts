@@ -1,5 +1,6 @@
 // `npm run chaos -- [options]`: a cluster of real processes under load and real faults, and what became of its promises. Ends with
 // 1 if one was broken, with 2 if it was called wrongly, with 130 if it was interrupted.
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { formatFigures } from '../bench/figures.ts';
 import { chaosFigures, faultCosts } from './chaos-figures.ts';
@@ -43,7 +44,9 @@ interface Arguments {
   readonly json: boolean;
 }
 
-process.exitCode = await main();
+// Not by running out of things to do: after ten minutes of connections that led nowhere, Node was seen to wait for ever, in its own
+// clean-up, for a request that nobody had any more. What was printed has been written by then.
+process.exit(await main());
 
 async function main(): Promise<number> {
   const given = readArguments();
@@ -131,7 +134,8 @@ function choose({ only, unsafe }: Arguments): readonly Nemesis[] {
 
 function tell(given: Arguments, report: ChaosReport): number {
   const result = { bench: `chaos, seed ${given.seed}`, figures: chaosFigures(report) };
-  const more = { command: commandOf(given), node: process.version, faults: faultCosts(report) };
+  const [, , machineLoad] = loadavg();
+  const more = { command: commandOf(given), node: process.version, machineLoad, faults: faultCosts(report) };
   console.log(given.json ? JSON.stringify({ ...result, ...more }) : formatFigures(result));
   if (report.violations.length === 0) return 0;
   for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);

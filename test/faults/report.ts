@@ -2,6 +2,7 @@
 // docs/reliability.md what `npm run chaos -- … --json` has printed, so that no number there is typed. A file is a run; several of one
 // kind are taken together.
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { readFromRoot, writeGenerated } from '../../scripts/write-generated.ts';
 import type { Figure } from '../bench/figures.ts';
@@ -14,8 +15,8 @@ const PROMISES = ['tasks acknowledged', 'tasks lost', 'tasks completed twice', '
 
 /** What is told of which runs. */
 const SECTIONS: Readonly<Record<string, (result: Omit<ChaosResult, 'command'>) => string>> = {
-  many: ({ figures }) => figureTable(figures.filter(({ name }) => !name.startsWith('recovery'))),
-  requeue: ({ figures }) => figureTable(withPromises(figures, /^requeue|handed back|^nodes killed|^longest/)),
+  many: ({ figures }) => figureTable(figures.filter(({ name }) => !name.includes(': '))),
+  requeue: ({ figures }) => figureTable(withPromises(figures, /^requeue|^–|handed back|^nodes killed|^longest/)),
   outage: ({ figures }) => figureTable(withPromises(figures, /10 minutes: /)),
   alone: ({ figures, faults }) => `${figureTable(withPromises(figures, /^longest/))}\n\n${costTable(faults)}`,
 };
@@ -25,10 +26,15 @@ const { values } = parseArgs({ options: { many: file, requeue: file, outage: fil
 let page = await readFromRoot(PAGE);
 for (const [name, files] of Object.entries(values)) {
   const results = await Promise.all(files.map(async path => JSON.parse(await readFile(path, 'utf8')) as ChaosResult));
-  const commands = results.map(({ command }) => `- \`${command}\``);
+  const commands = results.map(({ command, machineLoad }) => `- \`${command}\`${loadOf(machineLoad)}`);
   page = replaceSection(page, name, [...commands, '', SECTIONS[name]!(together(results))].join('\n'));
 }
 await writeGenerated(new Map([[PAGE, page]]), []);
+
+function loadOf(machineLoad: number | undefined): string {
+  const cores = availableParallelism();
+  return machineLoad === undefined ? '' : ` (${machineLoad.toFixed(0)} processes wanted to run on ${cores} cores)`;
+}
 
 function withPromises(figures: readonly Figure[], wanted: RegExp): Figure[] {
   return figures.filter(({ name }) => PROMISES.includes(name) || wanted.test(name));

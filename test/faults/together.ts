@@ -5,6 +5,8 @@ import type { FaultCost } from './chaos-figures.ts';
 export interface ChaosResult extends BenchResult {
   readonly command: string;
   readonly node: string;
+  /** How many processes wanted to run, over the last quarter of an hour. */
+  readonly machineLoad?: number;
   readonly faults: readonly FaultCost[];
 }
 

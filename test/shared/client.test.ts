@@ -90,6 +90,15 @@ describe('calls', () => {
     assert.equal((await client.call('listTasks', {}, neverAborted)).tasks.length, 1);
   });
 
+  test('at the same time find the node that answers, each by itself', async () => {
+    await using api = await testApi();
+    const client = await api.client('viewer', [NOWHERE, api.url]);
+    const calls = ['queued', 'running'].map(state =>
+      client.call('listTasks', { query: { state } } as never, neverAborted),
+    );
+    assert.deepEqual(await Promise.all(calls), [{ tasks: [] }, { tasks: [] }]);
+  });
+
   test('that are given up end with the reason of their signal', async () => {
     await using api = await testApi({ api: { tasks: { get: () => new Promise(() => undefined) } as never } });
     const client = await api.client('viewer');

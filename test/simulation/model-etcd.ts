@@ -11,6 +11,7 @@ import type {
   StoreRecord,
   Transaction,
 } from '../../node-runtime/store/store.ts';
+import type { KeyRange } from '../../node-runtime/store/key-range.ts';
 import type { Clock } from '../../node-runtime/system/clock.ts';
 import { Watchers, type WatchSink } from './model-watchers.ts';
 import type { SeededChance } from './seeded-chance.ts';
@@ -215,8 +216,8 @@ export class ModelEtcd {
   }
 
   /** @returns what ends the watch */
-  watch(prefix: string, from: number, sink: WatchSink): () => void {
-    return this.#watchers.add(prefix, from, sink);
+  watch(range: KeyRange, from: number, sink: WatchSink): () => void {
+    return this.#watchers.add(range, from, sink);
   }
 
   #hold(id: LeaseId, lease: Lease): void {

@@ -32,6 +32,11 @@ class CallFailure extends Error {
   }
 }
 
+/** What opens a watch, as etcd is sent it. */
+interface WatchMessage {
+  readonly create_request: { readonly key: Buffer; readonly range_end: Buffer; readonly start_revision: number };
+}
+
 /** One process's connection to a model of etcd, over a network that may be bad. Its watches are the product's own, on streams of the model. */
 export class ModelStore implements Store {
   readonly #etcd: ModelEtcd;
@@ -143,7 +148,7 @@ export class ModelStore implements Store {
 
   /** The replies of one watch stream of etcd, until it breaks. */
   async *#stream(
-    { create_request: { key, start_revision } }: { create_request: { key: Buffer; start_revision: number } },
+    { create_request: { key, range_end, start_revision } }: WatchMessage,
     signal: AbortSignal,
   ): AsyncGenerator<IWatchResponse> {
     const replies: IWatchResponse[] = [];
@@ -160,7 +165,9 @@ export class ModelStore implements Store {
     const ended = AbortSignal.any([signal, done.signal, this.#closed.signal]);
     ended.addEventListener('abort', () => more.resolve(), { once: true });
     void this.#breakWhenSilent(breakOff, ended);
-    const prefix = key.length === 1 && key[0] === 0 ? '' : key.toString();
+    // A single zero byte as the end: all that follow.
+    const isOpen = range_end.length === 1 && range_end[0] === 0;
+    const range = isOpen ? { start: key } : { start: key, end: range_end };
     let hasBegun = false;
     this.#link.party.sleep(STREAM_START_MS, ended).then(
       () => hasBegun || breakOff(),
@@ -174,7 +181,7 @@ export class ModelStore implements Store {
       }, isOver);
     this.#link.exchange(
       () => {
-        if (!isOver()) close = this.#etcd.watch(prefix, start_revision, { send });
+        if (!isOver()) close = this.#etcd.watch(range, start_revision, { send });
       },
       () => undefined,
     );

@@ -1,4 +1,5 @@
 import type { IWatchResponse } from 'etcd3';
+import type { KeyRange } from '../../node-runtime/store/key-range.ts';
 import type { Change } from '../../node-runtime/store/store.ts';
 import type { ModelEtcd } from './model-etcd.ts';
 
@@ -9,7 +10,7 @@ export interface WatchSink {
 }
 
 interface Watcher {
-  readonly prefix: string;
+  readonly range: KeyRange;
   readonly sink: WatchSink;
   from: number;
   isBusy: boolean;
@@ -27,8 +28,8 @@ export class Watchers {
   }
 
   /** @returns what ends the watch */
-  add(prefix: string, from: number, sink: WatchSink): () => void {
-    const watcher: Watcher = { prefix, sink, from, isBusy: true, isOver: false };
+  add(range: KeyRange, from: number, sink: WatchSink): () => void {
+    const watcher: Watcher = { range, sink, from, isBusy: true, isOver: false };
     this.#all.add(watcher);
     void sink.send(this.#reply({ created: true })).then(() => this.#sent(watcher));
     return () => this.#drop(watcher);
@@ -64,7 +65,7 @@ export class Watchers {
     for (let at = first; at < this.#etcd.entries.length && revisions < this.mostRevisions; at++) {
       const { changes, revision } = this.#etcd.entries[at]!;
       watcher.from = Math.max(watcher.from, revision + 1);
-      const events = changes.filter(change => keyOf(change).startsWith(watcher.prefix)).map(toEvent);
+      const events = changes.filter(change => isWithin(watcher.range, keyOf(change))).map(toEvent);
       if (events.length === 0) continue;
       revisions++;
       wanted.push(...events);
@@ -87,6 +88,11 @@ export class Watchers {
     const header = { revision: String(this.#etcd.revision) };
     return { header, created: false, canceled: false, compact_revision: '0', events: [], ...parts } as never;
   }
+}
+
+function isWithin({ start, end }: KeyRange, key: string): boolean {
+  const bytes = Buffer.from(key);
+  return Buffer.compare(bytes, start) >= 0 && (end === undefined || Buffer.compare(bytes, end) < 0);
 }
 
 function keyOf(change: Change): string {

@@ -33,7 +33,7 @@ function rowOf(
   const title = unit === '' ? name : `${name}, ${unit}`;
   return [
     title,
-    ...hours.map(({ medians }) => amount(medians[name])),
+    ...hours.map(({ values }) => amount(values[name])),
     amount(early),
     amount(late),
     rise,

@@ -6,7 +6,7 @@ import { SERIES, type Rule, type Series } from './soak-series.ts';
 export interface Judgement {
   readonly name: string;
   readonly unit: string;
-  /** Of the second quarter, or of the first round of a short run: the median, or for handles and the like the most. */
+  /** Of the second quarter, or of the first round of a short run. */
   readonly early: number;
   readonly late: number;
   /** By the line that fits best, from the second quarter on; null of a short run, where it says nothing. */
@@ -16,11 +16,11 @@ export interface Judgement {
   readonly isFlat: boolean | null;
 }
 
-/** The medians of a stretch of time, by name. */
+/** What is told of a stretch of time, by the names of the series. */
 export interface Stretch {
   readonly fromMinute: number;
   readonly toMinute: number;
-  readonly medians: Readonly<Record<string, number>>;
+  readonly values: Readonly<Record<string, number>>;
 }
 
 export interface Verdict {
@@ -28,6 +28,7 @@ export interface Verdict {
   readonly seed: string;
   readonly minutes: number;
   readonly isCutShort: boolean;
+  /** Of what is judged, all has stayed the same. */
   readonly isFlat: boolean;
   readonly tasks: number;
   readonly actions: number;
@@ -52,7 +53,7 @@ export function judgeSoak({ head, samples, surprises, end }: SoakRecord): Verdic
     seed: head.seed,
     minutes: last.at / 60,
     isCutShort: end === undefined,
-    isFlat: judgements.every(({ isFlat }) => isFlat !== false) && surprises.length === 0,
+    isFlat: judgements.every(({ isFlat }) => isFlat !== false),
     tasks: last.tasks,
     actions: last.actions,
     cpuSeconds: { node: last.node.cpuSeconds, supervisor: last.supervisor.cpuSeconds },
@@ -70,7 +71,7 @@ function judge(series: Series, samples: readonly Sample[]): Judgement {
   const { early, late } = compared(samples);
   const isCounted = rule !== undefined && (isJudgedSoon || minutes >= LEAST_MINUTES);
   const all = valuesOf(series, samples);
-  const values = { early: sum(series, early), late: sum(series, late) };
+  const values = { early: sum(series, valuesOf(series, early)), late: sum(series, valuesOf(series, late)) };
   return {
     name,
     unit,
@@ -94,10 +95,9 @@ function isKept(rule: Rule, { early, late }: { early: number; late: number }, al
   return rule.kind === 'most' ? all.every(value => value <= rule.most) : late <= early * rule.factor + rule.plus;
 }
 
-/** A median forgives a moment; of what has to be back at rest, none is forgiven. */
-function sum(series: Series, samples: readonly Sample[]): number {
-  const values = valuesOf(series, samples);
-  return series.isJudgedSoon ? Math.max(...values) : median(values);
+function sum({ by }: Series, values: readonly number[]): number {
+  if (by === undefined) return median(values);
+  return by === 'least' ? Math.min(...values) : Math.max(...values);
 }
 
 function valuesOf(series: Series, samples: readonly Sample[]): number[] {
@@ -122,11 +122,11 @@ function slope(series: Series, samples: readonly Sample[]): number {
 function stretches(samples: readonly Sample[], minutes: number): Stretch[] {
   const groups = Map.groupBy(samples, ({ at }) => Math.floor(at / 60 / minutes));
   return [...groups].map(([number, group]) => {
-    const medians = SERIES.flatMap(series => {
+    const figures = SERIES.flatMap(series => {
       const values = valuesOf(series, group);
-      return values.length > 0 ? [[series.name, median(values)] as const] : [];
+      return values.length > 0 ? [[series.name, sum(series, values)] as const] : [];
     });
-    return { fromMinute: number * minutes, toMinute: (number + 1) * minutes, medians: Object.fromEntries(medians) };
+    return { fromMinute: number * minutes, toMinute: (number + 1) * minutes, values: Object.fromEntries(figures) };
   });
 }
 

@@ -12,6 +12,8 @@ export interface Series {
   readonly unit: string;
   readonly phase: Sample['phase'];
   of(sample: Sample): number | undefined;
+  /** What of a stretch of time is told. Default: the median. */
+  readonly by?: 'least' | 'most';
   /** Absent: it is told, and grows with what has been done, as it should. */
   readonly rule?: Rule;
   /** A minute shows whether it comes back to where it was, and says nothing of the others. */
@@ -20,8 +22,8 @@ export interface Series {
 
 const MB = 2 ** 20;
 const ZERO: Rule = { kind: 'most', most: 0 };
-/** The node keeps up to 64 connections to S3 for the next request; some to etcd, to its supervisor and of its callers. */
-const MOST_SOCKETS: Rule = { kind: 'most', most: 80 };
+/** For the next request the node keeps up to 64 connections to S3 and those of up to 24 callers; and it has some to etcd. */
+const MOST_SOCKETS: Rule = { kind: 'most', most: 100 };
 const flat = (factor: number, plus: number): Rule => ({ kind: 'flat', factor, plus });
 
 export const SERIES: readonly Series[] = [
@@ -29,10 +31,12 @@ export const SERIES: readonly Series[] = [
   { name: 'memory of the supervisor', unit: 'MB', phase: 'load', of: it => it.supervisor.rss / MB, rule: flat(1.1, 4) },
   { name: 'heap of the node, at rest', unit: 'MB', phase: 'rest', of: it => it.node.heapUsed / MB, rule: flat(1.1, 2) },
   {
-    name: 'memory of the node outside of its heap, at rest',
+    // What one collection of garbage lets go of, the next one frees: the least is what is held for good.
+    name: 'memory of the node outside of its heap, the least',
     unit: 'MB',
-    phase: 'rest',
+    phase: 'load',
     of: ({ node }) => node.external / MB,
+    by: 'least',
     rule: flat(1.1, 2),
   },
   {
@@ -59,6 +63,7 @@ export const SERIES: readonly Series[] = [
       phase: 'rest',
       of: sample => sample[role].handles - sample[role].sockets,
       rule: flat(1, 0),
+      by: 'most',
       isJudgedSoon: true,
     },
     {
@@ -67,6 +72,7 @@ export const SERIES: readonly Series[] = [
       phase: 'rest',
       of: sample => sample[role].sockets,
       rule: role === 'node' ? MOST_SOCKETS : flat(1, 0),
+      by: 'most',
       isJudgedSoon: true,
     },
     { name: `threads of the ${role}`, unit: '', phase: 'rest', of: it => it[role].threads, rule: flat(1, 1) },
@@ -86,7 +92,7 @@ export const SERIES: readonly Series[] = [
       ['WebSockets, at rest', it => it.resting?.webSockets],
       ['subscriptions, at rest', it => it.resting?.subscriptions],
     ] satisfies [string, Series['of']][]
-  ).map(([name, of]): Series => ({ name, unit: '', phase: 'rest', of, rule: ZERO, isJudgedSoon: true })),
+  ).map(([name, of]): Series => ({ name, unit: '', phase: 'rest', of, rule: ZERO, by: 'most', isJudgedSoon: true })),
   { name: 'tasks', unit: '', phase: 'rest', of: it => it.tasks },
   { name: 'etcd', unit: 'MB', phase: 'rest', of: it => it.etcd.bytes / MB },
   { name: 'etcd, in use', unit: 'MB', phase: 'rest', of: it => it.etcd.bytesInUse / MB },

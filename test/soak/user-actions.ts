@@ -200,18 +200,18 @@ async function list(world: UserWorld): Promise<void> {
   }
 }
 
+/** For a while from the first word on, which comes soon, but on a busy machine not at once. */
 async function watch(world: UserWorld, what: 'watchTasks' | 'watchNodes'): Promise<void> {
   const leaving = new AbortController();
   const signal = AbortSignal.any([world.signal, leaving.signal]);
-  const leave = world.pause(world.draw.whole(2000, 20_000)).finally(() => leaving.abort());
-  let updates = 0;
+  let leave: Promise<void> | undefined;
   try {
-    for await (const _ of world.shaky[what](signal)) updates++;
+    for await (const _ of world.shaky[what](signal))
+      leave ??= world.pause(world.draw.whole(2000, 20_000)).finally(() => leaving.abort());
   } catch (error) {
     if (!signal.aborted) throw error;
   }
   await leave;
-  if (updates === 0) throw new Error(`${what} said nothing`);
 }
 
 async function useToken(world: UserWorld): Promise<void> {

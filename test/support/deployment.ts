@@ -84,9 +84,13 @@ export class Deployment implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
   }
 
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+  }
+
   /** One change after the other. */
   #reconcile(): void {
-    this.#work = this.#work.then(() => this.#adapt()).catch(error => void (this.#failure ??= error));
+    this.#work = this.#work.then(() => this.#adapt()).catch(error => this.#fail(error));
   }
 
   async #adapt(): Promise<void> {
@@ -114,7 +118,7 @@ export class Deployment implements AsyncDisposable {
       node => {
         made.node = node;
       },
-      error => void (this.#failure ??= error),
+      error => this.#fail(error),
     );
   }
 
@@ -123,9 +127,7 @@ export class Deployment implements AsyncDisposable {
     const costOf = ({ name }: Pod) =>
       Number(kubernetes.get('pods', name)?.metadata.annotations?.['controller.kubernetes.io/pod-deletion-cost'] ?? 0);
     const isUp = ({ node }: Pod) => Number(node !== undefined);
-    return [...this.#pods.values()].sort(
-      (a, b) => isUp(a) - isUp(b) || costOf(a) - costOf(b) || b.number - a.number,
-    );
+    return [...this.#pods.values()].sort((a, b) => isUp(a) - isUp(b) || costOf(a) - costOf(b) || b.number - a.number);
   }
 
   #remove(pod: Pod, wasBusy: boolean): void {
@@ -133,7 +135,7 @@ export class Deployment implements AsyncDisposable {
     const removal: Removal = { pod: pod.name, wasBusy, wasKilled: false };
     this.removals.push(removal);
     const ending = this.#end(pod, removal).finally(() => this.#ending.delete(ending));
-    ending.catch(error => void (this.#failure ??= error));
+    ending.catch(error => this.#fail(error));
     this.#ending.add(ending);
   }
 

@@ -1,4 +1,4 @@
-import type { Change, Store, WatchBatch } from '../../node-runtime/store/store.ts';
+import type { Change, Store, WatchBatch, WatchRequest } from '../../node-runtime/store/store.ts';
 import { until } from './until.ts';
 
 /** A watch in the background, and what it has seen. */
@@ -10,8 +10,10 @@ export class Watched implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(store: Store, prefix: string, from: number) {
-    this.#done = this.#collect(store.watch({ prefix, from }, this.#stop.signal));
+  /** @param keys a prefix, or a stretch of one */
+  constructor(store: Store, keys: string | Omit<WatchRequest, 'from'>, from: number) {
+    const wanted = typeof keys === 'string' ? { prefix: keys } : keys;
+    this.#done = this.#collect(store.watch({ ...wanted, from }, this.#stop.signal));
   }
 
   /** Waits until so many changes have come; whether more come shows later. */

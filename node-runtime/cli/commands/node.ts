@@ -111,6 +111,10 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       kind: 'flag',
       summary: 'For a program that starts it: says a token with `ready`, and drains when standard input ends',
     },
+    'say-token': {
+      kind: 'flag',
+      summary: 'For a program that starts it and leaves it running: says a token with `ready`',
+    },
     'secrets-key': {
       kind: 'text',
       value: 'FILE',

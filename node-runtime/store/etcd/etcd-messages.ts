@@ -1,5 +1,5 @@
 import type { ICompare, IKeyValue, IRangeRequest, IRequestOp, ITxnRequest, ITxnResponse } from 'etcd3';
-import { type KeyRange, prefixRange, requestedRange } from '../key-range.ts';
+import { type KeyRange, requestedRange, watchedRange } from '../key-range.ts';
 import type {
   Change,
   CommitResult,
@@ -9,6 +9,7 @@ import type {
   RangeRequest,
   StoreRecord,
   Transaction,
+  WatchRequest,
 } from '../store.ts';
 
 /** In etcd's requests a single zero byte stands for "from the first key" and "to the last key". */
@@ -24,8 +25,8 @@ export function toRangeRequest(request: RangeRequest): IRangeRequest {
   };
 }
 
-export function toPrefixRange(prefix: string): { key: Buffer; range_end: Buffer } {
-  return toRange(prefixRange(prefix));
+export function toWatchedRange(request: WatchRequest): { key: Buffer; range_end: Buffer } {
+  return toRange(watchedRange(request));
 }
 
 export function toTxnRequest({ when, then, otherwise = [] }: Transaction): ITxnRequest {

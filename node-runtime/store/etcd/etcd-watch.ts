@@ -5,7 +5,7 @@ import type { Clock } from '../../system/clock.ts';
 import type { WatchBatch, WatchRequest } from '../store.ts';
 import type { EtcdConnection } from './etcd-connection.ts';
 import { EtcdFailure, STATUS } from './etcd-failure.ts';
-import { toChange, toPrefixRange } from './etcd-messages.ts';
+import { toChange, toWatchedRange } from './etcd-messages.ts';
 
 export interface WatchParts {
   readonly connection: Pick<EtcdConnection, 'stream' | 'closed' | 'isClosed' | 'hasAuth' | 'forgetToken'>;
@@ -34,7 +34,7 @@ export async function* watchEtcd(
   let isDenied = false;
   while (!signal.aborted && !connection.isClosed) {
     try {
-      for await (const reply of openStream(connection, request.prefix, from, signal)) {
+      for await (const reply of openStream(connection, { ...request, from }, signal)) {
         refuseCanceled(reply, from);
         pause = FIRST_PAUSE_MS;
         isDenied = false;
@@ -61,9 +61,9 @@ export async function* watchEtcd(
   }
 }
 
-function openStream(connection: WatchParts['connection'], prefix: string, from: number, signal: AbortSignal) {
+function openStream(connection: WatchParts['connection'], wanted: WatchRequest, signal: AbortSignal) {
   const request: IWatchRequest = {
-    create_request: { ...toPrefixRange(prefix), start_revision: from, progress_notify: true },
+    create_request: { ...toWatchedRange(wanted), start_revision: wanted.from, progress_notify: true },
   };
   return connection.stream<IWatchRequest, IWatchResponse>(
     (client, options) => client.watchClient.watch(options),
