@@ -38,11 +38,10 @@ export class WorkspaceBranches implements vscode.Disposable {
 
   async #attach(): Promise<void> {
     const extension = vscode.extensions.getExtension<GitExtension>('vscode.git');
-    // Where git is switched off there is an extension without an API.
-    const git = await Promise.resolve(extension?.activate()).then(
-      api => api?.getAPI(1),
-      () => undefined,
-    );
+    // Where git is switched off the extension has no API, and throws when it is asked for it.
+    const git = await Promise.resolve(extension?.activate())
+      .then(api => api?.getAPI(1))
+      .catch(() => undefined);
     if (!git || this.#git) return;
     this.#git = git;
     const follow = ({ state }: Repository) => {

@@ -233,7 +233,9 @@ describe('the extension in VS Code', () => {
   step('shows the life of a task on a page of its own, with what came of each step', async () => {
     const row = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first();
     await row.click({ button: 'right' });
-    await workbench.page.locator('.context-view').getByText('Open Page of Task').click();
+    await workbench.page.getByRole('menuitem', { name: 'Open Page of Task' }).waitFor();
+    await workbench.page.keyboard.press('ArrowDown');
+    await workbench.page.keyboard.press('Enter');
     await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
     const page = await workbench.taskPage();
     await page.getByRole('heading', { name: 'build' }).waitFor();
@@ -270,7 +272,7 @@ describe('the extension in VS Code', () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
     await writeFile(gate, '');
-    const notice = workbench.page.locator('.notification-toast', { hasText: /^until .*failed after/ });
+    const notice = workbench.page.locator('.notification-toast', { hasText: /until .*failed after/s });
     await notice.waitFor();
     await picture('notification');
     await notice.getByRole('button', { name: 'Open Log' }).click();
@@ -357,6 +359,11 @@ describe('the extension in VS Code', () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
     await workbench.command('Simple CI: Save Log');
+    await eventually('a name is proposed', async () =>
+      /build.*\.log$/.test(await workbench.page.locator('.quick-input-widget input.input').inputValue())
+        ? true
+        : undefined,
+    );
     const target = join(server.workspace, 'saved.log');
     await workbench.type(target);
     const printed =
