@@ -91,6 +91,17 @@ export class ClusterConnection implements AsyncDisposable {
     return this.#clientOf(this.#connection.choice, this.#urls, patienceMs);
   }
 
+  /** Talks to this very node, once. Undefined if it is not there, or tells an address that the token must not go to. */
+  async clientAt(node: string): Promise<Client | undefined> {
+    const address = this.#state.nodes?.get(node)?.address;
+    if (this.#connection.kind === 'none' || address === undefined) return undefined;
+    const { choice } = this.#connection;
+    const url = failoverUrls(choice.urls, [address]).find(
+      usable => URL.parse(usable)?.href === URL.parse(address)?.href,
+    );
+    return url === undefined ? undefined : this.#clientOf(choice, [url], 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wants = 0;
     await this.#stop();

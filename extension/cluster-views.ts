@@ -9,6 +9,7 @@ import { queueRows } from './queue-rows.ts';
 import type { Row } from './row.ts';
 import { type RowElement, type RowSource, RowTree } from './row-tree.ts';
 import { readTaskDetails, type TaskDetails } from './task-details.ts';
+import type { WorkspaceBranches } from './workspace-branches.ts';
 import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
 
 /**
@@ -18,6 +19,19 @@ import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './t
 const TICK_MS = 5000;
 const DETAILS_MS = 20_000;
 const FILTER = 'filter';
+
+/** What the user has chosen to see. Which branch is "this" one is found out when it is asked. */
+export interface ChosenFilter extends Omit<TaskFilter, 'branches'> {
+  readonly onlyBranch?: boolean;
+}
+
+export interface ClusterViewsOptions {
+  readonly clusters: Clusters;
+  readonly clock: Clock;
+  /** Of the workspace. */
+  readonly memory: vscode.Memento;
+  readonly branches: WorkspaceBranches;
+}
 
 interface View {
   readonly tree: RowTree;
@@ -29,18 +43,20 @@ export class ClusterViews implements vscode.Disposable {
   readonly #clusters: Clusters;
   readonly #clock: Clock;
   readonly #memory: vscode.Memento;
+  readonly #branches: WorkspaceBranches;
   readonly #views: readonly View[];
   readonly #disposables: vscode.Disposable[] = [];
   /** Of tasks that were unfolded. */
   readonly #details = new Map<string, { readonly stage: string; readonly details: TaskDetails }>();
-  #filter: TaskFilter;
+  #filter: ChosenFilter;
   #want: Disposable | undefined;
   #ticking: AbortController | undefined;
 
-  constructor(clusters: Clusters, clock: Clock, memory: vscode.Memento) {
+  constructor({ clusters, clock, memory, branches }: ClusterViewsOptions) {
     this.#clusters = clusters;
     this.#clock = clock;
     this.#memory = memory;
+    this.#branches = branches;
     this.#filter = memory.get(FILTER, NO_FILTER);
     this.#views = [
       this.#view('simple-ci.tasks', this.#tasks()),
@@ -49,19 +65,28 @@ export class ClusterViews implements vscode.Disposable {
     ];
     const { connection } = clusters;
     const refresh = () => this.#refresh();
-    const changes = [connection.stateChanged.on(refresh), connection.connectionChanged.on(refresh)];
+    const changes = [
+      connection.stateChanged.on(refresh),
+      connection.connectionChanged.on(refresh),
+      branches.changed.on(refresh),
+    ];
     this.#disposables.push(...changes.map(change => new vscode.Disposable(() => change[Symbol.dispose]())));
     this.#refresh();
   }
 
-  get filter(): TaskFilter {
+  get filter(): ChosenFilter {
     return this.#filter;
   }
 
-  async setFilter(filter: TaskFilter): Promise<void> {
+  async setFilter(filter: ChosenFilter): Promise<void> {
     this.#filter = filter;
     await this.#memory.update(FILTER, filter);
     this.#refresh();
+  }
+
+  get #taskFilter(): TaskFilter {
+    const { onlyBranch, ...filter } = this.#filter;
+    return onlyBranch ? { ...filter, branches: this.#branches.names } : filter;
   }
 
   dispose(): void {
@@ -88,6 +113,7 @@ export class ClusterViews implements vscode.Disposable {
   async #visibilityChanged(): Promise<void> {
     const isVisible = this.#views.some(({ view }) => view.visible);
     if (isVisible) await this.#clusters.ready().catch(error => this.#say(describeError(error)));
+    if (isVisible && this.#filter.onlyBranch) await this.#branches.read();
     this.#updateWant();
     this.#tick(isVisible);
   }
@@ -151,7 +177,7 @@ export class ClusterViews implements vscode.Disposable {
       roots: () => {
         const tasks = this.#connection.state.tasks;
         if (!tasks) return [];
-        const rows = taskRows(tasks.values(), this.#filter, this.#clock.now());
+        const rows = taskRows(tasks.values(), this.#taskFilter, this.#clock.now());
         if (rows.length > 0 || tasks.size === 0) return rows;
         return [emptyRow('No task passes the filter')];
       },
@@ -217,6 +243,7 @@ export class ClusterViews implements vscode.Disposable {
       ...(task.message === undefined ? [] : [task.message]),
       `Submitted by ${task.submitter}`,
       ...(task.node === undefined ? [] : [`Node: ${task.node}, attempt ${task.attempt}`]),
+      ...(task.branch === undefined ? [] : [`Branch: ${task.branch}`]),
       ...(task.labels === undefined || task.labels.length === 0 ? [] : [`Labels: ${task.labels.join(', ')}`]),
       task.id,
     ];

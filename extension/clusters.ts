@@ -4,7 +4,7 @@ import { ClusterConnection } from './cluster-connection.ts';
 import type { ClusterStore } from './cluster-store.ts';
 import type { ClusterChoice } from './connection.ts';
 import { EventSource } from './event-source.ts';
-import { LOCAL_CLUSTER, LocalNode } from './local-node.ts';
+import { LOCAL_CLUSTER, LocalNode, type UsedNode } from './local-node.ts';
 import { checkNodeUrl } from './node-urls.ts';
 import type { Program } from './program.ts';
 
@@ -14,8 +14,10 @@ export interface ClustersOptions {
   readonly findProgram: () => Promise<Program>;
   /** Where local nodes keep their cluster. */
   readonly localDataFolder: string;
-  /** Of this window's node, among those of other windows. */
+  /** Of this machine’s nodes. That of a window has something added, so that windows do not meet. */
   readonly localNodeName: string;
+  /** Whether the local node goes on when the window closes. */
+  readonly keepsLocalNode: () => boolean;
   readonly note: (text: string) => void;
   /** Whether programs may be started: the user trusts the workspace. */
   readonly mayStart: () => boolean;
@@ -29,8 +31,8 @@ export class Clusters implements AsyncDisposable {
   readonly #options: ClustersOptions;
   readonly #ending = new AbortController();
   #resuming: Promise<void> | undefined;
-  #starting: Promise<LocalNode> | undefined;
-  #local: LocalNode | undefined;
+  #starting: Promise<UsedNode> | undefined;
+  #local: UsedNode | undefined;
 
   constructor(options: ClustersOptions) {
     const { clock, note } = options;
@@ -92,7 +94,7 @@ export class Clusters implements AsyncDisposable {
       await store.activate(undefined);
       await this.connection.choose(undefined);
     }
-    await this.#endLocal();
+    await this.#letGo(node => node.end());
   }
 
   async tokenOf(choice: ClusterChoice): Promise<string> {
@@ -104,7 +106,10 @@ export class Clusters implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new Error('The window closes'));
     await this.connection[Symbol.asyncDispose]();
-    await this.#endLocal();
+    const isKept = (node: UsedNode) => !(node instanceof LocalNode) && this.#options.keepsLocalNode();
+    await this.#letGo(async node => {
+      if (!isKept(node)) await node.end();
+    });
   }
 
   async #resume(): Promise<void> {
@@ -113,16 +118,17 @@ export class Clusters implements AsyncDisposable {
     else await this.connection.choose(store.activeChoice);
   }
 
-  #localNode(): Promise<LocalNode> {
+  async #localNode(): Promise<UsedNode> {
+    if (this.#local && !(await this.#local.isAlive())) await this.#letGo(async () => undefined);
     this.#starting ??= this.#startLocal();
     return this.#starting;
   }
 
-  async #startLocal(): Promise<LocalNode> {
-    const { findProgram, localDataFolder: dataFolder, localNodeName: name, note, mayStart } = this.#options;
+  async #startLocal(): Promise<UsedNode> {
+    const { mayStart } = this.#options;
     try {
       if (!mayStart()) throw new CiError('forbidden', 'Cannot start a local node as this workspace is not trusted');
-      const node = await LocalNode.start({ program: await findProgram(), dataFolder, name, note }, this.#ending.signal);
+      const node = (await this.#keptNode()) ?? (await this.#windowsNode());
       this.#local = node;
       void node.ended.then(why => this.#localEnded(node, why));
       return node;
@@ -132,17 +138,33 @@ export class Clusters implements AsyncDisposable {
     }
   }
 
-  async #localEnded(node: LocalNode, why: string): Promise<void> {
+  /** The one that an earlier window has kept, or a new one if this one is to be kept. */
+  async #keptNode(): Promise<UsedNode | undefined> {
+    const { findProgram, localDataFolder: dataFolder, localNodeName, keepsLocalNode, clock } = this.#options;
+    const { KeptNode } = await import('./kept-node.ts');
+    const found = await KeptNode.find({ dataFolder, clock });
+    if (found || !keepsLocalNode()) return found;
+    const name = `${localNodeName}-kept`;
+    return KeptNode.start({ program: await findProgram(), dataFolder, name, clock }, this.#ending.signal);
+  }
+
+  async #windowsNode(): Promise<UsedNode> {
+    const { findProgram, localDataFolder: dataFolder, localNodeName, clock, note } = this.#options;
+    const name = `${localNodeName}-${clock.random().toString(16).slice(2, 6).padEnd(4, '0')}`;
+    return LocalNode.start({ program: await findProgram(), dataFolder, name, note }, this.#ending.signal);
+  }
+
+  async #localEnded(node: UsedNode, why: string): Promise<void> {
     if (this.#local !== node) return;
     this.#local = undefined;
     this.#starting = undefined;
     this.localNodeLost.emit(why);
   }
 
-  async #endLocal(): Promise<void> {
+  async #letGo(how: (node: UsedNode) => Promise<void>): Promise<void> {
     const node = this.#local;
     this.#local = undefined;
     this.#starting = undefined;
-    await node?.[Symbol.asyncDispose]();
+    if (node) await how(node);
   }
 }

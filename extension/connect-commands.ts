@@ -78,6 +78,8 @@ export class ConnectCommands {
     const { connection } = this.#clusters;
     await this.#clusters.ready();
     if (connection.connection.kind === 'none') return this.switchCluster();
+    // A local node may have ended: then another one takes its place.
+    if (this.#store.active === LOCAL_CLUSTER) await this.#clusters.useLocal();
     // Where it is seen how that goes; and while nobody looks, nothing is connected.
     await vscode.commands.executeCommand('simple-ci.tasks.focus');
     await connection.tryNow();

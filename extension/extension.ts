@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as vscode from 'vscode';
+import { registerAgentTools } from './agent-tools.ts';
 import { ArtifactFiles } from './artifact-files.ts';
 import { ARTIFACT_SCHEME } from './artifact-uri.ts';
 import { systemClock } from './clock.ts';
@@ -10,14 +10,17 @@ import { Clusters } from './clusters.ts';
 import type { CommandId } from './commands.ts';
 import { ConnectCommands } from './connect-commands.ts';
 import { LogPanels } from './log-panels.ts';
+import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
 import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
-import { RunCommands, type WorkspaceRun } from './run-commands.ts';
+import { RunCommands } from './run-commands.ts';
+import { TaskPicker, type WorkspaceRun } from './task-picker.ts';
 import type { RowElement } from './row-tree.ts';
-import { notifications, programPath } from './settings.ts';
+import { SaveRuns } from './save-runs.ts';
+import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
-import { type Given, TaskCommands } from './task-commands.ts';
+import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
 import { TaskFileHelp } from './task-file-help.ts';
 import { TaskFileProblems } from './task-file-problems.ts';
 import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
@@ -26,6 +29,7 @@ import { TaskNotices } from './task-notices.ts';
 import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
+import { WorkspaceBranches } from './workspace-branches.ts';
 
 let clusters: Clusters | undefined;
 
@@ -47,11 +51,13 @@ export function activate(context: vscode.ExtensionContext): void {
     clock: systemClock,
     findProgram: program,
     localDataFolder: vscode.Uri.joinPath(context.globalStorageUri, 'local').fsPath,
-    localNodeName: `${hostname().replace(/[^\w.-]/g, '-')}-${randomBytes(2).toString('hex')}`,
+    localNodeName: hostname().replace(/[^\w.-]/g, '-'),
+    keepsLocalNode,
     note,
     mayStart: () => vscode.workspace.isTrusted,
   });
-  const views = new ClusterViews(clusters, systemClock, context.workspaceState);
+  const branches = new WorkspaceBranches();
+  const views = new ClusterViews({ clusters, clock: systemClock, memory: context.workspaceState, branches });
   const panels = new LogPanels(clusters, context);
   const status = new StatusItem(clusters, context.workspaceState);
   const problems = new TaskProblems(clusters, note);
@@ -64,11 +70,12 @@ export function activate(context: vscode.ExtensionContext): void {
     show: notice => void log.guard(() => showNotice(notice)),
   });
   const onRun = (task: string) => notices.follow(task);
-  const tasks = new TaskCommands({ clusters, panels, pages, views, onRun });
+  const tasks = new TaskCommands({ clusters, panels, pages, views, branches, onRun });
+  const picker = new TaskPicker({ memory: context.workspaceState, findProgram: program });
   const running = new RunCommands({
     clusters,
     panels,
-    memory: context.workspaceState,
+    picker,
     consents: context.globalState,
     findProgram: program,
     note,
@@ -78,11 +85,24 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     onRun,
   });
+  const onSave = new SaveRuns({
+    clusters,
+    clock: systemClock,
+    running,
+    picker,
+    panels,
+    memory: context.workspaceState,
+    note,
+    onRun,
+  });
+  const { version } = context.extension.packageJSON as { readonly version: string };
+  const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
   const fileHelp = new TaskFileHelp();
   const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
     log,
+    branches,
     views,
     panels,
     pages,
@@ -90,6 +110,9 @@ export function activate(context: vscode.ExtensionContext): void {
     problems,
     new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
+    mcp,
+    vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
     vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
     vscode.languages.registerCodeLensProvider(TASK_FILES, new TaskLenses()),
@@ -99,6 +122,7 @@ export function activate(context: vscode.ExtensionContext): void {
       providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
     }),
     fileProblems,
+    onSave,
     ...register(log, {
       'simple-ci.startLocalNode': () => connecting.startLocalNode(),
       'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),
@@ -108,17 +132,20 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.reconnect': () => connecting.reconnect(),
       'simple-ci.runTask': () => running.runTask(),
       'simple-ci.runNamedTask': (run: WorkspaceRun) => running.runTask(run),
+      'simple-ci.toggleRunOnSave': () => onSave.toggle(),
       'simple-ci.runLast': () => running.runLast(),
       'simple-ci.runAgain': (given: Given) => tasks.runAgain(given),
       'simple-ci.cancelTask': (given: Given, selected?: readonly RowElement[]) => tasks.cancel(given, selected),
       'simple-ci.openLog': (given: Given) => tasks.openLog(given),
       'simple-ci.openTask': (given: Given) => tasks.openPage(given),
       'simple-ci.openLogToSide': (given: Given) => tasks.openLogToSide(given),
+      'simple-ci.compareAttempts': (given: Given) => tasks.compareAttempts(given),
       'simple-ci.saveLog': (given: Given) => tasks.saveLog(given),
       'simple-ci.findInLog': async () => panels.find(),
       'simple-ci.toggleTimestamps': async () => panels.nextTimestamps(),
       'simple-ci.copyTaskId': (given: Given) => tasks.copyTaskId(given),
-      'simple-ci.copyTaskLink': (given: Given) => tasks.copyTaskLink(given),
+      'simple-ci.copyTaskLink': (given: GivenLine) => tasks.copyTaskLink(given),
+      'simple-ci.copyLineLink': (given: GivenLine) => tasks.copyLineLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
       'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
       'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),

@@ -21,11 +21,27 @@ export interface LocalNodeOptions {
 
 export const LOCAL_CLUSTER = 'local';
 
+/** A node of this machine’s own cluster that this window uses. */
+export interface UsedNode {
+  readonly address: LocalNodeAddress;
+  /** Resolves when it is seen to have ended, with what it said last. */
+  readonly ended: Promise<string>;
+  isAlive(): Promise<boolean>;
+  /** What it runs is handed back. */
+  end(): Promise<void>;
+}
+
+/** The words that start one, but for how it ends. */
+export function localNodeWords({ dataFolder, name }: Pick<LocalNodeOptions, 'dataFolder' | 'name'>): string[] {
+  const place = ['--cluster', LOCAL_CLUSTER, '--listen', '127.0.0.1:0', '--data', dataFolder, '--node-id', name];
+  return ['node', ...place, '--isolation', 'none', '--drain-timeout', '0s', '--log-level', 'warn', '--json'];
+}
+
 /**
  * A node of this machine's own cluster, as a child of this process. Its input is a pipe from here: however this process ends,
  * the node notices, hands back what it runs and ends too.
  */
-export class LocalNode implements AsyncDisposable {
+export class LocalNode implements UsedNode {
   readonly address: LocalNodeAddress;
   /** Resolves when the process has ended, with what it said last. */
   readonly ended: Promise<string>;
@@ -40,19 +56,7 @@ export class LocalNode implements AsyncDisposable {
   /** Resolves when the node is ready. */
   static async start(options: LocalNodeOptions, signal: AbortSignal): Promise<LocalNode> {
     const { program, dataFolder, name, note } = options;
-    const words = ['--cluster', LOCAL_CLUSTER, '--listen', '127.0.0.1:0', '--data', dataFolder, '--node-id', name];
-    const args = [
-      'node',
-      ...words,
-      '--isolation',
-      'none',
-      '--drain-timeout',
-      '0s',
-      '--log-level',
-      'warn',
-      '--attached',
-      '--json',
-    ];
+    const args = [...localNodeWords({ dataFolder, name }), '--attached'];
     const child = startProgram(program, { args });
     const said = keepSaid(child);
     const ended = once(child, 'close').then(
@@ -73,7 +77,11 @@ export class LocalNode implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async isAlive(): Promise<boolean> {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async end(): Promise<void> {
     this.#child.stdin.end();
     await this.ended;
   }
@@ -82,14 +90,21 @@ export class LocalNode implements AsyncDisposable {
 function readyLine(child: ChildProcessWithoutNullStreams, note: (text: string) => void): Promise<LocalNodeAddress> {
   return new Promise(resolve => {
     createInterface({ input: child.stdout }).on('line', line => {
-      const { event, text, address, token } = parseLine(line);
-      if (event === 'ready') resolve({ url: String(address), token: String(token) });
+      const { event, text } = parseLine(line);
+      const address = addressIn(line);
+      if (address) resolve(address);
       // What the first start says holds the token.
       if (event !== 'admin-token') note(`Local node: ${String(text)}`);
     });
   });
 }
 
-function cannotStart(why: string): never {
+/** Of the line with which a node says that it is ready. */
+export function addressIn(line: string): LocalNodeAddress | undefined {
+  const { event, address, token } = parseLine(line);
+  return event === 'ready' ? { url: String(address), token: String(token) } : undefined;
+}
+
+export function cannotStart(why: string): never {
   throw new CiError('unavailable', `Cannot start a local node: ${why}`);
 }

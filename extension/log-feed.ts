@@ -37,9 +37,15 @@ export class LogFeed implements AsyncDisposable {
     this.#send = send;
   }
 
-  /** @param attempt which one; the newest, and those that come after it, if absent */
-  start(attempt: number | undefined, onEnd: () => void): void {
-    this.#send({ type: 'restart', attempt });
+  /**
+   * @param attempt which one; the newest, and those that come after it, if absent
+   * @param line the offset of the line to begin at; the end if absent
+   */
+  start(
+    { attempt, line }: { readonly attempt?: number | undefined; readonly line?: number | undefined },
+    onEnd: () => void,
+  ): void {
+    this.#send({ type: 'restart', attempt, ...(line !== undefined && { line }) });
     this.#following = this.#follow(attempt, onEnd);
   }
 

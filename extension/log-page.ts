@@ -3,7 +3,7 @@ import type { TaskView } from '../shared/api.ts';
 import { describeError } from '../shared/errors.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
 import type { TaskId } from '../shared/ids.ts';
-import type { FromPanel, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
+import type { FromPanel, LogLineName, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
 import { PATIENCE_MS } from './cluster-connection.ts';
 import type { Clusters } from './clusters.ts';
 import { LogFeed } from './log-feed.ts';
@@ -19,6 +19,15 @@ export interface LogPageOptions {
   readonly onTitle: (title: string) => void;
 }
 
+/** Which log is to be shown, and where in it. */
+export interface WantedLog {
+  readonly task: string;
+  /** The newest, and those that come after it, if absent. */
+  readonly attempt?: number | undefined;
+  /** The offset of a line of that attempt; the end if absent. */
+  readonly line?: number | undefined;
+}
+
 /** One log on one page, from the moment the page says that it is there until it is gone. */
 export class LogPage implements vscode.Disposable {
   readonly #webview: vscode.Webview;
@@ -29,7 +38,8 @@ export class LogPage implements vscode.Disposable {
   #hasFailed = false;
   /** Of several that overlap, only the last opens the log. */
   #opening: object | undefined;
-  #wanted: { readonly task: string; readonly attempt?: number | undefined } | undefined;
+  #wanted: WantedLog | undefined;
+  #line: LogLineName | undefined;
   #feed: LogFeed | undefined;
   #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
   #last = '';
@@ -52,8 +62,13 @@ export class LogPage implements vscode.Disposable {
     return this.#wanted?.task;
   }
 
-  show(task: string, attempt?: number): void {
-    this.#wanted = { task, attempt };
+  /** The line that somebody has chosen in it. */
+  get line(): LogLineName | undefined {
+    return this.#line;
+  }
+
+  show(wanted: WantedLog): void {
+    this.#wanted = wanted;
     if (this.#isReady) void this.#open();
   }
 
@@ -93,13 +108,14 @@ export class LogPage implements vscode.Disposable {
       case 'stopSearch':
         return this.#feed?.stopSearch();
       case 'attempt':
-        if (this.#wanted) this.show(this.#wanted.task, message.attempt);
+        if (this.#wanted) this.show({ task: this.#wanted.task, attempt: message.attempt });
         return;
       case 'link':
         if (message.link.kind === 'file') return openWorkspaceFile(message.link);
         await vscode.env.openExternal(vscode.Uri.parse(message.link.address, true));
         return;
       case 'state':
+        this.#line = message.state.line;
         return;
     }
   }
@@ -109,6 +125,7 @@ export class LogPage implements vscode.Disposable {
     this.#opening = opening;
     await this.#close();
     this.#hasFailed = false;
+    this.#line = undefined;
     const wanted = this.#wanted;
     if (!wanted) return this.#send({ type: 'task', task: undefined });
     const signal = new AbortController();
@@ -123,7 +140,9 @@ export class LogPage implements vscode.Disposable {
         this.#send(message);
         if (message.type === 'failed') this.#failed(urls);
       });
-      this.#feed.start(wanted.attempt, () => void this.#tell(wanted.task, signal.signal).catch(() => undefined));
+      this.#feed.start(wanted, () => void this.#tell(wanted.task, signal.signal).catch(() => undefined));
+      // Who comes back to the page is where he was, not where he began.
+      this.#wanted = { task: wanted.task, attempt: wanted.attempt };
       if (view.state !== 'finished') this.#watch(wanted.task, signal);
     } catch (error) {
       if (this.#opening !== opening) return;
@@ -157,7 +176,7 @@ export class LogPage implements vscode.Disposable {
     await using client = await this.#options.clusters.connection.client();
     const view = await client.call('getTask', { params: { id: task } }, signal);
     if (this.#wanted?.task !== task) return view;
-    this.#options.onTitle(view.task.name);
+    this.#options.onTitle(titleOf(view, this.#wanted.attempt));
     this.#send({ type: 'task', task: panelTask(view, this.#whyQueued(task)) });
     return view;
   }
@@ -186,6 +205,11 @@ export class LogPage implements vscode.Disposable {
   }
 }
 
-function wantedOf({ task, attempt }: PanelState): { task: string; attempt?: number | undefined } {
+function wantedOf({ task, attempt }: PanelState): WantedLog {
   return { task, attempt };
+}
+
+/** An attempt that was asked for by its number is named: others of the same task may be beside it. */
+function titleOf({ task, past }: TaskView, attempt: number | undefined): string {
+  return attempt === undefined || past.length === 0 ? task.name : `${task.name}, attempt ${attempt}`;
 }

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
-import type { PanelState } from '../shared/log-model/panel-messages.ts';
+import type { LogLineName, PanelState } from '../shared/log-model/panel-messages.ts';
 import type { Clusters } from './clusters.ts';
-import { LogPage } from './log-page.ts';
+import { LogPage, type WantedLog } from './log-page.ts';
 
 const VIEW = 'simple-ci.log';
 const PANEL = 'simple-ci.logPanel';
@@ -15,7 +15,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   readonly #registered: vscode.Disposable[];
   readonly #panels = new Map<vscode.WebviewPanel, LogPage>();
   #view: { readonly view: vscode.WebviewView; readonly page: LogPage } | undefined;
-  #shown: { readonly task: string; readonly attempt?: number | undefined } | undefined;
+  #shown: WantedLog | undefined;
 
   constructor(clusters: Clusters, { extensionUri, workspaceState }: vscode.ExtensionContext) {
     this.#clusters = clusters;
@@ -34,6 +34,11 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
     return active?.[1].task ?? this.#shown?.task;
   }
 
+  /** The line that is chosen in that log. */
+  get line(): LogLineName | undefined {
+    return this.#active?.line;
+  }
+
   /** Whether the log of the task can be seen. */
   isShown(task: string): boolean {
     const beside = [...this.#panels].some(([panel, page]) => panel.visible && page.task === task);
@@ -41,23 +46,25 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   }
 
   /** In the panel area. The editor keeps the focus. */
-  async show(task: string, attempt?: number): Promise<void> {
-    this.#shown = { task, attempt };
-    await this.#memory.update(SHOWN, this.#shown);
-    this.#view?.page.show(task, attempt);
+  async show(wanted: WantedLog): Promise<void> {
+    this.#shown = wanted;
+    await this.#memory.update(SHOWN, { task: wanted.task, attempt: wanted.attempt });
+    this.#view?.page.show(wanted);
     if (this.#view) this.#view.view.show(true);
     else await vscode.commands.executeCommand(`${VIEW}.focus`, { preserveFocus: true });
   }
 
-  /** Beside the editors. */
-  showToSide(task: string): void {
-    const panel = vscode.window.createWebviewPanel(
-      PANEL,
-      'Log',
-      { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true },
-      { enableFindWidget: false },
-    );
-    this.#adopt(panel).show(task);
+  /** Among the editors. */
+  showInEditor(wanted: WantedLog, viewColumn = vscode.ViewColumn.Beside): void {
+    const place = { viewColumn, preserveFocus: true };
+    const panel = vscode.window.createWebviewPanel(PANEL, 'Log', place, { enableFindWidget: false });
+    this.#adopt(panel).show(wanted);
+  }
+
+  /** Two attempts at a task, beside each other. */
+  compare(task: string, [left, right]: readonly [number, number]): void {
+    this.showInEditor({ task, attempt: left }, vscode.ViewColumn.Active);
+    this.showInEditor({ task, attempt: right }, vscode.ViewColumn.Beside);
   }
 
   find(): void {
@@ -78,7 +85,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
       },
     });
     this.#view = { view, page };
-    if (this.#shown) page.show(this.#shown.task, this.#shown.attempt);
+    if (this.#shown) page.show(this.#shown);
     view.onDidChangeVisibility(() => {
       if (!view.visible) page.hidden();
     });
@@ -90,7 +97,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: PanelState | undefined): Promise<void> {
     const page = this.#adopt(panel);
-    if (state) page.show(state.task, state.attempt);
+    if (state) page.show({ task: state.task, attempt: state.attempt });
   }
 
   dispose(): void {

@@ -4,17 +4,21 @@ import { stateWord } from './outcome-icon.ts';
 
 /** What the log panel says of a task. */
 export function panelTask(view: TaskView, why: string | undefined): PanelTask {
-  const past = view.past.map(({ attempt }) => attempt);
-  const current = view.state === 'running' ? view.attempt : view.state === 'finished' ? view.result.attempt : 0;
-  const attempts = [...new Set([...past, current])].filter(attempt => attempt > 0);
   return {
     id: view.id,
     name: view.task.name,
     state: stateWord(summaryOf(view)),
     message: messageOf(view, why),
     isFinished: view.state === 'finished',
-    attempts,
+    attempts: attemptsOf(view),
   };
+}
+
+/** All attempts at the task so far, by number. */
+export function attemptsOf(view: TaskView): number[] {
+  const past = view.past.map(({ attempt }) => attempt);
+  const current = view.state === 'running' ? view.attempt : view.state === 'finished' ? view.result.attempt : 0;
+  return [...new Set([...past, current])].filter(attempt => attempt > 0);
 }
 
 function messageOf(view: TaskView, why: string | undefined): string {

@@ -5,6 +5,10 @@ export interface Problem {
   readonly path: string;
   readonly line: number;
   readonly column: number;
+  /** Just after it, if that was told. */
+  readonly end?: { readonly line: number; readonly column: number };
+  /** Folders of the workspace that the path may be counted from; its root if absent. */
+  readonly folders?: readonly string[];
   readonly severity: 'error' | 'warning' | 'information';
   readonly message: string;
   /** Such as `TS2322`, or the name of a rule. */

@@ -17,6 +17,8 @@ export interface Row {
   /** Of an artifact, within its task. */
   readonly path?: string;
   readonly attempt?: number;
+  /** The offset of a line of that attempt’s log. */
+  readonly line?: number;
 }
 
 export const ROW_KINDS = [

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { count, formatBytes } from '../shared/amounts.ts';
+import { CiError } from '../shared/errors.ts';
 import { signalOf } from './abort.ts';
 import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
@@ -7,13 +8,13 @@ import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
 import type { LogPanels } from './log-panels.ts';
 import type { Program } from './program.ts';
-import { type Progress, type Question, type Submitted, submitWorkspace, type WantedTask } from './submit-workspace.ts';
-import { listWorkspaceTasks } from './workspace-tasks.ts';
+import { nameOf, type Progress, type Question, type Submitted, submitWorkspace } from './submit-workspace.ts';
+import type { TaskPicker, WorkspaceRun } from './task-picker.ts';
 
 export interface RunOptions {
   readonly clusters: Clusters;
   readonly panels: LogPanels;
-  readonly memory: vscode.Memento;
+  readonly picker: TaskPicker;
   /** Of the user, over all workspaces. */
   readonly consents: vscode.Memento;
   readonly findProgram: () => Promise<Program>;
@@ -23,15 +24,17 @@ export interface RunOptions {
   readonly note: (text: string) => void;
 }
 
-/** A task of a workspace: what to run, and where. */
-export interface WorkspaceRun {
-  readonly folder: vscode.Uri;
-  readonly task: WantedTask;
+/** How a workspace is submitted: what the user sees of it, and whether he is asked. */
+export interface SubmitManner {
+  readonly say: (text: string) => void;
+  readonly signal: AbortSignal;
+  /** Before the snapshot is taken. Default: true. */
+  readonly savesAll?: boolean;
+  /** Before files go to a host for the first time; else that is refused. Default: true. */
+  readonly asksForConsent?: boolean;
+  readonly ask?: (question: Question) => Promise<boolean>;
 }
 
-const LAST = 'lastRun';
-const RECENT = 'recentTasks';
-const MOST_RECENT = 10;
 const CONSENTS = 'hostsThatGetFiles';
 
 /** From a workspace with unsaved changes to a running task with its log open. */
@@ -44,41 +47,44 @@ export class RunCommands {
 
   /** Asks what to run, if that is not known. */
   async runTask(wanted?: WorkspaceRun): Promise<void> {
+    const { picker } = this.#options;
     if (!(await checkTrust()) || !(await this.#checkCluster())) return;
-    const folder = wanted?.folder ?? (await pickFolder());
+    const folder = wanted?.folder ?? (await picker.pickFolder());
     if (!folder) return;
-    const task = wanted?.task ?? (await this.#pickTask(folder));
+    const task = wanted?.task ?? (await picker.pickTask(folder, 'Run which task?'));
     if (task) await this.run({ folder, task });
   }
 
   async runLast(): Promise<void> {
-    const last = this.#options.memory.get<{ folder: string; task: WantedTask }>(LAST);
-    await this.runTask(last && { folder: vscode.Uri.parse(last.folder), task: last.task });
+    await this.runTask(this.#options.picker.last);
+  }
+
+  /** Whether there is somewhere to run, and the user lets his files go there. */
+  async mayRun(): Promise<boolean> {
+    return (await this.#checkCluster()) && (await this.checkConsent(await this.#choice()));
   }
 
   /** Saves, sends, submits and opens the log. */
   async run({ folder, task }: WorkspaceRun): Promise<void> {
     const location = vscode.ProgressLocation.Notification;
-    const title = `Running ${task.kind === 'named' ? task.name : task.command}`;
+    const title = `Running ${nameOf(task)}`;
     const submitted = await vscode.window.withProgress({ location, title, cancellable: true }, (progress, cancel) =>
-      this.submit({ folder, task }, message => progress.report({ message }), signalOf(cancel)),
+      this.submit({ folder, task }, { say: message => progress.report({ message }), signal: signalOf(cancel) }),
     );
     if (!submitted) return;
-    await this.#remember({ folder, task });
+    await this.#options.picker.remember({ folder, task });
     this.#options.onRun(submitted.id);
-    await this.#options.panels.show(submitted.id);
+    await this.#options.panels.show({ task: submitted.id });
   }
 
   /** Undefined if the user did not want what he was asked on the way. */
-  async submit(
-    { folder, task }: WorkspaceRun,
-    say: (text: string) => void,
-    signal: AbortSignal,
-  ): Promise<Submitted | undefined> {
+  async submit({ folder, task }: WorkspaceRun, manner: SubmitManner): Promise<Submitted | undefined> {
+    const { say, signal, savesAll = true, asksForConsent = true, ask = askUser } = manner;
     const { clusters, findProgram, note, onSubmitted } = this.#options;
     const choice = await this.#choice();
-    if (!(await this.#checkConsent(choice))) return undefined;
-    await vscode.workspace.saveAll(false);
+    if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
+    if (!(await this.checkConsent(choice))) return undefined;
+    if (savesAll) await vscode.workspace.saveAll(false);
     const submitted = await submitWorkspace(
       {
         program: await findProgram(),
@@ -127,124 +133,32 @@ export class RunCommands {
   }
 
   /** Before files leave this machine for a host for the first time. */
-  async #checkConsent({ id, label }: ClusterChoice): Promise<boolean> {
-    if (id === LOCAL_CLUSTER) return true;
-    const given = this.#options.consents.get<readonly string[]>(CONSENTS, []);
-    if (given.includes(id)) return true;
+  async checkConsent(choice: ClusterChoice): Promise<boolean> {
+    if (this.#hasConsent(choice)) return true;
+    const { id, label } = choice;
     const send = 'Send';
     const detail =
       'It gets all files of the folder with their uncommitted changes, apart from those that git ignores. This is asked once for each host.';
     const text = `Send files of your workspaces to cluster ${label} at ${new URL(id).host}?`;
     if ((await vscode.window.showInformationMessage(text, { modal: true, detail }, send)) !== send) return false;
-    await this.#options.consents.update(CONSENTS, [...given, id]);
+    await this.#options.consents.update(CONSENTS, [...this.#consents, id]);
     return true;
   }
 
-  async #pickTask(folder: vscode.Uri): Promise<WantedTask | undefined> {
-    const pick = vscode.window.createQuickPick<TaskItem>();
-    const looking = new AbortController();
-    try {
-      pick.title = 'Run which task?';
-      pick.placeholder = 'A task of this workspace, or a command';
-      pick.matchOnDescription = true;
-      pick.busy = true;
-      pick.show();
-      void this.#fill(pick, folder, looking.signal);
-      return await picked(pick);
-    } finally {
-      looking.abort(new Error('The choice is made'));
-      pick.dispose();
-    }
+  get #consents(): readonly string[] {
+    return this.#options.consents.get<readonly string[]>(CONSENTS, []);
   }
 
-  async #fill(pick: vscode.QuickPick<TaskItem>, folder: vscode.Uri, signal: AbortSignal): Promise<void> {
-    const recent = this.#recent(folder);
-    const items: TaskItem[] = [];
-    const show = () => {
-      pick.items = [...items, ...commandItem(pick.value)];
-    };
-    pick.onDidChangeValue(show);
-    try {
-      const tasks = await listWorkspaceTasks(await this.#options.findProgram(), folder.fsPath, signal);
-      const known = recent.filter(task => task.kind === 'command' || tasks.some(({ name }) => name === task.name));
-      const isRecent = (name: string) => known.some(task => task.kind === 'named' && task.name === name);
-      const details = new Map(tasks.map(task => [task.name, task]));
-      items.push(
-        ...known.map(task => itemOf(task, task.kind === 'named' ? details.get(task.name) : undefined, true)),
-        ...tasks
-          .filter(({ name }) => !isRecent(name))
-          .map(task => itemOf({ kind: 'named', name: task.name }, task, false)),
-      );
-    } catch (error) {
-      if (signal.aborted) return;
-      pick.title = error instanceof Error ? error.message : String(error);
-    }
-    show();
-    pick.busy = false;
-  }
-
-  #recent(folder: vscode.Uri): readonly WantedTask[] {
-    return this.#options.memory.get<Record<string, WantedTask[]>>(RECENT, {})[folder.toString()] ?? [];
-  }
-
-  async #remember({ folder, task }: WorkspaceRun): Promise<void> {
-    const { memory } = this.#options;
-    const all = memory.get<Record<string, WantedTask[]>>(RECENT, {});
-    const others = this.#recent(folder).filter(other => JSON.stringify(other) !== JSON.stringify(task));
-    await memory.update(RECENT, { ...all, [folder.toString()]: [task, ...others].slice(0, MOST_RECENT) });
-    await memory.update(LAST, { folder: folder.toString(), task });
+  #hasConsent({ id }: ClusterChoice): boolean {
+    return id === LOCAL_CLUSTER || this.#consents.includes(id);
   }
 }
 
-interface TaskItem extends vscode.QuickPickItem {
-  readonly task: WantedTask;
-}
-
-function itemOf(
-  task: WantedTask,
-  details: { readonly from: string; readonly description: string } | undefined,
-  isRecent: boolean,
-): TaskItem {
-  const label = task.kind === 'named' ? task.name : task.command;
-  const from = details?.from ?? 'command';
-  return {
-    label: `$(${isRecent ? 'history' : 'play'}) ${label}`,
-    description: from,
-    ...(details && { detail: details.description }),
-    task,
-  };
-}
-
-/** What is typed can be run as it is. */
-function commandItem(text: string): TaskItem[] {
-  const command = text.trim();
-  if (command === '') return [];
-  return [
-    {
-      label: `$(terminal) ${command}`,
-      description: 'run this command',
-      alwaysShow: true,
-      task: { kind: 'command', command },
-    },
-  ];
-}
-
-function picked(pick: vscode.QuickPick<TaskItem>): Promise<WantedTask | undefined> {
-  return new Promise(resolve => {
-    pick.onDidAccept(() => resolve(pick.selectedItems[0]?.task));
-    pick.onDidHide(() => resolve(undefined));
-  });
-}
-
-/** Of several folders the one of the active editor is proposed first. */
-async function pickFolder(): Promise<vscode.Uri | undefined> {
-  const folders = vscode.workspace.workspaceFolders ?? [];
-  if (folders.length === 0) {
-    void vscode.window.showInformationMessage('Open a folder to run a task of it.');
-    return undefined;
-  }
-  if (folders.length === 1) return folders[0]?.uri;
-  return (await vscode.window.showWorkspaceFolderPick({ placeHolder: 'The workspace to run a task of' }))?.uri;
+function noConsent({ label }: ClusterChoice): CiError {
+  return new CiError(
+    'forbidden',
+    `Cannot send files to cluster ${label} as that was never allowed: run a task there once`,
+  );
 }
 
 function progressText(progress: Progress): string {
@@ -258,7 +172,7 @@ function progressText(progress: Progress): string {
   }
 }
 
-async function ask(question: Question): Promise<boolean> {
+export async function askUser(question: Question): Promise<boolean> {
   const send = question.kind === 'secrets' ? 'Send Them' : 'Send';
   const text =
     question.kind === 'secrets'

@@ -15,6 +15,16 @@ export function fillsProblems(): boolean {
   return get('problems', true);
 }
 
+export function keepsLocalNode(): boolean {
+  return get('keepLocalNode', false);
+}
+
+/** As somebody wrote them. */
+export function problemMatchers(): unknown {
+  const none: unknown = [];
+  return get('problemMatchers', none);
+}
+
 export function notifications(): NoticeSetting {
   const word = get<string>('notifications', 'all');
   return word === 'off' || word === 'failed' ? word : 'all';

@@ -7,6 +7,10 @@ export type WantedTask =
   | { readonly kind: 'named'; readonly name: string }
   | { readonly kind: 'command'; readonly command: string };
 
+export function nameOf(task: WantedTask): string {
+  return task.kind === 'named' ? task.name : task.command;
+}
+
 export interface SecretFile {
   readonly path: string;
   readonly why: string;

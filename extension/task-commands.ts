@@ -4,35 +4,46 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as vscode from 'vscode';
 import type { Client } from '../shared/client.ts';
-import { stateWord } from './outcome-icon.ts';
 import { CiError } from '../shared/errors.ts';
 import { quote } from '../shared/ids.ts';
+import type { LogLineName } from '../shared/log-model/panel-messages.ts';
 import { signalOf } from './abort.ts';
 import { artifactUri } from './artifact-uri.ts';
 import type { ClusterViews } from './cluster-views.ts';
 import type { Clusters } from './clusters.ts';
 import type { LogPanels } from './log-panels.ts';
 import { findWorkspaceFile } from './open-file.ts';
+import { stateWord } from './outcome-icon.ts';
+import { attemptsOf } from './panel-task.ts';
 import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
 import type { TaskPages } from './task-pages.ts';
+import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
 /** What menus and clicks give to a command: the row, or nothing from the palette. */
 export type Given = { readonly row: Row } | RowElement | undefined;
 
+/** What the menu of a log's line gives: the line. */
+export type GivenLine = Given | (LogLineName & { readonly task: string });
+
 const CALL_MS = 30_000;
+
+function lineOf(given: GivenLine) {
+  return typeof given === 'object' && 'offset' in given ? given : undefined;
+}
 
 export interface TaskCommandsOptions {
   readonly clusters: Clusters;
   readonly panels: LogPanels;
   readonly pages: TaskPages;
   readonly views: ClusterViews;
+  readonly branches: WorkspaceBranches;
   readonly onRun: (task: string) => void;
 }
 
 /** Menus of editors give the address of what they show. */
-function rowOf(given: Given): Row | undefined {
+function rowOf(given: GivenLine): Row | undefined {
   return typeof given === 'object' && 'row' in given ? given.row : undefined;
 }
 
@@ -42,13 +53,15 @@ export class TaskCommands {
   readonly #panels: LogPanels;
   readonly #pages: TaskPages;
   readonly #views: ClusterViews;
+  readonly #branches: WorkspaceBranches;
   readonly #onRun: (task: string) => void;
 
-  constructor({ clusters, panels, pages, views, onRun }: TaskCommandsOptions) {
+  constructor({ clusters, panels, pages, views, branches, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
     this.#panels = panels;
     this.#pages = pages;
     this.#views = views;
+    this.#branches = branches;
     this.#onRun = onRun;
   }
 
@@ -64,12 +77,30 @@ export class TaskCommands {
 
   async openLog(given: Given): Promise<void> {
     const id = rowOf(given)?.task ?? (await this.#pickTask('Open the log of which task?'));
-    if (id !== undefined) await this.#panels.show(id, rowOf(given)?.attempt);
+    const { attempt, line } = rowOf(given) ?? {};
+    if (id !== undefined) await this.#panels.show({ task: id, attempt, line });
   }
 
   async openLogToSide(given: Given): Promise<void> {
     const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Open the log of which task?'));
-    if (id !== undefined) this.#panels.showToSide(id);
+    if (id !== undefined) this.#panels.showInEditor({ task: id, attempt: rowOf(given)?.attempt });
+  }
+
+  /** Two attempts at a task side by side: the last two, or those that are picked. */
+  async compareAttempts(given: Given): Promise<void> {
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Compare the attempts of which task?'));
+    if (id === undefined) return;
+    await using client = await this.#clusters.connection.client();
+    const attempts = attemptsOf(await client.call('getTask', { params: { id } }, AbortSignal.timeout(CALL_MS)));
+    if (attempts.length < 2) {
+      void vscode.window.showInformationMessage(
+        'There was one attempt at this task only: there is nothing to compare.',
+      );
+      return;
+    }
+    const pair = attempts.length === 2 ? attempts : await pickTwo(attempts);
+    const [left, right] = pair ?? [];
+    if (left !== undefined && right !== undefined) this.#panels.compare(id, [left, right]);
   }
 
   /** Of one, or of all that are selected. */
@@ -93,7 +124,7 @@ export class TaskCommands {
     await using client = await this.#clusters.connection.client();
     const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
     this.#onRun(view.id);
-    await this.#panels.show(view.id);
+    await this.#panels.show({ task: view.id });
   }
 
   async copyTaskId(given: Given): Promise<void> {
@@ -102,17 +133,30 @@ export class TaskCommands {
   }
 
   /** For somebody else with the same cluster. */
-  async copyTaskLink(given: Given): Promise<void> {
-    const task = rowOf(given)?.task ?? this.#shown;
-    if (task === undefined) return;
+  async copyTaskLink(given: GivenLine): Promise<void> {
+    const task = lineOf(given)?.task ?? rowOf(given)?.task ?? this.#shown;
+    if (task !== undefined) await this.#copyLink(task);
+  }
+
+  /** To the line of a log that its menu was opened on, else to the one that is chosen. */
+  async copyLineLink(given: GivenLine): Promise<void> {
+    const task = lineOf(given)?.task ?? this.#panels.task;
+    const line = lineOf(given) ?? this.#panels.line;
+    if (task !== undefined && line) return this.#copyLink(task, line);
+    void vscode.window.showInformationMessage(
+      'Choose a line of a log first: click it, or go to it with the arrow keys.',
+    );
+  }
+
+  async #copyLink(task: string, line?: LogLineName): Promise<void> {
     await using client = await this.#clusters.connection.client();
     const { cluster } = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
-    await vscode.env.clipboard.writeText(taskLinkText(vscode.env.uriScheme, { task, cluster }));
+    await vscode.env.clipboard.writeText(taskLinkText(vscode.env.uriScheme, { task, cluster, line }));
   }
 
   /** Shows what a link names. */
   async openLink(uri: vscode.Uri): Promise<void> {
-    const { task, cluster } = parseTaskLink(uri);
+    const { task, cluster, line } = parseTaskLink(uri);
     await this.#clusters.ready();
     await using client = await this.#clusters.connection.client();
     const here = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
@@ -121,7 +165,7 @@ export class TaskCommands {
         'not-found',
         `Cannot open task as it is on cluster ${quote(cluster)}, and this window is connected to ${quote(here.cluster)}`,
       );
-    await this.#panels.show(task);
+    await this.#panels.show({ task, attempt: line?.attempt, line: line?.offset });
   }
 
   /** Straight to the disk: a log may be larger than memory. */
@@ -163,10 +207,14 @@ export class TaskCommands {
     const { connection } = this.#clusters.connection;
     const principal = connection.kind === 'connected' ? connection.cluster.principal : undefined;
     const { filter } = this.#views;
+    const branches = await this.#branches.read();
     const items = [
       ...(principal === undefined
         ? []
         : [{ label: 'Mine', description: `submitted by ${principal}`, picked: filter.submitter !== undefined }]),
+      ...(branches.length === 0
+        ? []
+        : [{ label: 'This branch', description: branches.join(', '), picked: filter.onlyBranch === true }]),
       { label: 'Failed', description: 'and not cancelled', picked: filter.onlyFailed },
       { label: 'Running and queued', description: '', picked: filter.onlyUnfinished },
     ];
@@ -179,6 +227,7 @@ export class TaskCommands {
     const has = (label: string) => picked.some(item => item.label === label);
     await this.#views.setFilter({
       ...(principal !== undefined && has('Mine') && { submitter: principal }),
+      onlyBranch: has('This branch'),
       onlyFailed: has('Failed'),
       onlyUnfinished: has('Running and queued'),
     });
@@ -217,4 +266,14 @@ export class TaskCommands {
       .map(task => ({ label: task.name, description: stateWord(task), detail: task.id, id: task.id }));
     return (await vscode.window.showQuickPick(items, { title, matchOnDetail: true }))?.id;
   }
+}
+
+async function pickTwo(attempts: readonly number[]): Promise<readonly number[] | undefined> {
+  const items = attempts.map((attempt, at) => ({
+    label: `Attempt ${attempt}`,
+    picked: at >= attempts.length - 2,
+    attempt,
+  }));
+  const picked = await vscode.window.showQuickPick(items, { title: 'Which two attempts?', canPickMany: true });
+  return picked?.map(({ attempt }) => attempt).slice(0, 2);
 }

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { showsCodeLens } from './settings.ts';
-import type { WorkspaceRun } from './run-commands.ts';
+import type { WorkspaceRun } from './task-picker.ts';
 
 /** "Run" above each task of a task file. */
 export class TaskLenses implements vscode.CodeLensProvider {

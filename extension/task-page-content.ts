@@ -1,6 +1,6 @@
 import { count, formatBytes } from '../shared/amounts.ts';
 import type { TaskView } from '../shared/api.ts';
-import { DEFAULT_PRIORITY } from '../shared/task.ts';
+import { DEFAULT_PRIORITY } from '../shared/ids.ts';
 import { type KnownStep, taskLife } from '../shared/task-page/task-life.ts';
 import type { Fact, TaskPageContent } from '../shared/task-page/task-page-messages.ts';
 import { panelTask } from './panel-task.ts';
@@ -76,7 +76,9 @@ function sourceFacts(view: TaskView): Fact[] {
       { label: 'Ref', value: source.ref },
       ...(commit === undefined ? [] : [{ label: 'Commit', value: commit }]),
     ];
-  return source?.type === 'snapshot' ? [{ label: 'Snapshot', value: source.commit }] : [];
+  if (source?.type !== 'snapshot') return [];
+  const branch = source.branch === undefined ? [] : [{ label: 'Branch', value: source.branch }];
+  return [...branch, { label: 'Snapshot', value: source.commit }];
 }
 
 function logFact(view: TaskView): Fact[] {

@@ -1,11 +1,11 @@
 import * as vscode from 'vscode';
+import type { TaskView } from '../shared/api.ts';
 import { describeError, isCiError } from '../shared/errors.ts';
 import type { FromTaskPage, ToTaskPage } from '../shared/task-page/task-page-messages.ts';
 import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { pageHtml } from './page-html.ts';
-import { taskPageContent } from './task-page-content.ts';
-import { watchTask } from './watch-task.ts';
+import type { TaskPageKnowledge } from './task-page-content.ts';
 
 export interface TaskPageOptions {
   readonly clusters: Clusters;
@@ -16,6 +16,7 @@ export interface TaskPageOptions {
 
 /** When no node answered, they are asked again after this, while the page can be seen. Milliseconds. */
 const AGAIN_MS = 3000;
+const MARKS_MS = 10_000;
 
 /** The life of one task on one page, live while the task is under way and the page can be seen. */
 export class TaskPage implements vscode.Disposable {
@@ -25,6 +26,8 @@ export class TaskPage implements vscode.Disposable {
   #task: string | undefined;
   #isReady = false;
   #watching: AbortController | undefined;
+  /** As it was told last. */
+  #view: TaskView | undefined;
 
   constructor(webview: vscode.Webview, options: TaskPageOptions) {
     this.#webview = webview;
@@ -68,8 +71,10 @@ export class TaskPage implements vscode.Disposable {
         this.#isReady = true;
         this.#task ??= message.state?.task;
         return this.#watch();
-      case 'log':
-        return commands.executeCommand('simple-ci.openLog', { row: { ...row, attempt: message.attempt } });
+      case 'log': {
+        const line = await this.#lineOf(message.step).catch(() => undefined);
+        return commands.executeCommand('simple-ci.openLog', { row: { ...row, attempt: message.attempt, line } });
+      }
       case 'runAgain':
         return commands.executeCommand('simple-ci.runAgain', { row });
       case 'cancel':
@@ -77,6 +82,16 @@ export class TaskPage implements vscode.Disposable {
       case 'artifact':
         return commands.executeCommand(`simple-ci.${message.action}Artifact`, { row: { ...row, path: message.path } });
     }
+  }
+
+  /** Where a step of the last attempt begins in its log; undefined where nobody could say, then the log opens at its end. */
+  async #lineOf(step: number | undefined): Promise<number | undefined> {
+    const view = this.#view;
+    if (step === undefined || !view || view.state === 'queued') return undefined;
+    const fence = view.state === 'running' ? view.fence : view.result.fence;
+    await using client = await this.#options.clusters.connection.client();
+    const { marks } = await client.call('logMarks', { params: { id: view.id, fence } }, AbortSignal.timeout(MARKS_MS));
+    return marks.find(mark => mark.kind === 'step-started' && mark.step === step)?.offset;
   }
 
   #watch(): void {
@@ -98,11 +113,14 @@ export class TaskPage implements vscode.Disposable {
   async #keep(task: string, signal: AbortSignal): Promise<void> {
     const { clusters, clock, onTitle } = this.#options;
     const { connection } = clusters;
+    const { watchTask } = await import('./watch-task.ts');
+    const { taskPageContent } = await import('./task-page-content.ts');
     using _ = connection.want();
     while (!signal.aborted) {
       try {
         await clusters.ready();
-        const tell = (knowledge: Parameters<typeof taskPageContent>[0]) => {
+        const tell = (knowledge: TaskPageKnowledge) => {
+          this.#view = knowledge.details.view;
           const content = taskPageContent(knowledge);
           onTitle(content.name);
           this.#send({ type: 'content', content });

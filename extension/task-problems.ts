@@ -1,10 +1,11 @@
 import * as vscode from 'vscode';
-import type { LogEvent } from '../shared/log.ts';
-import { LineReader } from '../shared/log-model/line-reader.ts';
 import type { Clusters } from './clusters.ts';
 import { type LineEdit, lineAfter } from './line-edits.ts';
+import { matcherSources } from './matcher-sources.ts';
 import { findWorkspaceFile } from './open-file.ts';
-import { type Problem, ProblemScanner } from './problem-scanner.ts';
+import type { ProblemMatcher } from './problem-matcher.ts';
+import { ProblemReader } from './problem-reader.ts';
+import type { Problem } from './problem-scanner.ts';
 import { fillsProblems } from './settings.ts';
 import type { Submitted } from './submit-workspace.ts';
 
@@ -24,6 +25,7 @@ const SEVERITIES = {
 export class TaskProblems implements vscode.Disposable {
   readonly #clusters: Clusters;
   readonly #note: (text: string) => void;
+  readonly #warned = new Set<string>();
   readonly #reading = new Map<
     string,
     { readonly stop: AbortController; readonly shown: vscode.DiagnosticCollection }
@@ -35,13 +37,14 @@ export class TaskProblems implements vscode.Disposable {
   }
 
   /** Reads the log of a task that has just been submitted, to its end. */
-  follow({ id, name }: Submitted): void {
+  follow(submitted: Submitted): void {
     if (!fillsProblems()) return;
+    const { name } = submitted;
     this.#forget(name);
     const shown = vscode.languages.createDiagnosticCollection(`simple-ci: ${name}`);
     const stop = new AbortController();
     this.#reading.set(name, { stop, shown });
-    void this.#read(id, name, shown, stop.signal).catch(error => {
+    void this.#read(submitted, shown, stop.signal).catch(error => {
       if (!stop.signal.aborted) this.#note(`Cannot look for problems in the log of ${name}: ${String(error)}`);
     });
   }
@@ -57,45 +60,66 @@ export class TaskProblems implements vscode.Disposable {
     this.#reading.delete(name);
   }
 
-  async #read(id: string, name: string, shown: vscode.DiagnosticCollection, signal: AbortSignal): Promise<void> {
+  async #read(submitted: Submitted, shown: vscode.DiagnosticCollection, signal: AbortSignal): Promise<void> {
+    const { id, name } = submitted;
     const edits = new Edits();
     try {
+      const matchers = await this.#matchers(submitted);
+      const newReader = () => new ProblemReader(matchers, text => this.#warn(text));
       await using client = await this.#clusters.connection.client();
-      let lines = new LineReader();
-      let scanner = new ProblemScanner();
+      let reader = newReader();
       let count = 0;
       for await (const event of client.log(id, { follow: true }, signal)) {
         if (event.kind === 'attempt') {
-          lines = new LineReader();
-          scanner = new ProblemScanner();
+          reader = newReader();
           shown.clear();
         }
-        for (const problem of problemsIn(event, lines, scanner))
-          if (++count <= MOST_PROBLEMS) await show(problem, name, shown, edits);
+        for (const problem of reader.read(event)) if (++count <= MOST_PROBLEMS) await show(problem, name, shown, edits);
       }
     } finally {
       edits.dispose();
     }
   }
-}
 
-function problemsIn(event: LogEvent, lines: LineReader, scanner: ProblemScanner): Problem[] {
-  return lines.read([event]).flatMap(line => {
-    if (line.kind !== 'output' || !line.isWhole) return [];
-    const problem = scanner.push(line.text);
-    return problem ? [problem] : [];
-  });
+  /** Those of others that can be used; of the rest the user is told. */
+  async #matchers({ name, root }: Submitted): Promise<readonly ProblemMatcher[]> {
+    const { findMatchers } = await import('./find-matchers.ts');
+    const { matchers, wrong } = findMatchers(name, matcherSources(root));
+    for (const text of wrong) this.#warn(text);
+    return matchers;
+  }
+
+  /** Once: a matcher that is wrong is so in every run. */
+  #warn(text: string): void {
+    this.#note(text);
+    if (this.#warned.has(text)) return;
+    this.#warned.add(text);
+    void vscode.window.showWarningMessage(text);
+  }
 }
 
 async function show(problem: Problem, task: string, shown: vscode.DiagnosticCollection, edits: Edits): Promise<void> {
-  const file = await findWorkspaceFile(problem.path);
+  const file = await findFile(problem);
   const line = file && edits.lineNow(file, problem.line - 1);
   if (!file || line === undefined) return;
-  const at = new vscode.Position(line, problem.column - 1);
-  const diagnostic = new vscode.Diagnostic(new vscode.Range(at, at), problem.message, SEVERITIES[problem.severity]);
+  const diagnostic = new vscode.Diagnostic(rangeOf(problem, line), problem.message, SEVERITIES[problem.severity]);
   diagnostic.source = `Simple CI: ${task} (${problem.source})`;
   if (problem.code !== undefined) diagnostic.code = problem.code;
   shown.set(file, [...(shown.get(file) ?? []), diagnostic]);
+}
+
+async function findFile({ path, folders = [''] }: Problem): Promise<vscode.Uri | undefined> {
+  for (const folder of folders) {
+    const file = await findWorkspaceFile(folder === '' || path.startsWith('/') ? path : `${folder}/${path}`);
+    if (file) return file;
+  }
+  return undefined;
+}
+
+/** @param now where its line is now */
+function rangeOf({ line, column, end }: Problem, now: number): vscode.Range {
+  const start = new vscode.Position(now, column - 1);
+  return new vscode.Range(start, end ? new vscode.Position(now + end.line - line, end.column - 1) : start);
 }
 
 /** What was edited since the snapshot was taken, line by line. */

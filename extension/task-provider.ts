@@ -2,13 +2,13 @@ import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
 import type { Program } from './program.ts';
 import type { RunCommands } from './run-commands.ts';
-import type { WantedTask } from './submit-workspace.ts';
+import { nameOf, type WantedTask } from './submit-workspace.ts';
 import { TaskTerminal } from './task-terminal.ts';
 import { listWorkspaceTasks } from './workspace-tasks.ts';
 
 export const TASK_TYPE = 'simple-ci';
 const SOURCE = 'Simple CI';
-const LIST_MS = 20_000;
+const LIST_MS = 60_000;
 
 export interface TaskProviderOptions {
   readonly clusters: Clusters;
@@ -54,8 +54,7 @@ export class ClusterTaskProvider implements vscode.TaskProvider {
     const execution = new vscode.CustomExecution(
       async () => new TaskTerminal({ clusters, running, run: { folder: folder.uri, task } }),
     );
-    const name = task.kind === 'named' ? task.name : task.command;
-    return new vscode.Task(definition, folder, name, SOURCE, execution);
+    return new vscode.Task(definition, folder, nameOf(task), SOURCE, execution);
   }
 }
 

@@ -10,6 +10,8 @@ export interface TaskFilter {
   readonly submitter?: string;
   readonly onlyFailed: boolean;
   readonly onlyUnfinished: boolean;
+  /** Sent from a workspace on one of these branches. */
+  readonly branches?: readonly string[];
 }
 
 export const NO_FILTER: TaskFilter = { onlyFailed: false, onlyUnfinished: false };
@@ -142,8 +144,9 @@ export function noteRow(task: string, name: string, text: string): Row {
   };
 }
 
-function passes(task: TaskSummary, { submitter, onlyFailed, onlyUnfinished }: TaskFilter): boolean {
+function passes(task: TaskSummary, { submitter, onlyFailed, onlyUnfinished, branches }: TaskFilter): boolean {
   if (submitter !== undefined && task.submitter !== submitter) return false;
+  if (branches && (task.branch === undefined || !branches.includes(task.branch))) return false;
   const isUnfinished = task.state !== 'finished';
   const isFailed = !isUnfinished && task.outcome !== 'passed' && task.outcome !== 'cancelled';
   if (onlyFailed && onlyUnfinished) return isFailed || isUnfinished;

@@ -5,7 +5,10 @@ import type { Client } from '../shared/client.ts';
 import { LogText } from '../shared/log-text.ts';
 import type { TaskResult } from '../shared/result.ts';
 import type { Clusters } from './clusters.ts';
-import type { RunCommands, WorkspaceRun } from './run-commands.ts';
+import type { RunCommands } from './run-commands.ts';
+import type { Submitted } from './submit-workspace.ts';
+import type { WorkspaceRun } from './task-picker.ts';
+import { WorkspacePaths } from './workspace-paths.ts';
 
 export interface TaskTerminalOptions {
   readonly clusters: Clusters;
@@ -52,12 +55,12 @@ export class TaskTerminal implements vscode.Pseudoterminal {
     const { clusters, running, run } = this.#options;
     const signal = this.#closing.signal;
     try {
-      const submitted = await running.submit(run, text => this.#say(text), signal);
+      const submitted = await running.submit(run, { say: text => this.#say(text), signal });
       if (!submitted) return EXIT.cancelled;
       this.#id = submitted.id;
       this.#say(`task ${submitted.id}`);
       await using client = await clusters.connection.client();
-      await this.#show(client, submitted.id, signal);
+      await this.#show(client, submitted, signal);
       const result = await resultOf(client, submitted.id, signal);
       this.#say(`${result.outcome}: ${result.message}`);
       return exitCodeOfOutcome(result.outcome);
@@ -68,10 +71,14 @@ export class TaskTerminal implements vscode.Pseudoterminal {
     }
   }
 
-  async #show(client: Client, id: string, signal: AbortSignal): Promise<void> {
+  async #show(client: Client, { id, root }: Submitted, signal: AbortSignal): Promise<void> {
     const text = new LogText({ timestamps: false, colors: true });
-    for await (const event of client.log(id, { follow: true }, signal)) this.#write(text.push(event));
-    this.#write(text.end());
+    const paths = new WorkspacePaths(root);
+    for await (const event of client.log(id, { follow: true }, signal)) {
+      if (event.kind === 'attempt') paths.begin(id, event, await isolationOf(client, event.node, signal));
+      this.#write(paths.push(text.push(event)));
+    }
+    this.#write(paths.push(text.end()) + paths.end());
   }
 
   async #cancel(id: string): Promise<void> {
@@ -91,6 +98,13 @@ export class TaskTerminal implements vscode.Pseudoterminal {
   #write(text: string): void {
     if (text !== '') this.#written.fire(text.replaceAll('\n', '\r\n'));
   }
+}
+
+/** Where a task sees its workspace depends on it. Undefined for a node that has gone. */
+async function isolationOf(client: Client, name: string, signal: AbortSignal): Promise<string | undefined> {
+  // A path that is not translated is no reason to show nothing.
+  const { nodes } = await client.call('listNodes', {}, signal).catch(() => ({ nodes: [] }));
+  return nodes.find(({ node }) => node === name)?.isolation;
 }
 
 /** The log of a task ends a moment before its result is there. */

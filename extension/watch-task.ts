@@ -1,6 +1,7 @@
 import type { Client } from '../shared/client.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
 import type { TaskId } from '../shared/ids.ts';
+import type { LogAttemptEvent, LogMark } from '../shared/log.ts';
 import { LiveSteps } from '../shared/task-page/live-steps.ts';
 import type { Clock } from './clock.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
@@ -9,7 +10,7 @@ import type { TaskPageKnowledge } from './task-page-content.ts';
 
 export interface TaskWatch {
   /** Whoever calls wants it, so that changes are pushed. */
-  readonly connection: Pick<ClusterConnection, 'client' | 'state' | 'stateChanged'>;
+  readonly connection: Pick<ClusterConnection, 'client' | 'clientAt' | 'state' | 'stateChanged'>;
   readonly clock: Clock;
   readonly task: string;
   /** Called whenever more is known, and once a second while the task is under way. */
@@ -32,7 +33,7 @@ export async function watchTask(watch: TaskWatch, signal: AbortSignal): Promise<
     if (details) tell({ details, live: live.steps, why: whyQueued(watch), now: clock.now() });
   };
   const followSteps = async () => {
-    for await (const steps of attemptsOf(client, task, underWay)) {
+    for await (const steps of attemptsOf(watch, client, underWay)) {
       live = steps;
       tellNow();
     }
@@ -60,14 +61,13 @@ export async function watchTask(watch: TaskWatch, signal: AbortSignal): Promise<
 }
 
 /** The steps of each attempt as it comes, told again with each mark in its log. */
-async function* attemptsOf(client: Client, task: string, signal: AbortSignal): AsyncGenerator<LiveSteps> {
+async function* attemptsOf(watch: TaskWatch, client: Client, signal: AbortSignal): AsyncGenerator<LiveSteps> {
+  const { task } = watch;
   let steps = new LiveSteps();
   for await (const event of client.log(task, { tail: 0, follow: true }, signal)) {
     if (event.kind === 'attempt') {
       steps = new LiveSteps();
-      const params = { id: task, fence: event.fence };
-      const { marks } = await client.call('logMarks', { params }, signal);
-      for (const mark of marks) steps.add(mark as Parameters<LiveSteps['add']>[0]);
+      for (const mark of await marksOf(watch, client, event, signal)) steps.add(mark);
       yield steps;
     }
     if (event.kind === 'mark') {
@@ -75,6 +75,23 @@ async function* attemptsOf(client: Client, task: string, signal: AbortSignal): A
       yield steps;
     }
   }
+}
+
+/** What the log has told already: the node that is asked knows that of its own attempts, else the one that runs it is asked. */
+async function marksOf(
+  { connection, task }: TaskWatch,
+  client: Client,
+  { fence, node }: LogAttemptEvent,
+  signal: AbortSignal,
+): Promise<readonly LogMark[]> {
+  const read = async (from: Client) => {
+    const { marks } = await from.call('logMarks', { params: { id: task, fence } }, signal);
+    return marks as LogMark[];
+  };
+  const known = await read(client);
+  if (known.length > 0) return known;
+  await using holder = await connection.clientAt(node);
+  return holder ? read(holder).catch(() => []) : [];
 }
 
 /** Resolves when the cluster has pushed something new of the task; rejects when the signal fires. */

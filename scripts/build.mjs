@@ -7,6 +7,9 @@ import { buildInfo, bundleOptions } from './bundle-options.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const bundle = `${root}dist/simple-ci.cjs`;
 
+/** How many this process has begun: two may go on at once. */
+let builds = 0;
+
 /** Builds and returns the size of the bundle in bytes. Tests put another one elsewhere, with plugins that change the program. */
 export async function build({ log = () => {}, outfile = bundle, plugins = [] } = {}) {
   // Imported here, so that a program may import this file before the dependencies are installed.
@@ -28,7 +31,7 @@ export async function build({ log = () => {}, outfile = bundle, plugins = [] } =
     plugins: [...common.plugins, ...plugins],
   });
   // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
-  const unfinished = `${dirname(outfile)}/.simple-ci.${process.pid}.cjs`;
+  const unfinished = `${dirname(outfile)}/.simple-ci.${process.pid}-${++builds}.cjs`;
   await esbuild({
     ...options,
     entryPoints: ['scripts/bundle-start.cjs'],

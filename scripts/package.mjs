@@ -11,17 +11,16 @@ export const vsix = `${root}dist/simple-ci.vsix`;
 export const sizesFile = `${root}dist/sizes.json`;
 
 /**
- * Links and pictures of the page that the marketplace shows need an address: this one stands for the home that the project has not yet.
- * Everything is bundled, so there are no dependencies; what is shipped is the whitelist of .vscodeignore.
+ * The page that the marketplace shows has its pictures and links in the package. Everything is bundled, so there are no dependencies; what is
+ * shipped is the whitelist of .vscodeignore.
  */
 const VSCE = [
   `${root}node_modules/.bin/vsce`,
   'package',
   '--no-dependencies',
   '--allow-missing-repository',
-  ...['--readme-path', 'docs/vscode.md'],
-  ...['--baseContentUrl', 'https://example.com/simple-ci/docs'],
-  ...['--baseImagesUrl', 'https://example.com/simple-ci/docs'],
+  ...['--readme-path', 'MARKETPLACE.md'],
+  '--no-rewrite-relative-links',
   ...['--out', vsix],
 ];
 

@@ -85,3 +85,6 @@ export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 120 ? `${text.slice(0, 117)}…"` : text;
 }
+
+/** Of 0, the most urgent, to 9. Here, where nothing heavy is imported. */
+export const DEFAULT_PRIORITY = 5;

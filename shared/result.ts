@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { STEP_OUTCOMES } from './step-outcomes.ts';
 import { TaskRecord } from './task.ts';
 
 /**
@@ -29,7 +30,7 @@ export type Outcome = z.infer<typeof Outcome>;
 
 export const StepResult = z.looseObject({
   name: z.string(),
-  outcome: z.enum(['passed', 'failed', 'timed-out', 'idle-timed-out', 'cancelled', 'crashed', 'skipped']),
+  outcome: z.enum(STEP_OUTCOMES),
   /** Absent when the process was killed or never started. */
   exitCode: z.int().optional(),
   /** The signal that killed it, such as `SIGKILL`. */

@@ -76,10 +76,20 @@ export const Step = z.looseObject({
 
 const ObjectName = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'must be 40 or 64 of [0-9a-f]');
 
+/** The rules of git check-ref-format, and no leading - or +. */
+const GIT_REF =
+  /^(?![-+/.])(?!@$)(?![\s\S]*(\.\.|@\{|\/\/|\/\.|\.lock(\/|$)))[^\u0000-\u0020\u007f~^:?*[\\]*[^\u0000-\u0020\u007f~^:?*[\\/.]$/;
+
 export const SnapshotSource = z.looseObject({
   type: z.literal('snapshot'),
   commit: ObjectName,
   tree: ObjectName,
+  branch: z
+    .string()
+    .max(500)
+    .regex(GIT_REF, 'must be a branch that git would accept')
+    .optional()
+    .describe('The branch that was checked out in the workspace. For people; nothing is done with it.'),
 });
 
 /** What everybody who may read the task would read too. A user without a password is none. */
@@ -87,10 +97,6 @@ const NO_PASSWORD = /^(?![A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#:]*:[^/?#]*@)/;
 /** Nothing that git or ssh could take for an option, a path or a command. */
 const GIT_ADDRESS =
   /^((https|ssh):\/\/((?!%2[Dd])[A-Za-z0-9_.~%][A-Za-z0-9_.~%+-]*@)?([^-@:/?#%[\]\\\u0000-\u0020\u007f][^@:/?#%[\]\\\u0000-\u0020\u007f]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][^\u0000-\u0020\u007f]*)?|[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?![/-])[^\u0000-\u0020\u007f]+)$/;
-/** The rules of git check-ref-format, and no leading - or +. */
-const GIT_REF =
-  /^(?![-+/.])(?!@$)(?![\s\S]*(\.\.|@\{|\/\/|\/\.|\.lock(\/|$)))[^\u0000-\u0020\u007f~^:?*[\\]*[^\u0000-\u0020\u007f~^:?*[\\/.]$/;
-
 /** What it accepts can be given to git as it is: the checkout asks no more than this. */
 export const GitSource = z.looseObject({
   type: z.literal('git'),
@@ -188,6 +194,6 @@ export type TaskBody = z.infer<typeof TaskBody>;
 export type TaskSpec = z.infer<typeof TaskSpec>;
 export type TaskRecord = z.infer<typeof TaskRecord>;
 
-export const DEFAULT_PRIORITY = 5;
+export { DEFAULT_PRIORITY } from './ids.ts';
 export const DEFAULT_TIMEOUT_MS = 3_600_000;
 export const DEFAULT_ATTEMPTS = { crashed: 3, lost: 10 } as const;

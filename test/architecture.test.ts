@@ -11,7 +11,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   shared: [],
   'shared/log-model': ['shared'],
   'shared/log-viewer': ['shared', 'shared/log-model'],
-  extension: ['shared', 'shared/log-model'],
+  'shared/agents': ['shared', 'shared/log-model'],
+  extension: ['shared', 'shared/agents', 'shared/log-model'],
   'extension/webview': ['shared', 'shared/log-model', 'shared/log-viewer'],
   'node-runtime/system': ['shared'],
   'node-runtime/store': ['shared', 'node-runtime/system'],
@@ -62,6 +63,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   // options.ts is what the command line and a node agree on: types only.
   'node-runtime/cli': [
     'shared',
+    'shared/agents',
     'node-runtime/system',
     'node-runtime/store',
     'node-runtime/objects',

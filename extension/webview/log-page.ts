@@ -1,7 +1,14 @@
 import type { LogEvent, LogMark } from '../../shared/log.ts';
 import type { LogQuery } from '../../shared/log-model/log-search.ts';
 import type { ByteRange } from '../../shared/log-model/log-window.ts';
-import type { FromPanel, PanelState, PanelTask, ToPanel } from '../../shared/log-model/panel-messages.ts';
+import type {
+  FromPanel,
+  LogLineName,
+  LogPlace,
+  PanelState,
+  PanelTask,
+  ToPanel,
+} from '../../shared/log-model/panel-messages.ts';
 import type { LogSource } from '../../shared/log-viewer/log-source.ts';
 import { defineLogViewer } from '../../shared/log-viewer/log-viewer.ts';
 
@@ -86,6 +93,11 @@ viewer.addEventListener('log-attempt', event =>
   vscode.postMessage({ type: 'attempt', attempt: (event as CustomEvent).detail }),
 );
 viewer.addEventListener('log-position', keepState);
+// Before VS Code, which asks the element under the mouse what its menu is about.
+viewer.addEventListener('contextmenu', () => {
+  const line = chosenLine();
+  viewer.dataset.vscodeContext = JSON.stringify(line && task ? { webviewSection: 'line', task: task.id, ...line } : {});
+});
 vscode.postMessage({ type: 'ready', state: restored });
 
 function receive(message: ToPanel): void {
@@ -96,8 +108,7 @@ function receive(message: ToPanel): void {
       keepState();
       return;
     case 'restart': {
-      const isRestored = restored !== undefined && restored.task === task?.id;
-      viewer.restart(message.attempt, isRestored ? restored?.offset : undefined);
+      viewer.restart(message.attempt, placeAfterRestart(message.line));
       restored = undefined;
       return;
     }
@@ -132,15 +143,28 @@ function receive(message: ToPanel): void {
   }
 }
 
+function placeAfterRestart(line: number | undefined): LogPlace | undefined {
+  if (line !== undefined) return { kind: 'line', offset: line };
+  if (restored?.offset === undefined || restored.task !== task?.id) return undefined;
+  return { kind: 'top', offset: restored.offset };
+}
+
+function chosenLine(): LogLineName | undefined {
+  const { attempt, chosen } = viewer;
+  return attempt === undefined || chosen === undefined ? undefined : { attempt, offset: chosen };
+}
+
 /** What is needed to be back at the same place when the page was away. */
 function keepState(): void {
   if (!task) return;
   const { attempt, offset, timestamps } = viewer;
+  const line = chosenLine();
   const state: PanelState = {
     task: task.id,
     timestamps,
     ...(attempt !== undefined && task.attempts.length > 1 && { attempt }),
     ...(offset !== undefined && { offset }),
+    ...(line && { line }),
   };
   vscode.setState(state);
   vscode.postMessage({ type: 'state', state });

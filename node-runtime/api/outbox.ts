@@ -3,7 +3,7 @@ import type { ServerMessage } from '../../shared/socket-protocol.ts';
 import { Wakeup } from '../system/wakeup.ts';
 
 /** Nothing more is sent while this much waits for a slow client, in bytes. */
-const MOST_BUFFERED = 1_048_576;
+const MOST_BUFFERED = 262_144;
 
 /** What leaves through one socket. Whoever sends waits for room, so a slow client costs one buffer and no more. */
 export class Outbox {

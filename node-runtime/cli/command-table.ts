@@ -7,6 +7,7 @@ import { doctor } from './commands/doctor.ts';
 import { help } from './commands/help.ts';
 import { login } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
+import { mcp } from './commands/mcp.ts';
 import { metricsAdapter } from './commands/metrics-adapter.ts';
 import { node } from './commands/node.ts';
 import { nodes } from './commands/nodes.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   artifacts,
   cancel,
   retry,
+  mcp,
   node,
   nodes,
   top,

@@ -9,6 +9,7 @@ import { readCgroupLimits } from '../system/cgroup-limits.ts';
 import { deadline, neverAborted } from '../system/clock.ts';
 import { giveBackMemory } from '../system/give-back-memory.ts';
 import type { CliContext } from './context.ts';
+import type { Environment } from './environment.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { readInCluster } from './kubernetes-options.ts';
 import { isReadableOnTheWay } from './node-address.ts';
@@ -35,6 +36,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly 'scale-max': number | undefined;
   readonly 'scale-in-after': number;
   readonly attached: boolean;
+  readonly 'say-token': boolean;
   readonly 'secrets-key': string | undefined;
   readonly 'log-level': NodeOptions['logLevel'];
   readonly 'log-flush': number;
@@ -75,11 +77,11 @@ function reporter({ terminal }: CliContext, { json }: NodeCommandOptions): Repor
 async function announce(
   node: RunningNode,
   { environment }: CliContext,
-  { cluster, attached }: NodeCommandOptions,
+  { cluster, attached, 'say-token': saysToken }: NodeCommandOptions,
   report: Report,
 ): Promise<void> {
   const { address } = node;
-  const token = attached ? { token: await node.localToken() } : {};
+  const token = attached || saysToken ? { token: await node.localToken() } : {};
   const login = `${environment.program} login ${address}${isReadableOnTheWay(address) ? ' --insecure-http' : ''}`;
   report('ready', `Ready at ${address}. To use it: ${login}`, { address, cluster, ...token });
 }
@@ -127,12 +129,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
       report('admin-token', `Admin token of this new cluster, shown this once: ${token}`, { token }),
     logLevel: options['log-level'],
     logFlushMs: options['log-flush'],
-    ...(options.otlp !== undefined && {
-      otlp: {
-        url: parseOtlp(options.otlp),
-        headers: parseHeaders(environment.variables.OTEL_EXPORTER_OTLP_HEADERS ?? ''),
-      },
-    }),
+    ...readOtlp(options.otlp, environment.variables),
   };
 }
 
@@ -180,10 +177,14 @@ function parseAdvertise(text: string): string {
   throw new CiError('invalid', `Cannot use --advertise as it is not like http://host:7100: ${quote(text)}`);
 }
 
-function parseOtlp(text: string): string {
+/** OpenTelemetry's own variables count too. */
+function readOtlp(given: string | undefined, variables: Environment['variables']): Pick<NodeOptions, 'otlp'> {
+  const text = given ?? variables.OTEL_EXPORTER_OTLP_ENDPOINT;
+  if (!text) return {};
   const url = URL.parse(text);
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
-  throw new CiError('invalid', `Cannot send traces as --otlp is not like http://collector:4318: ${quote(text)}`);
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new CiError('invalid', `Cannot send traces as --otlp is not like http://collector:4318: ${quote(text)}`);
+  return { otlp: { url: text, headers: parseHeaders(variables.OTEL_EXPORTER_OTLP_HEADERS ?? '') } };
 }
 
 /** As OpenTelemetry writes them down: `key=value,key2=value2`, percent-encoded. The values may be secrets: no message has them. */

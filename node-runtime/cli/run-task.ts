@@ -12,6 +12,7 @@ import { connect } from './connect.ts';
 import type { CliContext } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { listWorkspaceTasks } from './list-workspace-tasks.ts';
+import { withOwnPath } from './own-path.ts';
 import { beginSnapshot, type SendOptions, sendWorkspace } from './send-workspace.ts';
 import { submitAndFollow, workFor } from './submit-and-follow.ts';
 import { type TaskOptions, withOptions } from './task-options.ts';
@@ -44,11 +45,6 @@ export async function runTask(context: CliContext, wanted: Wanted, options: Opti
   const here = connection.isEmbedded ? withOwnPath(task, environment.variables.PATH) : task;
   const { detach, json, timestamps } = options;
   return await submitAndFollow(context, connection, { id, task: { ...here, source }, detach, json, timestamps });
-}
-
-/** On the user's own machine a command finds the programs that the user finds. */
-function withOwnPath(task: TaskBody, path: string | undefined): TaskBody {
-  return path === undefined ? task : { ...task, env: { PATH: path, ...task.env } };
 }
 
 /** Undefined when nothing was asked for. */

@@ -5,6 +5,7 @@ import type { SnapshotSource } from '../../shared/task.ts';
 import type { Workspace } from '../workspace/find-workspace.ts';
 import { refuseSecrets, type Snapshot, takeSnapshot } from '../workspace/take-snapshot.ts';
 import { type SnapshotTransport, uploadSnapshot } from '../workspace/upload-snapshot.ts';
+import { readBranch } from '../workspace/user-repository.ts';
 import { count, formatBytes } from '../../shared/amounts.ts';
 import type { CliContext } from './context.ts';
 
@@ -77,7 +78,8 @@ export async function sendWorkspace(
   report('sent', { bytes: sentBytes });
   const sent = isFirst ? `all sent, as ${formatBytes(sentBytes)}` : `${formatBytes(sentBytes)} sent of what is new`;
   terminal.say(`Workspace: ${describe(snapshot)}; ${sentBytes === 0 ? 'nothing is new' : sent}`);
-  return { type: 'snapshot', commit: snapshot.commit, tree: snapshot.tree };
+  const branch = workspace.git && (await readBranch(workspace.git));
+  return { type: 'snapshot', commit: snapshot.commit, tree: snapshot.tree, ...(branch !== undefined && { branch }) };
 }
 
 function describe({ files, bytes }: Snapshot): string {

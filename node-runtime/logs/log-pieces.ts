@@ -5,6 +5,7 @@ import { type LogPieceName, logPieceName, logPieceNamesFrom, parseLogPieceName }
 import { getBytes } from '../objects/collect.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { parseRecord } from '../queue/records.ts';
+import type { BlockCache } from './block-cache.ts';
 import { compress, logCodec } from './log-codec.ts';
 import type { AttemptName, LogKeys } from './logs.ts';
 
@@ -14,9 +15,16 @@ export class LogPieces {
   readonly #prefix: string;
   readonly #manifestKey: string;
   readonly #timeoutMs: number;
+  readonly #blocks: BlockCache;
 
-  constructor(objects: ObjectStore, keys: LogKeys, { task, fence }: AttemptName, timeoutMs: number) {
+  constructor(
+    objects: ObjectStore,
+    keys: LogKeys,
+    { task, fence }: AttemptName,
+    { timeoutMs, blocks }: { readonly timeoutMs: number; readonly blocks: BlockCache },
+  ) {
     this.#objects = objects;
+    this.#blocks = blocks;
     this.#prefix = keys.log(task, fence);
     this.#manifestKey = keys.logManifest(task, fence);
     this.#timeoutMs = timeoutMs;
@@ -27,9 +35,10 @@ export class LogPieces {
   }
 
   /** Undefined when there is no such piece, or no longer. */
-  async get(name: LogPieceName, signal: AbortSignal): Promise<LogPiece | undefined> {
-    const stored = await getBytes(this.#objects, this.#key(name), this.#call(signal));
-    return stored && checked(await decodePiece(stored, logCodec), name);
+  get(name: LogPieceName, signal: AbortSignal): Promise<LogPiece | undefined> {
+    const fetch = (wanted: AbortSignal) => this.#fetch(name, wanted);
+    const isBlock = name.end - name.start === LOG_BLOCK_BYTES;
+    return isBlock ? this.#blocks.get(this.#key(name), fetch, signal) : fetch(signal);
   }
 
   /** The pieces that hold bytes from the offset on, and marks alone at or after it. */
@@ -65,6 +74,11 @@ export class LogPieces {
   async finished(piece: LogManifestPiece, signal: AbortSignal): Promise<LogPiece | undefined> {
     if (piece.inline !== undefined) return checked(await decodePiece(readInline(piece.inline), logCodec), piece);
     return this.get({ start: piece.start, end: piece.end }, signal);
+  }
+
+  async #fetch(name: LogPieceName, signal: AbortSignal): Promise<LogPiece | undefined> {
+    const stored = await getBytes(this.#objects, this.#key(name), this.#call(signal));
+    return stored && checked(await decodePiece(stored, logCodec), name);
   }
 
   #key(name: LogPieceName): string {

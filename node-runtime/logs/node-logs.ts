@@ -3,6 +3,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import type { Chance } from '../system/chance.ts';
 import { type Clock, deadline } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
+import { BlockCache } from './block-cache.ts';
 import { LiveLog } from './live-log.ts';
 import { LogLag } from './log-lag.ts';
 import { LogPieces } from './log-pieces.ts';
@@ -40,6 +41,7 @@ class NodeLogs implements Logs {
   /** Of the attempts that this node runs, by task and fence. */
   readonly #live = new Map<string, LiveLog>();
   readonly #opened = new Wakeup();
+  readonly #blocks = new BlockCache();
 
   constructor(options: LogsOptions) {
     this.#options = options;
@@ -103,7 +105,7 @@ class NodeLogs implements Logs {
 
   #pieces(attempt: AttemptName): LogPieces {
     const { objects, objectKeys, storeTimeoutMs = STORE_TIMEOUT_MS } = this.#options;
-    return new LogPieces(objects, objectKeys, attempt, storeTimeoutMs);
+    return new LogPieces(objects, objectKeys, attempt, { timeoutMs: storeTimeoutMs, blocks: this.#blocks });
   }
 }
 

@@ -31,6 +31,7 @@ export function summaryOfTask(id: TaskId, task: TaskRecord, lock: LockRecord | u
     ...(lock && { claimed: lock.claimed, node: lock.node, attempt: lock.attempt }),
     ...(task.cancelled && { cancelling: true }),
     ...(task.labels && { labels: task.labels }),
+    ...branchOf(task),
   };
 }
 
@@ -49,5 +50,10 @@ export function summaryOfResult(id: TaskId, result: TaskResult): TaskSummary {
     node: result.node,
     attempt: result.attempt,
     ...(task.labels && { labels: task.labels }),
+    ...branchOf(task),
   };
+}
+
+function branchOf({ source }: TaskRecord): Pick<TaskSummary, 'branch'> {
+  return source?.type === 'snapshot' && source.branch !== undefined ? { branch: source.branch } : {};
 }

@@ -86,8 +86,8 @@ export interface Command {
 export interface RunningCommand {
   /**
    * stdout and stderr as they come, in one stream, to be read once. Each part is good until the next is asked for: its buffer is
-   * used again. Not reading it pauses the command when 64 KiB wait. Ends
-   * when nobody can write any more: what the command has left running may keep it open until the sandbox is killed.
+   * used again. Not reading it pauses the command when 64 KiB wait. Ends when nobody can write any more: what the command has
+   * left running may keep it open until the sandbox is killed.
    */
   readonly output: AsyncIterable<Uint8Array>;
   /** Rejects with `unavailable` when no sandbox could be made for the command: that says nothing about it. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SnapshotSource } from '../../shared/task.ts';
 import type { Git, GitPlace } from './git.ts';
 import type { ObjectFormat } from './git-dir.ts';
 import type { GitRepository } from './git-repository.ts';
@@ -89,9 +90,18 @@ const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})\n$/;
 /** Where HEAD is detached, or its branch has a file of its own, as it has after each commit. */
 async function readHeadFile({ gitDir, commonDir }: GitRepository): Promise<string | undefined> {
   const head = await readFile(join(gitDir, 'HEAD'), 'utf8').catch(() => '');
-  const branch = /^ref: (refs\/heads\/.+)\n$/.exec(head)?.[1];
+  const branch = BRANCH.exec(head)?.[1];
   const text = branch === undefined ? head : await readFile(join(commonDir, branch), 'utf8').catch(() => '');
   return COMMIT_ID.exec(text)?.[1];
+}
+
+const BRANCH = /^ref: (refs\/heads\/(.+))\n$/;
+
+/** The branch that is checked out; undefined where HEAD is detached, or what it names is no branch that a task could tell of. */
+export async function readBranch({ gitDir }: GitRepository): Promise<string | undefined> {
+  const head = await readFile(join(gitDir, 'HEAD'), 'utf8').catch(() => '');
+  const { data } = SnapshotSource.shape.branch.safeParse(BRANCH.exec(head)?.[2]);
+  return data;
 }
 
 async function askHead(git: Git, { gitDir }: GitRepository): Promise<string | undefined> {

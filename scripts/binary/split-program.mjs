@@ -13,8 +13,11 @@ export async function splitProgram(info) {
     outdir: 'dist/parts',
     format: 'esm',
     splitting: true,
+    // The AWS SDK as ES modules: see checkLateImports.
+    mainFields: ['module', 'main'],
     write: false,
   });
+  checkLateImports(metafile);
   const parts = await Promise.all(
     outputFiles.map(async ({ path, text }) => {
       const { code } = await transform(text, {
@@ -30,4 +33,13 @@ export async function splitProgram(info) {
     }),
   );
   return { parts: new Map(parts), metafile };
+}
+
+/** Of a CommonJS module that is imported late, esbuild leaves nothing but `default` when it splits, and says nothing of it. */
+function checkLateImports({ outputs }) {
+  for (const { entryPoint = '', exports } of Object.values(outputs))
+    if (entryPoint.includes('node_modules/') && exports.join() === 'default')
+      throw new Error(
+        `Cannot split the program as ${entryPoint} is CommonJS and imported late: its names would be lost`,
+      );
 }

@@ -305,7 +305,7 @@ export class LogWindow {
     for (const line of this.#lines) {
       if (line.kind === 'mark') rows.push(...this.#markRows(line));
       else if (!folds.some(({ from, to }) => line.offset >= from && line.offset < to))
-        rows.push({ ...line, key: `o${line.offset}` });
+        rows.push({ ...line, key: outputKey(line.offset) });
     }
     return rows;
   }
@@ -317,7 +317,7 @@ export class LogWindow {
       return [
         {
           kind: 'step',
-          key: `s${step}`,
+          key: stepKey(step),
           offset,
           time,
           step,
@@ -331,6 +331,16 @@ export class LogWindow {
     const kind = mark.kind === 'note' ? 'note' : 'failure';
     return [{ kind, key: `${kind}${step ?? ''}@${offset}:${text}`, offset, time, text }];
   }
+}
+
+/** The key of the row of a line of output. */
+export function outputKey(offset: number): string {
+  return `o${offset}`;
+}
+
+/** The key of the row of a step. */
+export function stepKey(step: number): string {
+  return `s${step}`;
 }
 
 function placeOf({ offset, time }: { readonly offset: number; readonly time: number }) {

@@ -19,7 +19,12 @@ export interface PanelTask {
 export type ToPanel =
   | { readonly type: 'task'; readonly task: PanelTask | undefined }
   /** The log begins anew: everything before is forgotten. */
-  | { readonly type: 'restart'; readonly attempt: number | undefined }
+  | {
+      readonly type: 'restart';
+      readonly attempt: number | undefined;
+      /** Of the line to show and choose; absent: the end, or where one was. */
+      readonly line?: number;
+    }
   | { readonly type: 'events'; readonly events: readonly LogEvent[] }
   /** There is nothing more to follow. */
   | { readonly type: 'ended' }
@@ -57,6 +62,22 @@ export interface PanelState {
   /** Of the first row to be seen; absent: it follows. */
   readonly offset?: number;
   readonly timestamps: TimestampStyle;
+  /** What is chosen. */
+  readonly line?: LogLineName;
+}
+
+/** A line of a task's log, as links name it. */
+export interface LogLineName {
+  readonly attempt: number;
+  /** Of its first byte. */
+  readonly offset: number;
+}
+
+/** Where a log is to be opened. */
+export interface LogPlace {
+  /** `line`: chosen, with some lines before it; `top`: the first to be seen. */
+  readonly kind: 'line' | 'top';
+  readonly offset: number;
 }
 
 export const TIMESTAMP_STYLES = ['off', 'relative', 'absolute'] as const;

@@ -69,10 +69,11 @@ export class AttemptLog {
     for (const { step, end } of steps) if (end?.text === 'passed') this.window.setFolded(step, true);
   }
 
-  /** Opens the step that hides the offset. */
-  unfoldAt(offset: number): void {
+  /** Opens the step that hides the offset. The heading of a step has the offset of its first line, and is never hidden. */
+  unfoldAt(offset: number, isHeading: boolean): void {
     for (const { step, start, end } of this.window.steps)
-      if (end && offset > start && offset < end.offset) this.window.setFolded(step, false);
+      if (end && (offset > start || (offset === start && !isHeading)) && offset < end.offset)
+        this.window.setFolded(step, false);
   }
 
   async #read(what: 'before' | 'after' | 'around', range: ByteRange): Promise<void> {

@@ -29,11 +29,6 @@ export class LogSearching {
     return this.#search;
   }
 
-  /** The offset of the line that it stands at. */
-  get current(): number | undefined {
-    return this.#search.hits[this.#search.at];
-  }
-
   /** Another log: what was found is not in it. */
   forget(): void {
     this.#search = NO_SEARCH;

@@ -2,11 +2,12 @@ import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import type { LogEvent } from '../log.ts';
 import type { TextLink } from '../log-model/links.ts';
-import { type PanelTask, TIMESTAMP_STYLES, type TimestampStyle } from '../log-model/panel-messages.ts';
+import { type LogRow, stepKey } from '../log-model/log-window.ts';
+import { type LogPlace, type PanelTask, TIMESTAMP_STYLES, type TimestampStyle } from '../log-model/panel-messages.ts';
 import { ICONS } from './icons.ts';
 import { LogSearching } from './log-searching.ts';
 import type { LogSource } from './log-source.ts';
-import { rowTemplate } from './row-template.ts';
+import { rowId, rowTemplate } from './row-template.ts';
 import { ScrollBar } from './scroll-bar.ts';
 import { searchBar } from './search-bar.ts';
 import { ShownLog } from './shown-log.ts';
@@ -18,7 +19,7 @@ import { taskBar } from './task-bar.ts';
  * rows are drawn only where they are seen, and a few megabytes around are kept.
  *
  * Events: `log-link` (a TextLink) when somebody follows one, `log-attempt` (a number) when another attempt is wanted, `log-position`
- * when what is seen has changed.
+ * when what is seen, or the line that is chosen, has changed.
  */
 export class LogViewer extends LitElement {
   static override readonly styles = styles;
@@ -68,9 +69,14 @@ export class LogViewer extends LitElement {
     return this.#log.attempt;
   }
 
+  /** The offset of the line that somebody has chosen. */
+  get chosen(): number | undefined {
+    return this.#log.cursor.offset;
+  }
+
   /** Another log, or another attempt at it. */
-  restart(attempt: number | undefined, offset?: number): void {
-    this.#log.restart(attempt, offset);
+  restart(attempt: number | undefined, place?: LogPlace): void {
+    this.#log.restart(attempt, place);
   }
 
   /** What the log goes on with. */
@@ -108,10 +114,14 @@ export class LogViewer extends LitElement {
   }
 
   override render(): TemplateResult {
+    const { window, viewport } = this.#log;
+    const rows = viewport.seen(window?.rows ?? []);
+    const chosen = rows.find(({ key }) => key === this.#log.cursor.key);
+    const label = this.#task ? `Log of ${this.#task.name}` : 'Log';
     return html`${this.#bar()}${this.#isSearchOpen ? this.#searchBar() : html`<div></div>`}
       <div class="body">
-        <div class="view" id="view" role="list" tabindex="0" aria-label=${this.#task ? `Log of ${this.#task.name}` : 'Log'} @keydown=${this.#key}>${this.#rows()}</div>
-        ${this.#scrollBar.render(this.#searching.search.hits, this.#log.window?.size ?? 0)}${this.#pill()}
+        <div class="view" id="view" role=${rows.length > 0 ? 'tree' : 'region'} tabindex="0" aria-label=${label} aria-activedescendant=${chosen ? rowId(chosen) : nothing} @keydown=${this.#key}>${rows.length > 0 ? this.#rows(rows) : html`<div class="empty">${this.#emptyText()}</div>`}</div>
+        ${this.#scrollBar.render(this.#searching.search.hits, window?.size ?? 0)}${this.#pill()}
       </div>`;
   }
 
@@ -125,7 +135,7 @@ export class LogViewer extends LitElement {
       timestamps: this.#timestamps,
       isSearchOpen: this.#isSearchOpen,
       onAttempt: attempt => this.#tell('log-attempt', attempt),
-      onStep: ({ start }) => void this.#log.show(start),
+      onStep: ({ step, start }) => void this.#log.show(start, stepKey(step)),
       onTimestamps: () => this.nextTimestamps(),
       onSearch: () => (this.#isSearchOpen ? this.#closeSearch() : this.openSearch()),
     });
@@ -142,21 +152,20 @@ export class LogViewer extends LitElement {
     });
   }
 
-  #rows(): TemplateResult {
-    const { window, viewport } = this.#log;
-    const rows = window?.rows ?? [];
-    if (rows.length === 0) return html`<div class="empty">${this.#emptyText()}</div>`;
+  #rows(rows: readonly LogRow[]): TemplateResult {
+    const { window, viewport, cursor } = this.#log;
     const context = {
       wanted: this.#searching.search.wanted,
-      current: this.#searching.current,
+      chosen: cursor.key,
       timestamps: this.#timestamps,
-      began: window?.steps[0]?.time ?? rows[0]?.time ?? 0,
+      began: window?.steps[0]?.time ?? window?.rows[0]?.time ?? 0,
+      choose: (row: LogRow) => this.#log.choose(row),
       fold: (step: number, isFolded: boolean) => this.#log.fold(step, isFolded),
       follow: (link: TextLink) => this.#tell('log-link', link),
     };
     const shift = `transform: translateY(${-viewport.hiddenPx}px)`;
-    return html`<div class="rows" .style=${shift}>${repeat(
-      viewport.seen(rows),
+    return html`<div class="rows" role="presentation" .style=${shift}>${repeat(
+      rows,
       row => row.key,
       row => rowTemplate(row, context),
     )}</div>`;
@@ -217,17 +226,30 @@ export class LogViewer extends LitElement {
   }
 
   #key(event: KeyboardEvent): void {
-    const { visible } = this.#log.viewport;
     if ((event.ctrlKey || event.metaKey) && event.key === 'f') this.openSearch();
-    else if (event.ctrlKey || event.metaKey || event.altKey) return;
-    else if (event.key === 'ArrowUp') this.#log.scrollBy(-1);
-    else if (event.key === 'ArrowDown') this.#log.scrollBy(1);
-    else if (event.key === 'PageUp') this.#log.scrollBy(-(visible - 1));
-    else if (event.key === 'PageDown') this.#log.scrollBy(visible - 1);
-    else if (event.key === 'Home') void this.#log.show(0);
-    else if (event.key === 'End') void this.#log.toEnd();
-    else return;
+    else if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || !this.#move(event.key)) return;
     event.preventDefault();
+  }
+
+  /** As in the trees of VS Code. @returns false if the key means nothing here */
+  #move(key: string): boolean {
+    const { visible } = this.#log.viewport;
+    if (key === 'ArrowUp') this.#log.moveCursor(-1);
+    else if (key === 'ArrowDown') this.#log.moveCursor(1);
+    else if (key === 'PageUp') this.#log.moveCursor(-Math.floor(visible - 1));
+    else if (key === 'PageDown') this.#log.moveCursor(Math.floor(visible - 1));
+    else if (key === 'Home') void this.#log.toFirstLine();
+    else if (key === 'End') void this.#log.toLastLine();
+    else if (key === 'ArrowLeft') this.#log.foldChosen(true);
+    else if (key === 'ArrowRight') this.#log.foldChosen(false);
+    else if (key === 'Enter') this.#enter();
+    else return false;
+    return true;
+  }
+
+  /** What a click on the chosen line would do: a step is folded or unfolded, the first link of a line is followed. */
+  #enter(): void {
+    this.renderRoot.querySelector<HTMLElement>('.row.current a, .row.step.current')?.click();
   }
 
   #tell(name: string, detail: unknown): void {

@@ -9,48 +9,73 @@ import { ICONS } from './icons.ts';
 
 export interface RowContext {
   readonly wanted: RegExp | undefined;
-  /** The offset of the line that the search stands at. */
-  readonly current: number | undefined;
+  /** The key of the row that somebody has chosen. */
+  readonly chosen: string | undefined;
   readonly timestamps: TimestampStyle;
   /** What relative times count from. */
   readonly began: number;
+  readonly choose: (row: LogRow) => void;
   readonly fold: (step: number, isFolded: boolean) => void;
   readonly follow: (link: TextLink) => void;
 }
 
-/** One row. What a program printed becomes text nodes and nothing else. */
+/** Names the element of a row for `aria-activedescendant`, which allows no spaces. */
+export function rowId({ key }: LogRow): string {
+  return `row-${encodeURIComponent(key)}`;
+}
+
+/** One row: for screen readers a step is an item of a tree, with the lines under it. What a program printed becomes text nodes and nothing else. */
 export function rowTemplate(row: LogRow, context: RowContext): TemplateResult {
+  const isChosen = row.key === context.chosen;
+  const step = row.kind === 'step' ? row : undefined;
+  const names = ['row', ...(row.kind === 'output' ? [] : [row.kind]), ...(isChosen ? ['current'] : [])].join(' ');
+  const click = () => {
+    context.choose(row);
+    if (step) context.fold(step.step, !step.isFolded);
+  };
+  return html`<div class=${names} id=${rowId(row)} role="treeitem" aria-level=${step ? 1 : 2} aria-setsize="-1" aria-selected=${isChosen} aria-expanded=${step ? !step.isFolded : nothing} aria-label=${step ? stepLabel(step) : nothing} @click=${click} @contextmenu=${() => context.choose(row)}>${time(row.time, context)}${content(row, context, isChosen)}</div>`;
+}
+
+function content(row: LogRow, context: RowContext, isChosen: boolean): unknown {
   switch (row.kind) {
-    case 'output': {
-      const isCurrent = row.offset === context.current;
-      return html`<div class=${isCurrent ? 'row current' : 'row'} role="listitem">${time(row.time, context)}${rowText(row, context.wanted).map(part => textTemplate(part, context))}</div>`;
-    }
+    case 'output':
+      return rowText(row, context.wanted).map(part => textTemplate(part, context, isChosen));
     case 'step':
-      return stepTemplate(row, context);
+      return stepTemplate(row);
     default:
-      return html`<div class="row ${row.kind}" role="listitem">${time(row.time, context)}${row.kind === 'note' ? '• ' : '✗ '}${row.text}</div>`;
+      return `${row.kind === 'note' ? '•' : '✗'} ${row.text}`;
   }
 }
 
-function stepTemplate(row: Extract<LogRow, { kind: 'step' }>, context: RowContext): TemplateResult {
-  const { end, isFolded, step, text } = row;
+type StepRow = Extract<LogRow, { kind: 'step' }>;
+
+function stepTemplate(row: StepRow): TemplateResult {
+  const { end, isFolded, text } = row;
   const state = end === undefined ? 'running' : end.text === 'passed' ? 'passed' : 'failed';
-  const took = end === undefined ? '' : formatDuration(Math.max(0, end.time - row.time));
-  const label = `Step ${step + 1}, ${text}, ${end?.text ?? 'running'} ${took}`;
-  return html`<div class="row step" role="listitem" @click=${() => context.fold(step, !isFolded)}>${time(row.time, context)}<button ?disabled=${end === undefined} aria-expanded=${!isFolded} aria-label=${label}>${isFolded ? ICONS.right : ICONS.down}<span class=${state}>${ICONS[state]}</span><span>${text}</span><span class="took">${took}</span></button></div>`;
+  return html`${isFolded ? ICONS.right : ICONS.down}<span class=${state}>${ICONS[state]}</span><span>${text}</span><span class="took">${duration(row)}</span>`;
 }
 
-function textTemplate(part: RowText, context: RowContext): TemplateResult | string {
+function stepLabel(row: StepRow): string {
+  return `Step ${row.step + 1}, ${row.text}, ${row.end?.text ?? 'running'} ${duration(row)}`.trim();
+}
+
+function duration({ end, time }: StepRow): string {
+  return end === undefined ? '' : formatDuration(Math.max(0, end.time - time));
+}
+
+/** Only the links of the chosen line are in the order of the Tab key: there may be one in every line. */
+function textTemplate(part: RowText, context: RowContext, isChosen: boolean): TemplateResult | string {
   const { text, style, link, isHit } = part;
   const content = isHit ? html`<mark>${text}</mark>` : text;
   const styled = isPlain(style) ? content : styledTemplate(content, style);
   if (!link) return styled as TemplateResult | string;
   const open = (event: Event) => {
     event.preventDefault();
+    event.stopPropagation();
     context.follow(link);
   };
   const title = link.kind === 'address' ? link.address : `Open ${link.path}`;
-  return html`<a href="#" title=${title} @click=${open}>${styled}</a>`;
+  return html`<a href="#" tabindex=${isChosen ? 0 : -1} title=${title} @click=${open}>${styled}</a>`;
 }
 
 function styledTemplate(content: TemplateResult | string, style: TextStyle): TemplateResult {

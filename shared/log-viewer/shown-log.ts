@@ -1,7 +1,9 @@
 import type { LogEvent } from '../log.ts';
-import type { LogWindow } from '../log-model/log-window.ts';
+import { type LogRow, type LogWindow, outputKey, stepKey } from '../log-model/log-window.ts';
+import type { LogPlace } from '../log-model/panel-messages.ts';
 import { offsetOfThumb } from '../log-model/scroll-position.ts';
 import { AttemptLog } from './attempt-log.ts';
+import { LineCursor } from './line-cursor.ts';
 import type { LogSource } from './log-source.ts';
 import { Viewport } from './viewport.ts';
 
@@ -20,11 +22,12 @@ export interface ShownLogOptions {
 /** The log that is shown: how it begins, goes on with the next attempt and ends, and where in it one is. */
 export class ShownLog {
   readonly viewport = new Viewport();
+  readonly cursor = new LineCursor();
   readonly #options: ShownLogOptions;
   #log: AttemptLog | undefined;
   #attempt: number | undefined;
-  /** Where to go once the log has begun. */
-  #goTo: number | undefined;
+  /** Where to go once the log has come that far. */
+  #goTo: LogPlace | undefined;
   #note: string | undefined;
   #problem: string | undefined;
 
@@ -61,9 +64,9 @@ export class ShownLog {
   }
 
   /** Another log, or another attempt at it. */
-  restart(attempt: number | undefined, offset: number | undefined): void {
+  restart(attempt: number | undefined, place: LogPlace | undefined): void {
     this.#attempt = attempt;
-    this.#goTo = offset;
+    this.#goTo = place;
     this.#forget();
   }
 
@@ -78,6 +81,7 @@ export class ShownLog {
     this.#follow(rest);
     for (const event of rest) if (event.kind === 'end') this.#ended(event.reason);
     this.#changed();
+    this.#arrive();
   }
 
   failed(message: string): void {
@@ -106,15 +110,41 @@ export class ShownLog {
     this.#options.onMoved();
   }
 
-  /** Brings the line at the offset into sight, wherever it is. */
-  async show(offset: number): Promise<void> {
-    const log = this.#log;
+  async toLastLine(): Promise<void> {
+    await this.toEnd();
+    this.moveCursor(Number.POSITIVE_INFINITY);
+  }
+
+  async toFirstLine(): Promise<void> {
+    const log = await this.#reach(0, true);
     if (!log) return;
-    this.viewport.letGo(log.window.size);
-    log.unfoldAt(offset);
-    if (!log.window.isAtHand(offset)) await log.jump(offset);
-    if (log !== this.#log) return;
-    this.viewport.show(offset, log.window.rows);
+    this.viewport.show(0, log.window.rows);
+    this.cursor.choose(log.window.rows[0]);
+    this.#moved();
+  }
+
+  /** Brings the line at the offset into sight, wherever it is, and chooses it. */
+  async show(offset: number, key = outputKey(offset)): Promise<void> {
+    const log = await this.#reach(offset, key !== outputKey(offset));
+    if (!log) return;
+    const { rows } = log.window;
+    this.viewport.show(offset, rows);
+    this.cursor.choose(rows.find(row => row.key === key) ?? rows.find(row => row.offset >= offset));
+    this.#moved();
+  }
+
+  choose(row: LogRow): void {
+    this.cursor.choose(row);
+    this.#options.onMoved();
+  }
+
+  /** Chooses the line so many rows further, and brings it into sight. */
+  moveCursor(by: number): void {
+    const window = this.#log?.window;
+    if (!window || window.rows.length === 0) return;
+    const index = this.cursor.indexAfter(by, window.rows, this.viewport);
+    this.viewport.reveal(index, by, window);
+    this.cursor.choose(window.rows[index]);
     this.#moved();
   }
 
@@ -126,12 +156,7 @@ export class ShownLog {
     if (start >= 1 - length) return this.toEnd();
     // While something is read on the way, the last place asked for counts.
     if (log.isJumping) return;
-    const offset = offsetOfThumb(start, length, log.window.size);
-    this.viewport.letGo(log.window.size);
-    if (!log.window.isAtHand(offset)) await log.jump(offset);
-    if (log !== this.#log) return;
-    this.viewport.putAtTop(offset, log.window.rows);
-    this.#moved();
+    await this.#putAtTop(offsetOfThumb(start, length, log.window.size));
   }
 
   fold(step: number, isFolded: boolean): void {
@@ -140,6 +165,19 @@ export class ShownLog {
     if (!isFolded) this.viewport.letGo(window.size);
     window.setFolded(step, isFolded);
     this.#changed();
+  }
+
+  /** Folds or unfolds the chosen step; from a line of a step, to its heading. */
+  foldChosen(isFolded: boolean): void {
+    const row = this.window?.rows.find(({ key }) => key === this.cursor.key);
+    if (!row) return;
+    if (row.kind === 'step') this.fold(row.step, isFolded);
+    else if (isFolded) this.#toHeading(row.offset);
+  }
+
+  #toHeading(offset: number): void {
+    const step = this.window?.steps.findLast(({ start }) => start <= offset);
+    if (step) void this.show(step.start, stepKey(step.step));
   }
 
   #begin({ fence, offset, attempt, node }: AttemptEvent): void {
@@ -156,9 +194,33 @@ export class ShownLog {
       onFailed: message => this.failed(message),
     });
     if (offset > 0) void this.#learnSteps(this.#log);
-    const goTo = this.#goTo;
+  }
+
+  /** Goes where it was asked to begin, once that is there. */
+  #arrive(): void {
+    const place = this.#goTo;
+    const log = this.#log;
+    if (!place || !log || (place.offset >= log.window.size && !log.hasEnded)) return;
     this.#goTo = undefined;
-    if (goTo !== undefined) void this.show(goTo);
+    if (place.kind === 'line') void this.show(place.offset);
+    else void this.#putAtTop(place.offset);
+  }
+
+  /** Reads what lies around the offset, if it is not at hand. Undefined if another log is shown by then. */
+  async #reach(offset: number, isHeading: boolean): Promise<AttemptLog | undefined> {
+    const log = this.#log;
+    if (!log) return undefined;
+    this.viewport.letGo(log.window.size);
+    log.unfoldAt(offset, isHeading);
+    if (!log.window.isAtHand(offset)) await log.jump(offset);
+    return log === this.#log ? log : undefined;
+  }
+
+  async #putAtTop(offset: number): Promise<void> {
+    const log = await this.#reach(offset, true);
+    if (!log) return;
+    this.viewport.putAtTop(offset, log.window.rows);
+    this.#moved();
   }
 
   #follow(events: readonly LogEvent[]): void {
@@ -190,6 +252,7 @@ export class ShownLog {
     this.#problem = undefined;
     this.#note = undefined;
     this.viewport.reset();
+    this.cursor.choose(undefined);
     this.#options.onRestarted();
   }
 

@@ -170,8 +170,12 @@ export const styles: CSSResult = css`
     background: var(--vscode-list-hoverBackground, #8881);
   }
   .row.current {
-    background: var(--vscode-editor-findMatchHighlightBackground, #ea05);
-    outline: 1px solid var(--vscode-editor-findMatchHighlightBorder, transparent);
+    background: var(--vscode-list-inactiveSelectionBackground, #8882);
+    outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
+    outline-offset: -1px;
+  }
+  .view:focus-visible .row.current {
+    outline-color: var(--vscode-list-focusOutline, var(--accent));
   }
   .time {
     display: inline-block;
@@ -181,23 +185,13 @@ export const styles: CSSResult = css`
     user-select: none;
   }
   .step {
-    position: relative;
+    display: flex;
+    align-items: center;
+    gap: 6px;
     font-weight: 600;
     cursor: pointer;
   }
-  .step button {
-    all: unset;
-    cursor: pointer;
-    display: inline-flex;
-    align-items: center;
-    gap: 6px;
-    height: 100%;
-    margin-left: -4px;
-  }
-  .step button:focus-visible {
-    outline: 1px solid var(--accent);
-  }
-  .step button span {
+  .step span {
     display: inline-flex;
     align-items: center;
   }
@@ -211,7 +205,8 @@ export const styles: CSSResult = css`
     color: var(--quiet);
     font-weight: 400;
   }
-  .step button > svg {
+  .step > svg {
+    margin-left: -4px;
     color: var(--quiet);
   }
   .step span.passed {

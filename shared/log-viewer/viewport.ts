@@ -99,6 +99,16 @@ export class Viewport {
     this.#keep(rows);
   }
 
+  /** Scrolls no further than is needed to see the row. Whoever goes to the last one follows, whoever goes elsewhere reads. */
+  reveal(index: number, by: number, window: LogWindow): void {
+    const top = this.index + this.#position.part;
+    const above = Math.min(0, index - top);
+    const below = Math.max(0, index + 1 - this.visible - top);
+    const isLast = index === window.rows.length - 1;
+    if (!isLast) this.letGo(window.size);
+    this.scrollBy(above + below || (isLast ? Math.max(0, by) : 0), window);
+  }
+
   /** Brings the first row at or after the offset into sight, with some before it. */
   show(offset: number, rows: readonly LogRow[]): void {
     const index = rows.findIndex(row => row.offset >= offset);

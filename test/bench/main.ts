@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   logs: () => import('./logs.ts'),
   snapshot: () => import('./snapshot.ts'),
   startup: () => import('./startup.ts'),
+  abuse: () => import('./abuse.ts'),
   binary: () => import('./binary.ts'),
   cost: () => import('./cost.ts'),
   'log-viewer': () => import('./log-viewer.ts'),

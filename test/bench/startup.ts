@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import type { Store } from '../../node-runtime/store/store.ts';
 import { deadline, neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { build, bundle } from '../../scripts/build.mjs';
+import { cpuMs, residentBytes } from '../support/process-usage.ts';
 import { benchCluster } from './bench-cluster.ts';
 import { type Bench, figure, median } from './figures.ts';
-import { processorMsOf } from './processor-time.ts';
 
 const RUNS = 7;
 /** A node gives back what starting took after 5 s. */
@@ -39,7 +39,7 @@ export const bench: Bench = async log => {
         await memberKey(store, run);
       }),
     );
-    work.push(await processorMsOf(node!.pid!));
+    work.push(await cpuMs(node!.pid!));
     await new Promise(resolve => setTimeout(resolve, SETTLED_MS));
     memory.push(await residentBytes(node!.pid!));
     supervisors.push(await residentBytes(await supervisorOf(node!.pid!)));
@@ -88,11 +88,6 @@ async function timeOf(work: () => Promise<void>): Promise<number> {
   const started = performance.now();
   await work();
   return performance.now() - started;
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
 }
 
 /** The last in the line of its descendants: a shell stands between them. */

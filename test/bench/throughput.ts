@@ -6,10 +6,10 @@ import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { newTaskId } from '../../shared/ids.ts';
 import { type Competitor, type CompetitorOptions, compete, idleExecutor } from '../support/competitor.ts';
+import { cpuMs } from '../support/process-usage.ts';
 import { taskSpec } from '../support/test-tasks.ts';
 import { type BenchCluster, benchCluster } from './bench-cluster.ts';
 import { type Bench, type Figure, figure, median } from './figures.ts';
-import { processorMsOf } from './processor-time.ts';
 import { rawSpawnsPerSecond, rawTransactionsPerSecond } from './raw-floor.ts';
 
 const NODES = [1, 8, 50];
@@ -149,7 +149,7 @@ async function drain(
     completed,
     ...sum(members),
     processor: processorMs(process.cpuUsage()),
-    etcdProcessor: await processorMsOf(etcd.etcd.members[0]!.pid),
+    etcdProcessor: await cpuMs(etcd.etcd.members[0]!.pid),
     at: performance.now(),
   });
   const before = await look();

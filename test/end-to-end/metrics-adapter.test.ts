@@ -6,6 +6,7 @@ import { METRIC } from '../../node-runtime/kubernetes/external-metrics.ts';
 import { type AggregatorSetting, metricRequest, replay } from '../support/aggregator.ts';
 import { makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
+import { recordAt } from '../support/etcdctl.ts';
 import { KubernetesServer } from '../support/kubernetes-server.ts';
 import { AUTHENTICATION_READER } from '../support/rbac.ts';
 import { realCluster } from '../support/real-cluster.ts';
@@ -98,11 +99,18 @@ suite('simple-ci metrics-adapter, beside real nodes and a real etcd', { concurre
     await using cluster = await realCluster({ etcd }, 'n1');
     await using adapter = await startAdapter(cluster.id);
     await until('nothing is asked for', adapter, '0');
-    await cluster.submit({ steps: [{ run: 'sleep 3600' }] });
-    await until('one is asked for', adapter, '1');
-    await cluster.submit({ slots: 2 });
+    const task = await cluster.submit({ slots: 3, steps: [{ run: 'sleep 3600' }] });
+    await cluster.running(task);
     cluster.nodes[0]!.process.kill('SIGKILL');
-    await until('both wait, and are counted by the adapter', adapter, '3');
+    await eventually(
+      'the adapter counts',
+      async () => {
+        const post = await recordAt(etcd, `${cluster.id}/posts/demand`);
+        return String(post?.node).startsWith('metrics-adapter') || undefined;
+      },
+      90_000,
+    );
+    await until('what ran waits, and is asked for', adapter, '3');
     adapter.child.kill('SIGTERM');
     assert.equal((await adapter.ended)[0], 0);
   });

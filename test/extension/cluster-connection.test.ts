@@ -86,7 +86,7 @@ test('when the node that was named is gone, another one of the cluster is asked'
   connection.want();
   await is('connected');
   await eventually('both are known', () => (connection.state.nodes?.size === 2 ? true : undefined));
-  await first[Symbol.asyncDispose]();
+  await first.end();
   await eventually('only the other is left', () =>
     connection.connection.kind === 'connected' && connection.state.nodes?.size === 1 ? true : undefined,
   );

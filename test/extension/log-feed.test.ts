@@ -49,7 +49,7 @@ function textOf(events: readonly LogEvent[]): string {
 
 test('a log begins with its end, and the rest is there for whoever scrolls', async t => {
   const { feed, drain, of } = await feedOf(t, 'seq 1 300000');
-  feed.start(undefined, () => undefined);
+  feed.start({}, () => undefined);
   const events = await drain();
   assert.match(textOf(events), /\n300000\n$/);
   assert.ok(textOf(events).length < 600_000);
@@ -70,7 +70,7 @@ test('a log begins with its end, and the rest is there for whoever scrolls', asy
 
 test('a page that draws nothing is sent one batch, and the rest when it goes on', async t => {
   const { feed, of, drain } = await feedOf(t, 'for i in $(seq 1 40); do echo "line $i"; sleep 0.05; done', true);
-  feed.start(undefined, () => undefined);
+  feed.start({}, () => undefined);
   await eventually('the first batch', () => (of('events').length > 0 ? true : undefined));
   await eventually('the log has ended', () => (of('ended').length > 0 ? true : undefined));
   assert.equal(of('events').length, 1);
@@ -83,7 +83,7 @@ test('the steps of a long log are known at once, and those that passed need not 
     { name: 'short', run: 'echo broken; exit 1' },
   ];
   const { feed, of, drain } = await feedOf(t, steps);
-  feed.start(undefined, () => undefined);
+  feed.start({}, () => undefined);
   const events = await drain();
   const attempt = events.find(event => event.kind === 'attempt');
   assert.ok(attempt?.kind === 'attempt');
@@ -108,7 +108,7 @@ test('the steps of a long log are known at once, and those that passed need not 
 
 test('a search finds lines of the whole log by their offsets', async t => {
   const { feed, of, drain } = await feedOf(t, 'seq 1 200000');
-  feed.start(undefined, () => undefined);
+  feed.start({}, () => undefined);
   const attempt = (await drain()).find(event => event.kind === 'attempt');
   assert.ok(attempt?.kind === 'attempt');
   await feed.search(1, attempt.fence, { text: '^(7|77777)$', isRegExp: true, isCaseSensitive: false });

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { COMMANDS } from '../../extension/commands.ts';
 import { ROW_KINDS } from '../../extension/row.ts';
+import { AGENT_TOOL_NAMES, AGENT_TOOLS, inputSchemaOf } from '../../shared/agents/agent-tools.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -31,6 +32,18 @@ interface Manifest {
     readonly viewsContainers: Readonly<Record<string, readonly { readonly id: string; readonly icon: string }[]>>;
     readonly viewsWelcome: readonly { readonly view: string; readonly contents: string; readonly when: string }[];
     readonly configuration: { readonly properties: Readonly<Record<string, { readonly scope: string }>> };
+    readonly languageModelTools: readonly {
+      readonly name: string;
+      readonly modelDescription: string;
+      readonly inputSchema: unknown;
+    }[];
+    readonly mcpServerDefinitionProviders: readonly { readonly id: string }[];
+    readonly walkthroughs: readonly {
+      readonly steps: readonly {
+        readonly media: { readonly image: string };
+        readonly completionEvents: readonly string[];
+      }[];
+    }[];
     readonly taskDefinitions: readonly { readonly type: string }[];
     readonly jsonValidation: readonly { readonly fileMatch: string; readonly url: string }[];
     readonly yamlValidation: readonly { readonly fileMatch: readonly string[]; readonly url: string }[];
@@ -61,8 +74,11 @@ test('menus, keys and welcome texts name only commands that exist', () => {
   const used = [
     ...Object.values(contributes.menus).flatMap(items => items.map(({ command }) => command)),
     ...contributes.keybindings.map(({ command }) => command),
-    ...contributes.viewsWelcome.flatMap(({ contents }) =>
-      [...(texts[contents.replaceAll('%', '')] ?? '').matchAll(/\(command:([\w.-]+)\)/g)].map(match => match[1] ?? ''),
+    ...Object.values(texts).flatMap(text => [...text.matchAll(/\(command:([\w.-]+)\)/g)].map(match => match[1] ?? '')),
+    ...contributes.walkthroughs.flatMap(({ steps }) =>
+      steps.flatMap(({ completionEvents }) =>
+        completionEvents.flatMap(event => (event.startsWith('onCommand:') ? [event.slice('onCommand:'.length)] : [])),
+      ),
     ),
   ];
   const builtIn = ['workbench.trust.manage'];
@@ -128,6 +144,20 @@ test('every text of the manifest has its entry, and no entry is left over', () =
   assert.deepEqual([...new Set(used)].sort(), Object.keys(texts).sort());
 });
 
+test('the tools for language models are told to them as they are', () => {
+  assert.deepEqual(
+    contributes.languageModelTools.map(({ name, modelDescription, inputSchema }) => [
+      name,
+      modelDescription,
+      inputSchema,
+    ]),
+    AGENT_TOOL_NAMES.map(name => [`simple-ci_${name}`, AGENT_TOOLS[name].description, inputSchemaOf(name)]),
+  );
+  for (const { name } of contributes.languageModelTools)
+    assert.ok(sources.includes(`'${name.replace('simple-ci_', '')}'`), name);
+  for (const { id } of contributes.mcpServerDefinitionProviders) assert.ok(sources.includes(`'${id}'`), id);
+});
+
 test('icons are there', () => {
   const icons = [
     manifest.icon,
@@ -142,6 +172,17 @@ test('the schema of task files is shipped, for JSON and for the YAML extension',
     assert.ok(existsSync(join(root, url)), url);
     assert.ok(read('.vscodeignore').includes(`!${url.replace('./', '')}\n`), url);
   }
+});
+
+test('the pictures of the walkthrough, and of the page that the marketplace shows, are in the package', () => {
+  const shipped = read('test/vscode/vsix.golden').split('\n');
+  const shown = [...read('MARKETPLACE.md').matchAll(/\]\(([^)]+)\)/g)].map(match => match[1] ?? '');
+  const pictures = contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.image));
+  assert.ok(shown.length > 3 && pictures.length > 3);
+  assert.deepEqual(
+    [...shown, ...pictures].filter(path => !shipped.includes(path)),
+    [],
+  );
 });
 
 test('the API that is compiled against is the oldest that the extension accepts, and nothing proposed is used', () => {

@@ -57,6 +57,12 @@ test('filters leave out what was not asked for', () => {
   const names = (filter: Partial<typeof NO_FILTER>) =>
     taskRows(all, { ...NO_FILTER, ...filter }, NOW).map(({ label }) => label);
   assert.deepEqual(names({ onlyFailed: true }), ['failed']);
+  const onBranches = [task('a', { branch: 'main' }), task('b', { branch: 'fix/1' }), task('c')];
+  const onMain = taskRows(onBranches, { ...NO_FILTER, branches: ['main', 'other'] }, NOW);
+  assert.deepEqual(
+    onMain.map(({ label }) => label),
+    ['a'],
+  );
   assert.deepEqual(names({ onlyUnfinished: true }), ['moved', 'running', 'waits']);
   assert.deepEqual(names({ onlyFailed: true, onlyUnfinished: true }), ['moved', 'running', 'waits', 'failed']);
   assert.deepEqual(

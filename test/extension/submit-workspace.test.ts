@@ -40,16 +40,16 @@ async function bench(t: TestContext, files: Readonly<Record<string, string>>) {
     for await (const event of client.log(id, { follow: true }, t.signal)) log += text.push(event);
     return log + text.end();
   };
-  return { ...parts, folder, submit, asked, progress, logOf };
+  return { ...parts, folder, submit, asked, progress, logOf, client };
 }
 
 const command = (text: string): WantedTask => ({ kind: 'command', command: text });
 
 test('a task runs on the workspace as it is on disk, committed or not', async t => {
-  const { folder, submit, logOf, progress } = await bench(t, { 'a.txt': 'committed\n' });
+  const { folder, submit, logOf, progress, client } = await bench(t, { 'a.txt': 'committed\n' });
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: folder });
-  git('init', '--quiet');
+  git('init', '--quiet', '--initial-branch=side');
   git('add', '.');
   git('commit', '--quiet', '-m', 'first');
   await writeFile(join(folder, 'a.txt'), 'edited\n');
@@ -57,6 +57,11 @@ test('a task runs on the workspace as it is on disk, committed or not', async t 
   const submitted = await submit(command('cat a.txt new.txt'));
   assert.deepEqual([submitted?.name, submitted?.files], ['cat a.txt new.txt', 2]);
   assert.match(await logOf(submitted!.id), /edited\nuntracked/);
+  const { tasks } = await client.call('listTasks', { query: {} }, t.signal);
+  assert.deepEqual(
+    tasks.map(({ id, branch }) => [id, branch]),
+    [[submitted!.id, 'side']],
+  );
   assert.deepEqual([...new Set(progress.map(({ kind }) => kind))], ['looking', 'sending', 'submitting']);
 });
 

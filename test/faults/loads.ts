@@ -19,7 +19,7 @@ export const LOADS = {
   mixed: {
     shares: { quick: 8, steady: 3, keeper: 2, talker: 2, long: 1, failing: 1, secretive: 1, cancelled: 1 },
     slots: 3,
-    quotaBytes: 48 * MB,
+    quotaBytes: 8 * MB,
     mostOpen: 1000,
   },
   /** Tasks that are over at once, by the ten thousand: for what is rare. */

@@ -1,6 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FakeTime } from '../support/fake-time.ts';
+import type { NetworkNamespace } from '../support/network-namespace.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 import { type NodeProcess, startNode } from '../support/simple-ci.ts';
@@ -39,6 +41,15 @@ export interface StartOptions {
   readonly freshDisk?: boolean;
 }
 
+/** What a place has that others have not. */
+export interface Traits {
+  readonly hasSmallDisk: boolean;
+  /** A calendar of its own. */
+  readonly fakeTime?: FakeTime | undefined;
+  /** A network of its own, with one cable to all others. */
+  readonly network?: NetworkNamespace | undefined;
+}
+
 /** The disk of a place that has a small one, in bytes. */
 const SMALL_DISK = 64 * 2 ** 20;
 
@@ -50,6 +61,8 @@ export class Place implements AsyncDisposable {
   readonly name: string;
   readonly ways: readonly FaultProxy[];
   readonly hasSmallDisk: boolean;
+  readonly fakeTime: FakeTime | undefined;
+  readonly network: NetworkNamespace | undefined;
   /** What befalls its requests to S3. */
   objectFault: S3FaultServer['fault'] = () => undefined;
   /** Asked before that: for who lies in wait for one request. */
@@ -65,20 +78,23 @@ export class Place implements AsyncDisposable {
     ground: Ground,
     ways: readonly FaultProxy[],
     objects: S3FaultServer,
-    hasSmallDisk: boolean,
+    { hasSmallDisk, fakeTime, network }: Traits,
   ) {
     this.name = name;
     this.ways = ways;
     this.#objects = objects;
     objects.fault = request => this.objectTrap(request) ?? this.objectFault(request);
     this.hasSmallDisk = hasSmallDisk;
+    this.fakeTime = fakeTime;
+    this.network = network;
     this.#ground = ground;
     this.#data = join(ground.folder, name);
   }
 
-  static async prepare(name: string, ground: Ground, hasSmallDisk: boolean): Promise<Place> {
-    const ways = await Promise.all(ground.etcdEndpoints.map(endpoint => FaultProxy.start(endpoint)));
-    return new Place(name, ground, ways, await startS3FaultServer(ground.s3.endpoint), hasSmallDisk);
+  static async prepare(name: string, ground: Ground, traits: Traits): Promise<Place> {
+    const host = traits.network?.outer;
+    const ways = await Promise.all(ground.etcdEndpoints.map(endpoint => FaultProxy.start(endpoint, host)));
+    return new Place(name, ground, ways, await startS3FaultServer(ground.s3.endpoint, host), traits);
   }
 
   get isAlive(): boolean {
@@ -136,14 +152,16 @@ export class Place implements AsyncDisposable {
       ...['--cluster', cluster, '--node-id', nodeId, '--data', this.#data, '--slots', String(slots)],
       ...['--etcd', this.ways.map(({ endpoint }) => endpoint).join(',')],
       ...['--s3', `s3://${s3.bucket}?endpoint=${encodeURIComponent(this.#objects.endpoint)}`],
+      ...(this.network ? ['--listen', `${this.network.inner}:0`] : []),
       ...['--secrets-key', secretsKeyFile, '--drain-timeout', drainTimeout],
     ];
   }
 
   /** What becomes the node, in the end, under one and the same process id. It dies with this process, however that dies. */
   #command(): string[] {
-    const tied = existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
-    if (!this.hasSmallDisk) return tied;
+    const timed = this.fakeTime ? [this.fakeTime.command] : [];
+    const tied = [...(existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []), ...timed];
+    if (!this.hasSmallDisk) return [...(this.network?.command ?? []), ...tied];
     const mount = `mount -t tmpfs -o size=${SMALL_DISK},mode=0711 simple-ci-chaos "$0" && exec "$@"`;
     return ['unshare', '--mount', '--', 'sh', '-c', mount, this.#data, ...tied];
   }

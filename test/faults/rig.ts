@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CephS3, startCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
+import { FakeTime, whyNoFakeTime } from '../support/fake-time.ts';
+import { NetworkNamespace, whyNoNetworkNamespace } from '../support/network-namespace.ts';
 import { attemptName, type Violation } from './check-tape.ts';
 import { ChaosApi } from './chaos-api.ts';
 import { pickFrom } from './draw.ts';
@@ -87,8 +89,9 @@ export class Rig implements AsyncDisposable {
     const cluster = `acme/chaos-${randomBytes(4).toString('hex')}`;
     const etcd = resources.use(await startEtcd({ members: 3, quotaBytes: options.load.quotaBytes }));
     const s3 = resources.use(await startCeph());
+    const socketPath = join(options.folder, 'witness.socket');
     const tape = resources.use(Tape.start(etcd.endpoints, `${cluster}/`));
-    const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl')));
+    const witness = resources.use(await Witness.start(join(options.folder, 'witness.jsonl'), socketPath));
     const key = await makeSecretsKey(options.folder);
     const ground: Ground = {
       cluster,
@@ -100,7 +103,7 @@ export class Rig implements AsyncDisposable {
       drainTimeout: `${DRAIN_TIMEOUT_S}s`,
       program: options.program,
     };
-    const places = await preparePlaces(options.nodes, ground, resources);
+    const places = await preparePlaces(options.nodes, ground, { port: witness.port, socketPath }, resources);
     const canaries = new Map([
       [`the secret ${CANARY_NAME}`, `canary-${randomBytes(12).toString('hex')}`],
       ['the secret key of S3', s3.credentials.secretAccessKey],
@@ -118,6 +121,16 @@ export class Rig implements AsyncDisposable {
 
   get living(): readonly Place[] {
     return this.places.filter(({ isAlive, life }) => isAlive && !life?.isMeantToEnd);
+  }
+
+  /** The calendar of the one node that has its own. */
+  get fakeTime(): FakeTime | undefined {
+    return this.places.find(({ fakeTime }) => fakeTime)?.fakeTime;
+  }
+
+  /** The network of the one node that has its own. */
+  get network(): NetworkNamespace | undefined {
+    return this.places.find(({ network }) => network)?.network;
   }
 
   /** A living one. */
@@ -256,13 +269,24 @@ async function makeSecretsKey(folder: string): Promise<{ readonly text: string; 
   return key;
 }
 
-/** The first one has a small disk, where that can be had. */
-async function preparePlaces(count: number, ground: Ground, resources: AsyncDisposableStack): Promise<Place[]> {
+/** The first one has a small disk, the second one a calendar, the third one a network of its own, where that can be had. */
+async function preparePlaces(
+  count: number,
+  ground: Ground,
+  witness: { readonly port: number; readonly socketPath: string },
+  resources: AsyncDisposableStack,
+): Promise<Place[]> {
   await mkdir(ground.folder, { mode: 0o711 });
   const places: Place[] = [];
   for (let at = 0; at < count; at++) {
     const hasSmallDisk = at === 0 && process.getuid?.() === 0;
-    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, hasSmallDisk)));
+    const hasFakeTime = at === 1 && whyNoFakeTime() === undefined;
+    const fakeTime = hasFakeTime ? await FakeTime.prepare(dirname(ground.folder), process.execPath) : undefined;
+    const hasNetwork = at === 2 && whyNoNetworkNamespace() === undefined;
+    const network = hasNetwork
+      ? resources.use(await NetworkNamespace.start(witness.port, witness.socketPath))
+      : undefined;
+    places.push(resources.use(await Place.prepare(`n${at + 1}`, ground, { hasSmallDisk, fakeTime, network })));
   }
   return places;
 }

@@ -56,7 +56,7 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   const { seed, durationMs, nodes, program, log } = options;
   const wanted = LOADS[options.load ?? 'mixed'];
   const load: Load = { ...wanted, slots: options.slots ?? wanted.slots };
-  const nemeses = (options.nemeses ?? NEMESES).filter(({ whyNot }) => whyNot?.() === undefined);
+  const nemeses = possible(options.nemeses ?? NEMESES, log);
   const schedule = planFaults(seed, durationMs, nemeses, options.density);
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
   for (const fault of schedule) log(formatFault(fault));
@@ -82,6 +82,15 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
     for (const name of ['secrets-key', 'disks']) await rm(join(folder, name), { recursive: true, force: true });
     if (!isKept) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** What cannot be had here is left out, and said. */
+function possible(nemeses: readonly Nemesis[], log: (text: string) => void): Nemesis[] {
+  return nemeses.filter(({ name, whyNot }) => {
+    const why = whyNot?.();
+    if (why !== undefined) log(`Left out: ${name}, as ${why}`);
+    return why === undefined;
+  });
 }
 
 async function live(

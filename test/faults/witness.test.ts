@@ -11,7 +11,7 @@ import { Witness } from './witness.ts';
 test('a task’s script tells what it prints, and how it was cut short', async () => {
   await using folder = await temporaryFolder();
   const file = join(folder.path, 'witness.jsonl');
-  await using witness = await Witness.start(file);
+  await using witness = await Witness.start(file, `${file}.socket`);
   const job = {
     ...KINDS.quick(),
     lines: 3,

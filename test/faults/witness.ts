@@ -26,18 +26,24 @@ export interface Execution {
 export class Witness implements AsyncDisposable {
   readonly executions: Execution[] = [];
   readonly #server: Server;
+  readonly #local: Server;
   readonly #file: WriteStream;
   readonly #sockets = new Set<Socket>();
 
   private constructor(file: string) {
     this.#file = createWriteStream(file);
     this.#server = createServer(socket => this.#listen(socket));
+    this.#local = createServer(socket => this.#listen(socket));
   }
 
-  static async start(file: string): Promise<Witness> {
+  /** @param socketPath where it is reached too, past every network */
+  static async start(file: string, socketPath: string): Promise<Witness> {
     const witness = new Witness(file);
     await new Promise<void>((resolve, reject) => {
       witness.#server.once('error', reject).listen(0, '127.0.0.1', resolve);
+    });
+    await new Promise<void>((resolve, reject) => {
+      witness.#local.once('error', reject).listen(socketPath, resolve);
     });
     return witness;
   }
@@ -48,7 +54,7 @@ export class Witness implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
-    await new Promise(resolve => this.#server.close(resolve));
+    for (const server of [this.#server, this.#local]) await new Promise(resolve => server.close(resolve));
     await new Promise<void>(resolve => this.#file.end(resolve));
   }
 

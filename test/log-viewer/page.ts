@@ -1,5 +1,6 @@
-import type { LogEvent } from '../../shared/log.ts';
+import type { LogEvent, LogMark } from '../../shared/log.ts';
 import type { ByteRange } from '../../shared/log-model/log-window.ts';
+import type { LogPlace } from '../../shared/log-model/panel-messages.ts';
 import type { LogSource } from '../../shared/log-viewer/log-source.ts';
 import { defineLogViewer, type LogViewer } from '../../shared/log-viewer/log-viewer.ts';
 
@@ -54,6 +55,8 @@ interface Page {
   /** Lets a log grow from nothing by so many lines, a batch a frame; resolves with the milliseconds it took. */
   grow(lines: number, batch: number): Promise<number>;
   push(text: string): void;
+  /** A task with a step that passed and one that failed, over. */
+  openSteps(place?: LogPlace): void;
   asked(): number;
   /** How long each of so many frames took while somebody scrolls, in milliseconds. */
   scroll(frames: number, deltaY: number): Promise<number[]>;
@@ -97,6 +100,31 @@ const page: Page = {
     viewer.push([
       { kind: 'attempt', fence: 2, attempt: 1, node: 'n1', offset: 0 },
       { kind: 'bytes', offset: 0, time: 0, bytes: encoder.encode(text) },
+    ]);
+  },
+  openSteps: place => {
+    viewer.source = log;
+    viewer.task = { ...task, state: 'failed', message: 'It ended with 3.', isFinished: true };
+    viewer.restart(1, place);
+    const mark = (offset: number, kind: LogMark['kind'], step: number, text: string): LogEvent => ({
+      kind: 'mark',
+      mark: { offset, time: offset, kind, step, text },
+    });
+    const bytes = (offset: number, text: string): LogEvent => ({
+      kind: 'bytes',
+      offset,
+      time: offset,
+      bytes: encoder.encode(text),
+    });
+    viewer.push([
+      { kind: 'attempt', fence: 3, attempt: 1, node: 'n1', offset: 0 },
+      mark(0, 'step-started', 0, 'Install'),
+      bytes(0, 'fetched\n'),
+      mark(8, 'step-finished', 0, 'passed'),
+      mark(8, 'step-started', 1, 'Compile'),
+      bytes(8, 'compiling\nsrc/main.c:3:10: error\nsee https://example.com/help\n'),
+      mark(70, 'step-finished', 1, 'failed'),
+      { kind: 'end', offset: 70, reason: 'finished' },
     ]);
   },
   asked: () => log.asked,

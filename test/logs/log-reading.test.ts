@@ -300,6 +300,27 @@ test('while a reader who is far behind looks at one piece the next two are fetch
   }
 });
 
+test('a crowd that reads the same log asks for each block of it once, and who leaves takes nothing from the others', async () => {
+  const objects = new MemoryObjectStore();
+  const attempt = newAttempt();
+  const written = numberedLines(3 * LOG_BLOCK_BYTES + 5);
+  await using log = testLogs(objects, systemClock).open(attempt, []);
+  await log.write(written);
+  await log.finish();
+  objects.operations.length = 0;
+  const elsewhere = testLogs(objects, systemClock);
+  const leaving = new AbortController();
+  const left = readAll(
+    elsewhere.read({ ...attempt, from: 0, follow: false, isOver: async () => undefined }, leaving.signal),
+  );
+  const crowd = Array.from({ length: 50 }, () => readNow(elsewhere, attempt));
+  leaving.abort(new Error('enough'));
+  await assert.rejects(left, /enough/);
+  for (const { bytes } of await Promise.all(crowd)) assert.ok(bytes.equals(written));
+  const blocks = objects.operations.filter(({ operation, key }) => operation === 'get' && key.includes('/log/'));
+  assert.equal(blocks.length, new Set(blocks.map(({ key }) => key)).size, JSON.stringify(blocks));
+});
+
 test('who follows an attempt of this node before it begins gets its output at once when it does', async () => {
   const clock = new FakeClock();
   const logs = testLogs(new MemoryObjectStore({ clock }), clock);

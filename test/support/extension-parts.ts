@@ -30,7 +30,7 @@ export async function extensionParts(t: TestContext): Promise<Parts> {
     program,
     node: async name => {
       const options = { program, dataFolder: join(home.path, 'data'), name, note: () => undefined };
-      return stack.use(await LocalNode.start(options, t.signal));
+      return stack.adopt(await LocalNode.start(options, t.signal), node => node.end());
     },
     workspace: async files => {
       const folder = join(home.path, 'ws');

@@ -30,6 +30,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
   readonly #target: URL;
+  readonly #host: string;
   #faults: Faults = {};
   /** Sees all that is sent to the server, while there is one. */
   trap: Trap | undefined;
@@ -38,23 +39,27 @@ export class FaultProxy implements AsyncDisposable {
   /** What a black hole has kept from the server. */
   readonly swallowed: Buffer[] = [];
 
-  private constructor(target: URL) {
+  private constructor(target: URL, host: string) {
     this.#target = target;
+    this.#host = host;
     this.#server = createServer({ noDelay: true }, client => this.#accept(client));
   }
 
-  /** @param target such as `http://127.0.0.1:2379` */
-  static async start(target: string): Promise<FaultProxy> {
-    const proxy = new FaultProxy(new URL(target));
+  /**
+   * @param target such as `http://127.0.0.1:2379`
+   * @param host where it is reached
+   */
+  static async start(target: string, host = '127.0.0.1'): Promise<FaultProxy> {
+    const proxy = new FaultProxy(new URL(target), host);
     await new Promise<void>((resolve, reject) => {
-      proxy.#server.once('error', reject).listen(0, '127.0.0.1', resolve);
+      proxy.#server.once('error', reject).listen(0, host, resolve);
     });
     return proxy;
   }
 
   /** Where to connect to instead of to the target. */
   get endpoint(): string {
-    return `${this.#target.protocol}//127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#target.protocol}//${this.#host}:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** Replaces the faults there are; without any, all goes through. */

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { HostResult } from '../vscode/in-host/run.ts';
@@ -17,6 +17,35 @@ export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
       echo 'main.c:2:5: warning: odd number'
       exit 5
 `,
+  '.vscode/tasks.json': JSON.stringify({
+    version: '2.0.0',
+    tasks: [
+      {
+        label: 'absolute',
+        type: 'simple-ci',
+        command: 'echo "FOUND $PWD/main.c LINE 2 TEXT by its absolute path"',
+        problemMatcher: {
+          owner: 'found',
+          fileLocation: 'absolute',
+          pattern: { regexp: '^FOUND (\\S+) LINE (\\d+) TEXT (.*)$', file: 1, line: 2, message: 3 },
+        },
+      },
+      {
+        label: 'lint',
+        type: 'shell',
+        command:
+          "echo 'LINT main.c 1:5 too odd'; echo 'main.c(2,3): error TS9: as tsc would'; echo 'RULE main.c 3 last'",
+        problemMatcher: [
+          {
+            owner: 'lint',
+            severity: 'warning',
+            pattern: { regexp: '^LINT (\\S+) (\\d+):(\\d+) (.*)$', file: 1, line: 2, column: 3, message: 4 },
+          },
+          '$nobody-has-it',
+        ],
+      },
+    ],
+  }),
   'main.c': 'int main(void) {\n  return 3;\n}\n',
 };
 
@@ -39,7 +68,10 @@ export async function buildHostSuite(): Promise<string> {
 
 export async function writeWorkspace(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const [name, text] of Object.entries(HOST_WORKSPACE)) await writeFile(join(folder, name), text);
+  for (const [name, text] of Object.entries(HOST_WORKSPACE)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
 }
 
 /** What the tests have left: a file that is missing, not whole or empty is a failure, whatever VS Code said. */

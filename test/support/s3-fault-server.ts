@@ -37,7 +37,7 @@ export interface S3FaultServer extends AsyncDisposable {
   fault: (request: SeenRequest) => S3Fault | undefined;
 }
 
-export async function startS3FaultServer(realEndpoint: string): Promise<S3FaultServer> {
+export async function startS3FaultServer(realEndpoint: string, host = '127.0.0.1'): Promise<S3FaultServer> {
   const answer = (incoming: IncomingMessage, response: ServerResponse) => {
     const { method = '', url = '', headers } = incoming;
     const request = { method, url, range: headers.range, index: faulty.seen.length };
@@ -47,9 +47,9 @@ export async function startS3FaultServer(realEndpoint: string): Promise<S3FaultS
     handle(incoming, response, realEndpoint, fault).catch(() => response.destroy());
   };
   const server = createServer(answer);
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>(resolve => server.listen(0, host, resolve));
   const faulty: S3FaultServer = {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://${host}:${(server.address() as AddressInfo).port}`,
     seen: [],
     fault: () => undefined,
     [Symbol.asyncDispose]: async () => {

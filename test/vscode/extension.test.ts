@@ -98,6 +98,7 @@ describe('the extension in VS Code', () => {
     await workbench.screenshot(PICTURES, name);
     if (process.env.UPDATE_PICTURES && IN_DOCUMENTS.includes(name)) await workbench.screenshot(DOCUMENTS, name);
   };
+  const clipboard = () => workbench.page.evaluate<string>('navigator.clipboard.readText()');
   const runTask = async (name: string) => {
     await workbench.command('Simple CI: Run Task from Workspace');
     await workbench.pickLabel(name);
@@ -157,8 +158,8 @@ describe('the extension in VS Code', () => {
     await rowOf('build', /failed/);
     const log = workbench.log();
     await log.getByText('expected ";"').waitFor();
-    await log.locator('.step button[aria-expanded="false"]', { hasText: 'Install' }).waitFor();
-    await log.locator('.step button[aria-expanded="true"]', { hasText: 'Compile' }).waitFor();
+    await log.locator('.step[aria-expanded="false"]', { hasText: 'Install' }).waitFor();
+    await log.locator('.step[aria-expanded="true"]', { hasText: 'Compile' }).waitFor();
     assert.deepEqual(await log.locator('.row', { hasText: 'downloading' }).allTextContents(), ['downloading 100%']);
     const error = log.locator('.f1', { hasText: 'error:' });
     assert.equal(await error.count(), 1);
@@ -195,6 +196,24 @@ describe('the extension in VS Code', () => {
     await log.locator('mark').first().waitFor({ state: 'detached' });
   });
 
+  step('makes links to a line of a log, from its menu and for the keys', async () => {
+    const log = workbench.log();
+    await log.getByRole('treeitem', { name: '31', exact: true }).click({ button: 'right' });
+    await workbench.page.getByRole('menuitem', { name: 'Copy Link to Line' }).waitFor();
+    await workbench.page.keyboard.press('ArrowDown');
+    await workbench.page.keyboard.press('Enter');
+    const link = await eventually('the link is copied', async () =>
+      /attempt=1&byte=\d+$/.test(await clipboard()) ? clipboard() : undefined,
+    );
+    await log.locator('.view').press('ArrowDown');
+    await workbench.command('Simple CI: Copy Link to Line');
+    const next = await eventually('the other link is copied', async () =>
+      (await clipboard()) !== link ? clipboard() : undefined,
+    );
+    const byteOf = (text: string) => Number(new URL(text).searchParams.get('byte'));
+    assert.ok(byteOf(next) > byteOf(link), `${link} ${next}`);
+  });
+
   step('shows when each line was printed, if that is wanted', async () => {
     const log = workbench.log();
     await log.getByRole('button', { name: /Timestamps/ }).click();
@@ -214,7 +233,9 @@ describe('the extension in VS Code', () => {
   step('shows the life of a task on a page of its own, with what came of each step', async () => {
     const row = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first();
     await row.click({ button: 'right' });
-    await workbench.page.locator('.context-view').getByText('Open Page of Task').click();
+    await workbench.page.getByRole('menuitem', { name: 'Open Page of Task' }).waitFor();
+    await workbench.page.keyboard.press('ArrowDown');
+    await workbench.page.keyboard.press('Enter');
     await workbench.page.locator('.tab.active', { hasText: 'build' }).waitFor();
     const page = await workbench.taskPage();
     await page.getByRole('heading', { name: 'build' }).waitFor();
@@ -251,11 +272,42 @@ describe('the extension in VS Code', () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
     await writeFile(gate, '');
-    const notice = workbench.page.locator('.notification-toast', { hasText: /^until .*failed after/ });
+    const notice = workbench.page.locator('.notification-toast', { hasText: /until .*failed after/s });
     await notice.waitFor();
     await picture('notification');
     await notice.getByRole('button', { name: 'Open Log' }).click();
     await workbench.log().getByText('too late', { exact: true }).waitFor();
+  });
+
+  step('runs a task on each save, one at a time, until that is switched off', async () => {
+    const save = async (word: string) => {
+      await workbench.openFile('greeting.txt');
+      await workbench.page.keyboard.press('Control+Home');
+      await workbench.page.keyboard.type(word);
+      await workbench.page.keyboard.press('Control+S');
+    };
+    await workbench.command('Simple CI: Run on Save');
+    await workbench.pickLabel('greet');
+    const item = workbench.page.locator('.statusbar-item', { hasText: 'greet on save' });
+    await item.waitFor();
+    const before = (await workbench.rows('Tasks')).length;
+    await save('1 ');
+    await rowOf('greet', /running/);
+    await save('2 ');
+    await eventually('the second run has taken the place of the first', async () => {
+      const rows = await workbench.rows('Tasks');
+      const spoken = rows.filter(({ label }) => label === 'greet').map(row => row.spoken);
+      const running = spoken.filter(text => /running/.test(text)).length;
+      return rows.length === before + 2 && running === 1 && /cancelled/.test(spoken[1] ?? '') ? true : undefined;
+    });
+    await picture('run-on-save');
+    await item.click();
+    await item.waitFor({ state: 'detached' });
+    const running = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'greet' }).first();
+    await running.hover();
+    await running.getByRole('button', { name: 'Cancel Task' }).click();
+    await workbench.row('Tasks', 'it is cancelled', row => row.label === 'greet' && /cancelled/.test(row.spoken));
+    await workbench.command('View: Close Editor');
   });
 
   step('opens what a task kept, and compares it with the workspace', async () => {
@@ -292,9 +344,10 @@ describe('the extension in VS Code', () => {
     await workbench.command('Simple CI: Filter Tasks');
     await workbench.pickLabel('Failed');
     await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
-    await eventually('only the failed one is shown', async () => {
-      const labels = (await workbench.rows('Tasks')).map(({ label }) => label);
-      return labels.length === 1 && labels[0] === 'build' ? true : undefined;
+    await eventually('only failed ones are shown', async () => {
+      const rows = await workbench.rows('Tasks');
+      const isOnlyFailed = rows.every(({ spoken }) => /failed/.test(spoken));
+      return isOnlyFailed && rows.some(({ label }) => label === 'build') ? true : undefined;
     });
     await workbench.command('Simple CI: Filter Tasks');
     await workbench.pickLabel('Failed');
@@ -306,6 +359,11 @@ describe('the extension in VS Code', () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
     await workbench.command('Simple CI: Save Log');
+    await eventually('a name is proposed', async () =>
+      /build.*\.log$/.test(await workbench.page.locator('.quick-input-widget input.input').inputValue())
+        ? true
+        : undefined,
+    );
     const target = join(server.workspace, 'saved.log');
     await workbench.type(target);
     const printed =
@@ -413,6 +471,24 @@ describe('the extension in VS Code', () => {
     await picture('second-attempt');
     await workbench.command('Simple CI: Cancel Task');
     await rowOf('greet', /cancelled/);
+  });
+
+  step('shows two attempts at a task beside each other', async () => {
+    await workbench.command('Simple CI: Compare Attempts Side by Side');
+    for (const attempt of [1, 2])
+      await workbench.page.locator('.tab', { hasText: `greet, attempt ${attempt}` }).waitFor();
+    await workbench.anyLog('line ', 3);
+    await picture('attempts');
+    for (const frame of await workbench.logFrames())
+      await eventually('its lines are a row without a gap', async () => {
+        const rows = await frame.locator('.row').allTextContents();
+        const numbers = rows.flatMap(text => /^line (\d+)$/.exec(text)?.[1] ?? []).map(Number);
+        return numbers.length > 5 &&
+          numbers.every((line, i) => line === numbers[0]! + i) &&
+          /line|cancelled|lost/.test(rows.at(-1) ?? '')
+          ? true
+          : undefined;
+      });
   });
 
   step('ran on one extension host all the time, and asked nobody else for anything', async () => {

@@ -111,6 +111,10 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       kind: 'flag',
       summary: 'For a program that starts it: says a token with `ready`, and drains when standard input ends',
     },
+    'say-token': {
+      kind: 'flag',
+      summary: 'For a program that starts it and leaves it running: says a token with `ready`',
+    },
     'secrets-key': {
       kind: 'text',
       value: 'FILE',
@@ -137,8 +141,8 @@ SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish a
       kind: 'text',
       value: 'URL',
       summary:
-        'Where traces of finished tasks go, such as http://collector:4318; headers from $OTEL_EXPORTER_OTLP_HEADERS; absent: nowhere',
-      env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+        'Where traces of finished tasks go, such as http://collector:4318; absent: to $OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere. Headers from $OTEL_EXPORTER_OTLP_HEADERS',
+      env: 'SIMPLE_CI_OTLP',
     },
     ...outputOptions,
   },

@@ -1,8 +1,9 @@
+import { BUBBLEWRAP_WORKSPACE } from '../../../shared/node-workspace.ts';
 import type { CommandEnd, SandboxFolders } from '../sandbox.ts';
 import type { CommandPlan } from './messages.ts';
 
 /** Where commands see their folders: the same on every node. */
-export const INSIDE: SandboxFolders = { workspace: '/workspace', home: '/home/task', tmp: '/tmp' };
+export const INSIDE: SandboxFolders = { workspace: BUBBLEWRAP_WORKSPACE, home: '/home/task', tmp: '/tmp' };
 
 /** What the machine's own file system looks like, as far as a sandbox's is made from it. */
 export interface SystemFolders {

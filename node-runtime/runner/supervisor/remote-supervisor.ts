@@ -1,3 +1,4 @@
+import { attemptFolder } from '../../../shared/node-workspace.ts';
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { CiError } from '../../../shared/errors.ts';
@@ -70,7 +71,7 @@ export class RemoteSupervisor implements Supervisor {
   async open({ task, fence, lease }: SandboxedAttempt): Promise<Sandbox> {
     const { channel, pipes, isolation } = this.#parts;
     if (channel.closed.aborted) throw channel.closed.reason;
-    const folder = join(this.#parts.folder, `${task}-${fence}`);
+    const folder = join(this.#parts.folder, attemptFolder(task, fence));
     const plan = { number: ++this.#lastNumber, lease, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
     try {
       const folders = makeFolders(folder, plan.user);

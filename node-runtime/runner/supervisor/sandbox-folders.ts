@@ -1,3 +1,4 @@
+import { WORKSPACE_FOLDER } from '../../../shared/node-workspace.ts';
 import { execFile } from 'node:child_process';
 import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readlink, rm, stat } from 'node:fs/promises';
@@ -80,7 +81,7 @@ export function makeFolders(folder: string, user: number | undefined): SandboxFo
 }
 
 function foldersIn(folder: string): SandboxFolders {
-  return { workspace: join(folder, 'workspace'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
+  return { workspace: join(folder, WORKSPACE_FOLDER), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
 }
 
 /** Removes the folders of a sandbox that has left nothing in them, at once. Tells whether that was so. */

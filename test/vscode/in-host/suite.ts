@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
+import type { Clusters } from '../../../extension/clusters.ts';
+import { EventSource } from '../../../extension/event-source.ts';
+import { McpServers } from '../../../extension/mcp-servers.ts';
+import type { RunCommands } from '../../../extension/run-commands.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
 export const suite: Readonly<Record<string, () => Promise<void>>> = {
@@ -24,7 +28,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
   'tasks of the task file are tasks of VS Code, and end with the exit codes of simple-ci': async () => {
     await vscode.commands.executeCommand('simple-ci.startLocalNode');
     const tasks = await vscode.tasks.fetchTasks({ type: 'simple-ci' });
-    assert.deepEqual(tasks.map(({ name }) => name).sort(), ['break', 'keep']);
+    assert.deepEqual(tasks.map(({ name }) => name).sort(), ['absolute', 'break', 'keep']);
     const codes = [await runTask(named(tasks, 'keep')), await runTask(named(tasks, 'break'))];
     assert.deepEqual(codes, [0, 1]);
   },
@@ -35,11 +39,81 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       const found = vscode.languages.getDiagnostics(file);
       return found.length > 0 ? found : undefined;
     });
-    const [problem] = problems;
+    const problem = problems.find(({ message }) => message === 'odd number');
     assert.deepEqual(
       [problem?.message, problem?.range.start.line, problem?.severity, problem?.source],
       ['odd number', 1, vscode.DiagnosticSeverity.Warning, 'Simple CI: break (gcc)'],
     );
+  },
+
+  'a problem matcher that expects absolute paths finds the files of the workspace': async () => {
+    const tasks = await vscode.tasks.fetchTasks({ type: 'simple-ci' });
+    assert.equal(await runTask(named(tasks, 'absolute')), 0);
+    const file = vscode.Uri.joinPath(workspace(), 'main.c');
+    const problem = await eventually('the problem is there', () =>
+      vscode.languages.getDiagnostics(file).find(({ message }) => message === 'by its absolute path'),
+    );
+    assert.equal(problem.range.start.line, 1);
+  },
+
+  'problem matchers of tasks.json, of the settings and of other extensions find problems in the log': async () => {
+    const rule = {
+      base: '$tsc',
+      owner: 'rule',
+      pattern: { regexp: '^RULE (\\S+) (\\d+) (.*)$', file: 1, line: 2, message: 3 },
+    };
+    const settings = vscode.workspace.getConfiguration('simple-ci');
+    await settings.update('problemMatchers', [rule], vscode.ConfigurationTarget.Global);
+    await vscode.commands.executeCommand('simple-ci.runNamedTask', {
+      folder: workspace(),
+      task: { kind: 'named', name: 'lint' },
+    });
+    const file = vscode.Uri.joinPath(workspace(), 'main.c');
+    const found = await eventually('all three are there', () => {
+      const problems = vscode.languages
+        .getDiagnostics(file)
+        .filter(({ source }) => /Simple CI: lint/.test(source ?? ''));
+      return problems.length === 3 ? problems : undefined;
+    });
+    assert.deepEqual(found.map(({ message, source, range }) => `${range.start.line} ${message} ${source}`).sort(), [
+      '0 too odd Simple CI: lint (lint)',
+      '1 as tsc would Simple CI: lint (tsc)',
+      '2 last Simple CI: lint (ts)',
+    ]);
+    await settings.update('problemMatchers', undefined, vscode.ConfigurationTarget.Global);
+  },
+
+  'language models can run a task once the user agrees, ask how it went, and read why it failed': async () => {
+    assert.match(await useTool('status', {}), /^Tasks that this workspace has: keep, break/);
+    const ran = await useTool('run', { task: 'break', wait: 120 });
+    assert.match(ran, /^Task break \(id \w+\) failed on .+ It exited with code 5/);
+    assert.match(ran, /\nmain\.c:2:5: warning: odd number\n/);
+    const [, id] = /\(id (\w+)\)/.exec(ran) ?? [];
+    assert.match(await useTool('failure_log', { id, lines: 1 }), /printed:\nmain\.c:2:5: warning: odd number$/);
+    await assert.rejects(useTool('status', { id: 'none' }), /id/);
+  },
+
+  'the MCP server gets address and token when it is started, and not before': async () => {
+    const choice = { id: 'https://ci.example.com', label: 'acme/ci', urls: ['https://ci.example.com'] };
+    const servers = new McpServers({
+      clusters: {
+        ready: async () => undefined,
+        tokenOf: async () => 'sci_secret',
+        connection: { connection: { kind: 'connecting', choice, failures: 0 }, connectionChanged: new EventSource() },
+      } as unknown as Clusters,
+      running: { checkConsent: async () => true } as unknown as RunCommands,
+      findProgram: async () => ({ command: '/opt/node', args: ['/opt/simple-ci.cjs'], env: {} }),
+      version: '1.2.3',
+    });
+    const [told] = await servers.provideMcpServerDefinitions();
+    assert.deepEqual(
+      [told?.label, told?.command, told?.args],
+      ['Simple CI (acme/ci)', '/opt/node', ['/opt/simple-ci.cjs', 'mcp', '-C', workspace().fsPath]],
+    );
+    assert.doesNotMatch(JSON.stringify(told), /sci_secret|ci\.example\.com/);
+    const { env } = (await servers.resolveMcpServerDefinition(told!))!;
+    assert.deepEqual([env.SIMPLE_CI_TOKEN, env.SIMPLE_CI_URL], ['sci_secret', 'https://ci.example.com']);
+    servers.dispose();
   },
 
   'a document that is not saved is saved before its folder is sent': async () => {
@@ -168,6 +242,12 @@ function textOf(content: vscode.MarkdownString | vscode.MarkedString): string {
 
 function named(tasks: readonly vscode.Task[], name: string): vscode.Task {
   return tasks.find(task => task.name === name)!;
+}
+
+/** As an agent in VS Code would, by the names of the manifest. */
+async function useTool(name: string, input: object): Promise<string> {
+  const { content } = await vscode.lm.invokeTool(`simple-ci_${name}`, { input, toolInvocationToken: undefined });
+  return content.map(part => (part instanceof vscode.LanguageModelTextPart ? part.value : '')).join('');
 }
 
 /** Resolves with the exit code. */
