@@ -15,7 +15,7 @@ const PROMISES = ['tasks acknowledged', 'tasks lost', 'tasks completed twice', '
 
 /** What is told of which runs. */
 const SECTIONS: Readonly<Record<string, (result: Omit<ChaosResult, 'command'>) => string>> = {
-  many: ({ figures }) => figureTable(figures.filter(({ name }) => !name.includes(': '))),
+  many: ({ figures }) => figureTable(figures.filter(({ name }) => !/: |^requeue|^–/.test(name))),
   requeue: ({ figures }) => figureTable(withPromises(figures, /^requeue|^–|handed back|^nodes killed|^longest/)),
   outage: ({ figures }) => figureTable(withPromises(figures, /10 minutes: /)),
   alone: ({ figures, faults }) => `${figureTable(withPromises(figures, /^longest/))}\n\n${costTable(faults)}`,

@@ -17,8 +17,8 @@ const cores = (seconds: number) => `${amount((seconds / (verdict.minutes * 60)) 
 const command = `npm run soak -- --minutes ${minutes} --rounds ${rounds} --rate ${actionsPerSecond} --seed ${seed}`;
 const [head, ...rows] = soakTable(verdict);
 const content = [
-  `\`${command}\`, Node ${node}${isCutShort ? `, cut short after ${amount(verdict.minutes)} minutes` : ''}: ${amount(actions)} things done, ${amount(tasks)} tasks among them; ${surprises.length} were not as they should be.`,
-  ...[...new Set(surprises)].map(text => `(${text})`),
+  `\`${command}\`, Node ${node}${isCutShort ? `, cut short after ${amount(verdict.minutes)} minutes` : ''}: ${amount(actions)} things done, ${amount(tasks)} tasks among them. Not as it should be: ${surprises.length}.`,
+  ...[...new Set(surprises)].map(text => `– ${text}`),
   `The node took ${cores(cpuSeconds.node)} of a core, its supervisor ${cores(cpuSeconds.supervisor)}. ${isFlat ? 'Flat.' : '**Not flat.**'}`,
   '',
   markdownTable(head!, rows),
