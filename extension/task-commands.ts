@@ -88,7 +88,9 @@ export class TaskCommands {
 
   /** Two attempts at a task side by side: the last two, or those that are picked. */
   async compareAttempts(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Compare the attempts of which task?'));
+    // Attempts are compared by their logs: the one that is seen counts before a page.
+    const shown = this.#panels.task ?? this.#pages.task;
+    const id = rowOf(given)?.task ?? shown ?? (await this.#pickTask('Compare the attempts of which task?'));
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const attempts = attemptsOf(await client.call('getTask', { params: { id } }, AbortSignal.timeout(CALL_MS)));

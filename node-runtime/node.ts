@@ -17,9 +17,6 @@ import { joinCluster } from './cluster/join-cluster.ts';
 import type { AskInstance } from './cluster/membership.ts';
 import { readSecrets } from './cluster/secrets.ts';
 import { createToken, ensureAdminToken } from './cluster/tokens.ts';
-import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
-import { PodMarker } from './kubernetes/pod-marker.ts';
-import { Retirement } from './kubernetes/retirement.ts';
 import { LogLag } from './logs/log-lag.ts';
 import { createLogs } from './logs/node-logs.ts';
 import { createTaskLogs } from './logs/task-logs.ts';
@@ -46,8 +43,9 @@ import { systemChance } from './system/chance.ts';
 import { deadline, neverAborted, systemClock } from './system/clock.ts';
 import { createLogger } from './system/logger.ts';
 import type { CallObserver } from './system/measure-call.ts';
-import { OtlpSink } from './system/otlp-sink.ts';
 import { createMetrics } from './system/metrics.ts';
+import type { OtlpSinkParts } from './system/otlp-sink.ts';
+import type { SpanSink } from './system/span.ts';
 
 /** How long S3 may take to answer for the first time, in milliseconds. */
 const S3_START_LIMIT_MS = 10_000;
@@ -77,7 +75,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     demand: () => readPools(entry),
   });
   const resource = { 'service.name': 'simple-ci', 'service.version': options.version, 'service.instance.id': nodeId };
-  const traces = options.otlp && resources.use(new OtlpSink({ ...options.otlp, resource, clock, logger }));
+  const traces = options.otlp && resources.use(await openTraces({ ...options.otlp, resource, clock, logger }));
   // Before anything is formed: a start that fails for its port leaves no cluster, and has shown no token.
   const heldPort = resources.use(await holdPort(options.listen));
   await makeDataDir(options.dataDir);
@@ -200,7 +198,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       member,
       keeping: { askInstance: askInstance(access, nodeId) },
       state,
-      ...(options.pod && { pod: podOf(options.pod, options, cluster, nodeId, instance) }),
+      ...(options.pod && { pod: await podOf(options.pod, options, cluster, nodeId, instance) }),
       metrics,
       logger,
       ...(traces && { traces }),
@@ -293,13 +291,22 @@ function askInstance(access: AccessControl, node: NodeId): AskInstance {
   };
 }
 
-function podOf(
+/** Loaded where it is asked for: most nodes are in no pod, and send no traces. */
+async function openTraces(parts: OtlpSinkParts): Promise<SpanSink> {
+  const { OtlpSink } = await import('./system/otlp-sink.ts');
+  return new OtlpSink(parts);
+}
+
+async function podOf(
   { inCluster, name }: NonNullable<NodeOptions['pod']>,
   { onNotice, scale }: NodeOptions,
   cluster: Cluster,
   node: NodeId,
   instance: string,
-): PodParts {
+): Promise<PodParts> {
+  const { KubernetesApi } = await import('./kubernetes/kubernetes-api.ts');
+  const { PodMarker } = await import('./kubernetes/pod-marker.ts');
+  const { Retirement } = await import('./kubernetes/retirement.ts');
   const api = new KubernetesApi(inCluster, systemClock);
   const marker = new PodMarker({ api, pod: name, clock: systemClock, onNotice });
   return { marker, ...(scale && { scaling: { api, ...scale, retirement: new Retirement(cluster, node, instance) } }) };

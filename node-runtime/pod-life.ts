@@ -5,7 +5,6 @@ import type { Session } from './cluster/session.ts';
 import type { KubernetesApi } from './kubernetes/kubernetes-api.ts';
 import type { PodMark, PodMarker } from './kubernetes/pod-marker.ts';
 import type { Retirement } from './kubernetes/retirement.ts';
-import { keepScaled } from './kubernetes/scaler.ts';
 import type { NodeOptions } from './options.ts';
 import type { Logger } from './system/logger.ts';
 import { Wakeup } from './system/wakeup.ts';
@@ -107,11 +106,12 @@ export class PodLife {
     }
   }
 
-  #scale({ api, retirement: _, ...scale }: NonNullable<PodParts['scaling']>, signal: AbortSignal): Promise<void> {
+  async #scale({ api, retirement: _, ...scale }: NonNullable<PodParts['scaling']>, signal: AbortSignal): Promise<void> {
+    const { keepScaled } = await import('./kubernetes/scaler.ts');
     const { cluster, nodeId: node, instance, state, labels, slots, logger } = this.#node;
     const applicant = { node, instance, session: () => state.session };
     const log = (message: string, fields: Readonly<Record<string, unknown>>) => logger.info(message, fields);
     const onError = (error: unknown) => logger.warn('Cannot scale: the number of pods stays as it is', { error });
-    return keepScaled({ cluster, applicant, api, labels, slots, ...scale, log, onError }, signal);
+    await keepScaled({ cluster, applicant, api, labels, slots, ...scale, log, onError }, signal);
   }
 }

@@ -22,7 +22,7 @@ h1 { margin: 0; font-size: 1.6em; font-weight: 600; overflow-wrap: anywhere; }
 h2 { margin: 28px 0 8px; font-size: 1.1em; font-weight: 600; }
 .state { font-weight: 600; }
 /* Colours of icons are too pale for text in some themes: they are in a dot beside the word. */
-.state::before, .word::before { content: '●'; margin-right: 5px; color: var(--tone, var(--quiet)); }
+.state::before, .word::before { content: '●' / ''; margin-right: 5px; color: var(--tone, var(--quiet)); }
 .passed { --tone: var(--passed); }
 .failed { --tone: var(--failed); }
 .running { --tone: var(--running); }

@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Figures of one node, read at /metrics. Times are in seconds, as Prometheus has them. */
@@ -155,9 +155,10 @@ function addEventLoopDelay(registry: Registry): void {
     help: 'By how much the event loop was late since it was last asked',
     labelNames: ['quantile'],
     registers: [registry],
-    collect() {
+    async collect() {
       if (delays === undefined) {
-        delays = monitorEventLoopDelay({ resolution: 20 });
+        const { monitorEventLoopDelay } = await import('node:perf_hooks');
+        delays ??= monitorEventLoopDelay({ resolution: 20 });
         delays.enable();
       }
       for (const [quantile, nanoseconds] of [
