@@ -40,7 +40,7 @@ const SIZES = [10, 1000, 10_000];
 
 const cost = (name: string) => measured('cost', name).value;
 const capacity = {
-  proposals: 3 * measured('throughput', 'no-op tasks, 1 nodes, idle executor').floor!,
+  proposals: 3 * measured('throughput', 'no-op tasks, 1 nodes, long queue').floor!,
   messages: 3 * 50 * measured('throughput', 'the same, against transactions that 50 watchers are told of').floor!,
 };
 /** A node that is not saturated commits each alone. */

@@ -123,13 +123,18 @@ export class Workbench implements AsyncDisposable {
     await this.ready();
   }
 
-  /** By its title in the command palette. */
+  /** By its title in the command palette. It is opened anew when something else has taken the focus, and so closed it. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor();
-    await input.fill(`>${title}`);
-    await this.pick(title);
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first();
+    const timeout = 3000;
+    const chooseIt = async () => {
+      await this.page.keyboard.press('F1');
+      await input.fill(`>${title}`, { timeout });
+      await row.click({ timeout });
+      return true;
+    };
+    await eventually(`the command ${title} is chosen`, () => chooseIt().catch(() => undefined), START_MS);
   }
 
   /** The row of the open list that begins with the text. */
@@ -226,7 +231,7 @@ export class Workbench implements AsyncDisposable {
   }
 
   /** Waits until so many logs are seen that have this text. */
-  async anyLog(text: string, howMany: number): Promise<void> {
+  async anyLog(text: string | RegExp, howMany: number): Promise<void> {
     await eventually(`${howMany} logs show ${text}`, async () => {
       const shown = await Promise.all(
         (await this.logFrames()).map(frame =>
