@@ -57,7 +57,6 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
       rules: { enabled: true },
       dashboard: { enabled: true },
     },
-    taskPods: { enabled: true },
     podAnnotations: { 'example.com/a': 'b' },
     podLabels: { team: 'build' },
     nodeSelector: { 'kubernetes.io/arch': 'amd64' },

@@ -53,11 +53,6 @@ http://{{ include "simple-ci.fullname" . }}-etcd:2379
 {{- end }}
 {{- end }}
 
-{{- /* Whether nodes talk to the API server of Kubernetes at all: else they get no token for it. */}}
-{{- define "simple-ci.usesKubernetes" -}}
-{{- if or (include "simple-ci.marksPods" .) .Values.taskPods.enabled }}true{{ end }}
-{{- end }}
-
 {{- /* Who scales in takes idle pods, and must know which these are. */}}
 {{- define "simple-ci.marksPods" -}}
 {{- if or .Values.podMarks.enabled (eq .Values.autoscaling.mode "self") }}true{{ end }}
