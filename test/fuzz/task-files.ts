@@ -15,8 +15,14 @@ const environment = fc.dictionary(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,8}$/).fi
   maxKeys: 4,
   noNullPrototype: true,
 });
+/** As it comes out of a file, where there is no -0; a key that is refused for its name is another target's matter. */
+const anyJson = fc
+  .jsonValue({ maxDepth: 2 })
+  .map(value => JSON.stringify(value))
+  .filter(text => !text.includes('__proto__'))
+  .map(text => JSON.parse(text) as unknown);
 /** What a newer release or the user may have added. */
-const extra = fc.dictionary(fc.stringMatching(/^x-[a-z]{1,6}$/), fc.jsonValue({ maxDepth: 2 }), {
+const extra = fc.dictionary(fc.stringMatching(/^x-[a-z]{1,6}$/), anyJson, {
   maxKeys: 2,
   noNullPrototype: true,
 });
