@@ -19,7 +19,7 @@ const environment = fc.dictionary(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,8}$/).fi
 const anyJson = fc
   .jsonValue({ maxDepth: 2 })
   .map(value => JSON.stringify(value))
-  .filter(text => !text.includes('__proto__'))
+  .filter(text => !/"(__proto__|prototype|constructor)":/.test(text))
   .map(text => JSON.parse(text) as unknown);
 /** What a newer release or the user may have added. */
 const extra = fc.dictionary(fc.stringMatching(/^x-[a-z]{1,6}$/), anyJson, {
