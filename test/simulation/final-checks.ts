@@ -10,6 +10,7 @@ import type { Invariants } from './invariants.ts';
 import type { LogFollower } from './log-follower.ts';
 import type { ModelEtcd } from './model-etcd.ts';
 import { SECRET } from './task-program.ts';
+import { isCiError } from '../../shared/errors.ts';
 import type { Violation } from './violation.ts';
 
 export interface End {
@@ -33,10 +34,14 @@ export async function checkEnd(end: End): Promise<void> {
 
 async function checkLog({ invariants, onViolation }: End, logs: Logs, execution: Execution): Promise<void> {
   const { task, fence } = execution;
-  const stored = await storedLog(logs, task, fence);
   const expected = masked(execution);
   const violated = (text: string) =>
     onViolation({ invariant: 'I8', task, text: `Task ${task} has a log under fence ${fence} that ${text}` });
+  const stored = await storedLog(logs, task, fence).catch((error: unknown) => {
+    if (!isCiError(error, 'invalid')) throw error;
+    violated(`cannot be read: ${error.message}`);
+  });
+  if (stored === undefined) return;
   if (stored.includes(SECRET))
     return onViolation({ invariant: 'I13', task, text: `Task ${task} has its secret in its log` });
   if (!expected.startsWith(stored)) return violated('is not what it printed');

@@ -170,8 +170,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'a supervisor trusts the clock that stands still in sleep',
     'node-runtime/runner/supervisor/renewal-watch.ts',
-    'return Math.max(this.#clock.monotonic() - this.#sent.monotonic, this.#clock.now() - this.#sent.wall);',
-    'return this.#clock.monotonic() - this.#sent.monotonic;',
+    'return Math.max(this.#clock.monotonic() - monotonic, this.#clock.now() - wall);',
+    'return this.#clock.monotonic() - monotonic;',
     ['a machine sleeps'],
   ),
   mutant(
