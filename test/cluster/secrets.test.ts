@@ -46,7 +46,7 @@ describe('secrets', () => {
   test('the key of the cluster is no secret that could be set, read or deleted', async () => {
     await using cluster = await testCluster();
     await ensureAdminToken(cluster, neverAborted);
-    await assert.rejects(putSecret(cluster, key, 'cluster-key', 'xxxxxx', neverAborted), isCiError);
+    await assert.rejects(putSecret(cluster, key, 'cluster-key', 'hunter2', neverAborted), isCiError);
     await assert.rejects(deleteSecret(cluster, 'cluster-key', neverAborted), error => isCiError(error, 'not-found'));
     assert.equal((await readSecrets(cluster, key, ['cluster-key'], neverAborted)).size, 0);
   });
