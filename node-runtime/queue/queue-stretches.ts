@@ -17,9 +17,9 @@ const REACH = 3;
 const LONGEST_GAP = 8;
 /** How long a node moves on before it begins anew near the head, in milliseconds. */
 const LAP_MS = 2000;
-/** Claims that show how contested the queue is; and how many losses a claim are too many. */
-const TELLING_LOSSES = 8;
-const MOST_LOSSES = 1 / 4;
+/** So many lost claims tell how contested a queue is; and more a claim that is won are too many. */
+const TELLING_LOSSES = 4;
+const MOST_LOSSES = 1 / 5;
 
 /**
  * Where a node looks for tasks when many do: at one short stretch of the queue after another, begun at a place by chance
