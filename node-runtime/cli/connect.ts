@@ -2,6 +2,7 @@ import { createClient, type Client } from '../../shared/client.ts';
 import { CiError, isCiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, type TaskId } from '../../shared/ids.ts';
 import type { LogLevel } from '../system/logger.ts';
+import { cancelAbandoned, nameOfEmbeddedNode } from './cancel-abandoned.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import type { CliContext } from './context.ts';
 import { activeLogin, readLogins } from './logins.ts';
@@ -97,7 +98,7 @@ async function connectEmbedded(
   const node = started.use(
     await context.startNode({
       cluster: parseClusterId('local'),
-      nodeId: parseNodeId(`run-${chance.word(8)}`),
+      nodeId: parseNodeId(nameOfEmbeddedNode(chance.word(8))),
       dataDir,
       secretsKey: await ownSecretsKey(join(dataDir, 'secrets-key')),
       listen: { host: '127.0.0.1', port: 0 },
@@ -113,6 +114,7 @@ async function connectEmbedded(
     }),
   );
   const client = started.use(createClient({ urls: [node.address], token: await node.localToken() }));
+  await cancelAbandoned(client, context.signal);
   const owned = started.move();
   return {
     client,
