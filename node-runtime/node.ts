@@ -9,7 +9,6 @@ import type { MemberRecord } from '../shared/result.ts';
 import { FORMAT_VERSION } from '../shared/task.ts';
 import { AccessControl } from './api/access.ts';
 import { holdPort } from './api/held-port.ts';
-import { startApi } from './api/api-server.ts';
 import { createReadFromNode } from './api/read-from-node.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { readClusterKey } from './cluster/cluster-key.ts';
@@ -136,6 +135,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     readFromNode,
     history: (id, signal) => history.get(id, signal),
   });
+  // Loaded while the supervisor starts, which goes on beside it.
+  const { startApi } = await import('./api/api-server.ts');
   const api = resources.use(
     await startApi({
       cluster,
