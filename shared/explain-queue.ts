@@ -20,12 +20,15 @@ export function explainQueue(
   const alive = [...nodes].filter(node => !node.draining && node.slots > 0);
   if (alive.length === 0) return { reason: 'no-node', text: 'no node is there to run it' };
   const labelled = alive.filter(node => labels.every(label => node.labels.includes(label)));
-  if (labelled.length === 0)
-    return { reason: 'no-label', text: `no node has ${count(labels.length, 'label')} ${labels.join(', ')}` };
+  if (labelled.length === 0) return { reason: 'no-label', text: `no node has ${wordsOf(labels)}` };
   if (!labelled.some(node => node.slots >= slots))
     return { reason: 'no-slots', text: `no node that it may run on has ${count(slots, 'slot')}` };
   const ahead = [...tasks].filter(other => other.state === 'queued' && other.id < id).length;
   const places = count(labelled.length, 'node');
   if (ahead > 0) return { reason: 'behind', text: `${count(ahead, 'task')} ahead of it, ${places} it may run on` };
   return { reason: 'next', text: `next, when one of ${places} is free` };
+}
+
+function wordsOf(labels: readonly string[]): string {
+  return labels.length === 1 ? `the label ${labels[0]}` : `all of the labels ${labels.join(', ')}`;
 }

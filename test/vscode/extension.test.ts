@@ -328,9 +328,9 @@ describe('the extension in VS Code', () => {
 
   step('says why a task waits, in the queue and where its log will be, and lets go of it', async () => {
     await runTask('wait');
-    await workbench.log().getByText('Waits: no node has 1 label gpu.').first().waitFor();
+    await workbench.log().getByText('Waits: no node has the label gpu.').first().waitFor();
     await workbench.page.locator('.pane-header[aria-label^="Queue"]').click();
-    await workbench.row('Queue', 'it waits', row => row.description.startsWith('no node has 1 label gpu'));
+    await workbench.row('Queue', 'it waits', row => row.description.startsWith('no node has the label gpu'));
     await picture('queue');
     const waiting = workbench.pane('Queue').locator('.monaco-list-row', { hasText: 'wait' });
     await waiting.hover();
