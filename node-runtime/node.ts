@@ -4,7 +4,6 @@ import { type NodeId, parseNodeId } from '../shared/ids.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import { FORMAT_VERSION } from '../shared/task.ts';
 import { AccessControl } from './api/access.ts';
-import { startApi } from './api/api-server.ts';
 import { createAskInstance } from './api/ask-instance.ts';
 import { holdPort } from './api/held-port.ts';
 import { createReadFromNode } from './api/read-from-node.ts';
@@ -99,6 +98,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     readFromNode,
     history: (id, signal) => history.get(id, signal),
   });
+  // Loaded while the supervisor starts, which goes on beside it.
+  const { startApi } = await import('./api/api-server.ts');
   const api = resources.use(
     await startApi({
       cluster,
