@@ -2,7 +2,7 @@
 import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildInfo, bundleOptions } from './bundle-options.mjs';
+import { buildInfo, bundleOptions, NODE_FLAGS } from './bundle-options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 export const bundle = `${root}dist/simple-ci.cjs`;
@@ -36,7 +36,7 @@ export async function build({ log = () => {}, outfile = bundle, plugins = [] } =
     ...options,
     entryPoints: ['scripts/bundle-start.cjs'],
     outfile: unfinished,
-    banner: { js: '#!/usr/bin/env node' },
+    banner: { js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}` },
     plugins: [textModule('simple-ci:program', program.outputFiles[0].text)],
   });
   if (outfile === bundle) await writeFile(`${root}dist/meta.json`, JSON.stringify(program.metafile));
