@@ -32,6 +32,7 @@ const MOVES = {
   submitOrCancel: /\/tasks\/\w+$/,
   claimOrRelease: /\.lock$/,
   complete: /\/completed\//,
+  tellDemand: /\/demand\//,
 };
 
 /** The faults there are. A seed has some of them. */
@@ -52,6 +53,7 @@ export const ACTS = {
   'a node is paused as it lets a task go on': victims => pauseAsItOrders(victims, 'thaw'),
   'a node is paused as it completes': victims => pauseAsItWrites(victims, MOVES.complete),
   'a node is paused as it submits or cancels': victims => pauseAsItWrites(victims, MOVES.submitOrCancel),
+  'a node is paused as it tells the demand': victims => pauseAsItWrites(victims, MOVES.tellDemand),
   'a node is killed as it writes': victims =>
     ambush(victims, victims.chance.pick(Object.values(MOVES)), (process, depart) => {
       if (victims.chance.happens(0.5)) depart();

@@ -347,6 +347,8 @@ export class SimulatedNode {
   #options(retention: NonNullable<NodeOptions['retention']>, chance: SeededChance): NodeOptions {
     return {
       cluster: CLUSTER,
+      // Nodes of a cluster on etcd count the demand.
+      etcd: { endpoints: ['http://etcd:2379'] },
       dataDir: '',
       listen: { host: '', port: 0 },
       slots: this.#slots,

@@ -1,9 +1,13 @@
 import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { keyspace, objectKeys } from '../../shared/keyspace.ts';
 import type { Outcome as TaskOutcome } from '../../shared/result.ts';
+import { readDemand } from '../../node-runtime/queue/read-demand.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { isCiError } from '../../shared/errors.ts';
+import { poolName } from '../../shared/pools.ts';
 import type { StoredObject } from '../support/memory-object-store.ts';
 import { Client } from './client.ts';
+import { DemandTruth } from './demand-truth.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
@@ -70,12 +74,15 @@ class World {
   readonly #executions = new Executions();
   readonly #trace: Trace;
   readonly #invariants: Invariants;
+  readonly #demand: DemandTruth;
   readonly #nodes: readonly SimulatedNode[];
   readonly #links = new Set<Link>();
   /** What people who look on see at each node that is up. */
   readonly #feeds = new Map<string, TaskSummaries>();
   #weather: Plan['weather'];
   #violation: Violation | undefined;
+  /** When everything has been well for long. */
+  #settledAt = Number.POSITIVE_INFINITY;
   /** When etcd was last written to, but for what retention does. */
   #lastWrite = 0;
 
@@ -96,7 +103,14 @@ class World {
         this.#trace.note('etcd', `${entry.revision} ${change.kind} ${key} (${entry.cause})`);
       }
       this.#invariants.take(entry);
+      this.#demand.take(entry.changes);
     };
+    this.#demand = new DemandTruth({
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      scheduler: this.#scheduler,
+      onViolation: violation => this.#note(violation),
+    });
     this.#invariants = new Invariants({
       keys: keyspace(CLUSTER),
       etcd: this.#etcd,
@@ -117,6 +131,7 @@ class World {
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
     const faults = this.#torment(victims);
+    this.#askForDemand(this.#chance.fork()).catch(error => this.bug(error));
     const during = () => this.#violation !== undefined;
     if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
@@ -150,6 +165,7 @@ class World {
     void faults.then(() => {
       haveFaultsEnded = true;
     });
+    if (!this.#plan.hasLongOutage) this.#settledAt = begun + SETTLE_MS;
     scheduler.after(SETTLE_MS, () => this.#checkThawed());
     scheduler.after(SETTLE_MS + CANCEL_MS, () => {
       if (!this.#plan.hasLongOutage) this.#invariants.checkCancelled(begun + SETTLE_MS);
@@ -189,6 +205,24 @@ class World {
     const left = [...this.#etcd.all(keyspace(CLUSTER).tasks)].map(({ key }) => key);
     if (left.length > 0) violated(`The queue is not empty: ${left.join(', ')}`);
     if (this.#lastWrite > since) violated(`An idle cluster writes, last at ${this.#lastWrite} ms`);
+  }
+
+  /** Somebody asks one node after the other for as long as the world lasts. What a node never answers is not waited for. */
+  async #askForDemand(chance: SeededChance): Promise<void> {
+    for (;;) {
+      await this.#outside.sleep(chance.between(2000, 15_000), neverAborted);
+      const { up } = chance.pick(this.#nodes);
+      if (!up) continue;
+      const askedAt = this.#scheduler.now;
+      const tell = (demand: number | undefined) =>
+        askedAt < this.#settledAt ? this.#demand.told(demand, askedAt) : this.#demand.toldInCalm(demand, askedAt);
+      up.process.deliver(() => {
+        readDemand(up.cluster, neverAborted).then(
+          ({ pools }) => tell(pools[poolName([])]?.demand),
+          error => (isCiError(error, 'unavailable') ? tell(undefined) : this.bug(error)),
+        );
+      });
+    }
   }
 
   async #torment(victims: Victims): Promise<void> {
@@ -267,6 +301,7 @@ class World {
       onRestored: () => {
         client.restored();
         this.#invariants.restored();
+        this.#demand.restored();
       },
     };
   }
