@@ -12,6 +12,8 @@ import type { Violation } from './violation.ts';
 const POOL = 'default';
 /** When nothing is wrong, what is told is no older: it is written at most once a second, and has some ways to go. */
 const FRESH_MS = 5000;
+/** So soon after the last one was lost somebody else counts, also where a node must come up first. */
+const TAKEN_UP_MS = 90_000;
 
 type Work = ReadonlyMap<TaskId, { readonly slots: number; readonly holder: LockRecord | undefined }>;
 type Crew = ReadonlyMap<string, MemberRecord>;
@@ -36,6 +38,7 @@ export class DemandTruth {
   readonly #keys: Keyspace;
   readonly #etcd: ModelEtcd;
   readonly #scheduler: Scheduler;
+  readonly #isAlive: (counter: PostRecord) => boolean;
   readonly #onViolation: (violation: Violation) => void;
   #work: Moment<Work>[] = [{ from: 0, what: new Map() }];
   #crews: Moment<Crew>[] = [{ from: 0, what: new Map() }];
@@ -47,11 +50,13 @@ export class DemandTruth {
     readonly keys: Keyspace;
     readonly etcd: ModelEtcd;
     readonly scheduler: Scheduler;
+    readonly isAlive: (counter: PostRecord) => boolean;
     readonly onViolation: (violation: Violation) => void;
   }) {
     this.#keys = parts.keys;
     this.#etcd = parts.etcd;
     this.#scheduler = parts.scheduler;
+    this.#isAlive = parts.isAlive;
     this.#onViolation = parts.onViolation;
   }
 
@@ -86,9 +91,14 @@ export class DemandTruth {
 
   /** As `told`, when nothing has been wrong for long. */
   toldInCalm(demand: number | undefined, askedAt: number): void {
+    this.told(demand, askedAt);
+    const { by, from } = this.#countings.at(-1)!;
+    const patience = by ? FRESH_MS : TAKEN_UP_MS;
+    // Some tasks kill the machine of their node: what that node has told lasts as long as its lease.
+    if (from > askedAt - patience || (by && !this.#isAlive(by))) return;
     if (demand === undefined) return this.#violated('is not known though nothing is wrong');
-    const since = askedAt - FRESH_MS;
-    if (!this.#wasCounted(demand, since)) this.#violated(`is told to be ${demand}, and has not been that of late`);
+    if (!this.#wasCounted(demand, askedAt - FRESH_MS))
+      this.#violated(`is told to be ${demand}, and has not been that of late`);
   }
 
   /** The most that has been asked for, for so long without a break, within some time. */

@@ -21,10 +21,10 @@ export interface Victims {
   readonly onRestored: () => void;
   /** Whether clocks are set back too: a machine that sleeps cannot tell how long it did when its calendar was set back meanwhile. */
   readonly mayTurnBack: boolean;
+  /** How much a clock is set wrong at most, in milliseconds. */
+  readonly mostWrongByMs: number;
 }
 
-/** Nodes whose clocks differ by more than two hours are not promised anything. */
-const WRONG_BY_MS = 59 * 60_000;
 
 /** What the moves of the protocol write first. */
 const MOVES = {
@@ -72,9 +72,9 @@ export const ACTS = {
       for (const link of links) link.isPartitioned = false;
     });
   },
-  'a clock is set': ({ chance, nodes, trace, mayTurnBack }) => {
+  'a clock is set': ({ chance, nodes, trace, mayTurnBack, mostWrongByMs }) => {
     const { id, machine } = chance.pick(nodes);
-    const ms = chance.between(mayTurnBack ? -WRONG_BY_MS : machine.wrongBy, WRONG_BY_MS);
+    const ms = chance.between(mayTurnBack ? -mostWrongByMs : machine.wrongBy, mostWrongByMs);
     trace.note(id, `has its clock set wrong by ${seconds(ms)}`);
     machine.wrongBy = ms;
   },
@@ -179,7 +179,8 @@ export async function torment(
 
 /** An etcd whose disks are gone, put back from a backup as the manual says: while all nodes are stopped, with revisions that go on. */
 export async function restore(victims: Victims, backup: Backup): Promise<void> {
-  const { etcd, nodes, outside, trace, onRestored } = victims;
+  const { etcd, outside, trace, onRestored } = victims;
+  const nodes = victims.nodes.filter(({ isWanted }) => isWanted);
   for (const node of nodes) {
     node.stopWanting();
     node.cutPower();

@@ -12,10 +12,11 @@ import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
 import { Machine, type Process } from './machine.ts';
+import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
 import { type Act, heal, loseLeader, restore, torment, type Victims } from './nemesis.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
-import { type Plan, planOf } from './plan.ts';
+import { type Plan, planOf, type ScalingPlan } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededChance } from './seeded-chance.ts';
 import { CLUSTER, SimulatedNode, type Surroundings, type TaskSummaries } from './simulated-node.ts';
@@ -44,6 +45,13 @@ const SETTLE_MS = 240_000;
 const CANCEL_MS = 120_000;
 /** When all is well, nothing is frozen for longer. */
 const THAW_MS = 60_000;
+/** By their calendars, two machines may be an hour or two apart. */
+const WRONG_BY_MS = 59 * 60_000;
+/**
+ * Not so where finished tasks leave etcd as soon as they may: with more than 10 minutes, which also come from clocks that run too fast or too
+ * slow, a submission that is sent again is not promised to be known.
+ */
+const WRONG_BY_LITTLE_MS = 60_000;
 /** Between two faults, when somebody has chosen them. */
 const MEAN_PAUSE_OF_FEW_MS = 6000;
 /** So long nothing may be written when there is nothing to do. */
@@ -76,6 +84,7 @@ class World {
   readonly #invariants: Invariants;
   readonly #demand: DemandTruth;
   readonly #nodes: readonly SimulatedNode[];
+  readonly #deployment: ModelDeployment | undefined;
   readonly #links = new Set<Link>();
   /** What people who look on see at each node that is up. */
   readonly #feeds = new Map<string, TaskSummaries>();
@@ -109,6 +118,7 @@ class World {
       keys: keyspace(CLUSTER),
       etcd: this.#etcd,
       scheduler: this.#scheduler,
+      isAlive: ({ node, instance }) => this.#nodes.find(({ id }) => id === node)?.up?.instance === instance,
       onViolation: violation => this.#note(violation),
     });
     this.#invariants = new Invariants({
@@ -121,12 +131,14 @@ class World {
       isLeaving: name => this.#nodes.find(({ id }) => id === name)?.isLeaving ?? true,
       onViolation: violation => this.#note(violation),
     });
+    this.#deployment = plan.scaling && this.#makeDeployment(plan.scaling);
     this.#nodes = plan.slots.map((slots, at) => this.#makeNode(`n${at + 1}`, slots));
   }
 
   async run(): Promise<Outcome> {
     const plan = this.#plan;
-    for (const node of this.#nodes) node.start();
+    if (this.#deployment) this.#deployment.start();
+    else for (const node of this.#nodes) node.start();
     const client = this.#startClient();
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
@@ -179,7 +191,7 @@ class World {
       });
     if (this.#violation) return;
     const isViolated = () => this.#violation !== undefined;
-    await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS);
+    await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS + (this.#plan.scaling?.scaleInAfterMs ?? 0));
     this.#trace.note('world', 'has nothing to do any more');
     const idleSince = scheduler.now;
     await scheduler.runUntil(isViolated, idleSince + IDLE_MS);
@@ -197,6 +209,7 @@ class World {
   }
 
   #checkIdle(since: number): void {
+    this.#checkScaledIn();
     const violated = (text: string, task?: TaskId) => this.#note({ invariant: 'I12', task, text });
     for (const [node, tasks] of this.#feeds)
       for (const { id, state } of tasks.values())
@@ -205,6 +218,14 @@ class World {
     const left = [...this.#etcd.all(keyspace(CLUSTER).tasks)].map(({ key }) => key);
     if (left.length > 0) violated(`The queue is not empty: ${left.join(', ')}`);
     if (this.#lastWrite > since) violated(`An idle cluster writes, last at ${this.#lastWrite} ms`);
+  }
+
+  #checkScaledIn(): void {
+    const pods = this.#nodes.filter(({ isWanted }) => isWanted).length;
+    const least = this.#plan.scaling?.min ?? pods;
+    if (pods === least) return;
+    const text = `There are ${pods} pods, though there is nothing to do and ${least} would do`;
+    this.#note({ invariant: 'I15', task: undefined, text });
   }
 
   /** Somebody asks one node after the other for as long as the world lasts. What a node never answers is not waited for. */
@@ -266,6 +287,21 @@ class World {
     });
   }
 
+  #makeDeployment(plan: ScalingPlan): ModelDeployment {
+    return new ModelDeployment({
+      plan,
+      nodes: () => this.#nodes,
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      demand: this.#demand,
+      outside: this.#outside,
+      chance: this.#chance.fork(),
+      trace: this.#trace,
+      isCalm: () => this.#scheduler.now > this.#settledAt,
+      onViolation: violation => this.#note(violation),
+    });
+  }
+
   #makeNode(name: string, slots: number): SimulatedNode {
     const machine = new Machine(name, this.#scheduler, this.#chance.between(0.9, 1.1));
     const surroundings: Surroundings = {
@@ -279,12 +315,14 @@ class World {
       onBug: error => this.bug(error),
       onNodeDied: (process, guard) => this.#invariants.nodeDied(process, guard),
       feeds: this.#feeds,
+      deployment: this.#deployment,
     };
     const node = new SimulatedNode(name, machine, slots, surroundings, this.#chance.fork());
     node.prepareLinks = ([store, objects]) => {
       this.#track(store, 'store');
       this.#track(objects, 'objects');
     };
+    node.prepareOtherLink = link => this.#track(link, 'objects');
     return node;
   }
 
@@ -296,6 +334,7 @@ class World {
       etcd: this.#etcd,
       nodes: this.#nodes,
       trace: this.#trace,
+      mostWrongByMs: this.#plan.keepMs === 0 || this.#plan.hasAging ? WRONG_BY_LITTLE_MS : WRONG_BY_MS,
       mayTurnBack: !this.#plan.acts.includes('a machine sleeps'),
       onSupervisor: (guard, isPaused) => this.#invariants.supervisorPaused(guard, isPaused),
       onRestored: () => {
