@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type { ClusterView, NodeView } from '../shared/api.ts';
 import type { Client } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
@@ -87,7 +88,10 @@ export class ClusterConnection implements AsyncDisposable {
   /** Talks to the chosen cluster. The caller ends it. Throws if none is chosen. */
   async client(patienceMs = LONG_PATIENCE_MS): Promise<Client> {
     if (this.#connection.kind === 'none')
-      throw new CiError('invalid', 'Cannot ask the cluster as none is chosen: connect to one, or start a local node');
+      throw new CiError(
+        'invalid',
+        l10n.t('Cannot ask the cluster as none is chosen: connect to one, or start a local node'),
+      );
     return this.#clientOf(this.#connection.choice, this.#urls, patienceMs);
   }
 
@@ -146,7 +150,7 @@ export class ClusterConnection implements AsyncDisposable {
     const watching = [this.#watchTasks(client, cluster, either), this.#watchNodes(client, either)];
     try {
       await Promise.race(watching);
-      throw new CiError('unavailable', 'The cluster said no more');
+      throw new CiError('unavailable', l10n.t('The cluster said no more'));
     } finally {
       broken.abort(new Error('The other subscription broke'));
       await Promise.allSettled(watching);

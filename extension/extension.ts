@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { registerAgentTools } from './agent-tools.ts';
 import { ArtifactFiles } from './artifact-files.ts';
@@ -35,6 +36,7 @@ let clusters: Clusters | undefined;
 
 /** Puts the parts together. Nothing is connected, read or started here: that waits until somebody looks or runs something. */
 export function activate(context: vscode.ExtensionContext): void {
+  l10n.config({ contents: vscode.l10n.bundle ?? {} });
   const log = new OwnLog();
   const store = new ClusterStore(context);
   const program = () =>
@@ -184,7 +186,7 @@ function tellMenus({ connection, localNodeLost }: Clusters): vscode.Disposable[]
   update();
   const listening = [
     connection.connectionChanged.on(update),
-    localNodeLost.on(why => void vscode.window.showWarningMessage(`The local node ended: ${why}`)),
+    localNodeLost.on(why => void vscode.window.showWarningMessage(l10n.t`The local node ended: ${why}`)),
   ];
   return listening.map(one => new vscode.Disposable(() => one[Symbol.dispose]()));
 }

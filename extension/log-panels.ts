@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { LogLineName, PanelState } from '../shared/log-model/panel-messages.ts';
 import type { Clusters } from './clusters.ts';
@@ -57,7 +58,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   /** Among the editors. */
   showInEditor(wanted: WantedLog, viewColumn = vscode.ViewColumn.Beside): void {
     const place = { viewColumn, preserveFocus: true };
-    const panel = vscode.window.createWebviewPanel(PANEL, 'Log', place, { enableFindWidget: false });
+    const panel = vscode.window.createWebviewPanel(PANEL, l10n.t('Log'), place, { enableFindWidget: false });
     this.#adopt(panel).show(wanted);
   }
 

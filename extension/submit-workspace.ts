@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Program } from './program.ts';
 import { runProgram } from './run-program.ts';
@@ -76,7 +77,7 @@ export async function submitWorkspace(submission: Submission, signal: AbortSigna
     if (sent.id !== undefined) return { ...sent, id: sent.id };
     const [flag, question] = questionOf(sent, code, allowed) ?? [];
     if (flag === undefined || question === undefined)
-      throw new CiError('invalid', said || `simple-ci ended with ${code}`);
+      throw new CiError('invalid', said || l10n.t('simple-ci ended with {0}', String(code)));
     if (!(await submission.ask(question))) return undefined;
     allowed.push(flag);
   }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskPageState } from '../shared/task-page/task-page-messages.ts';
 import { TaskPage, type TaskPageOptions } from './task-page.ts';
@@ -28,7 +29,7 @@ export class TaskPages implements vscode.WebviewPanelSerializer, vscode.Disposab
   show(task: string): void {
     const open = [...this.#panels].find(([, page]) => page.task === task);
     if (open) open[0].reveal();
-    else this.#adopt(vscode.window.createWebviewPanel(PANEL, 'Task', vscode.ViewColumn.Active)).show(task);
+    else this.#adopt(vscode.window.createWebviewPanel(PANEL, l10n.t('Task'), vscode.ViewColumn.Active)).show(task);
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: TaskPageState | undefined): Promise<void> {

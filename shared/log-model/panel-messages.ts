@@ -1,4 +1,5 @@
 import type { LogEvent, LogMark } from '../log.ts';
+import type { TaskTone } from '../task-tone.ts';
 import type { TextLink } from './links.ts';
 import type { LogQuery } from './log-search.ts';
 import type { ByteRange } from './log-window.ts';
@@ -7,8 +8,9 @@ import type { ByteRange } from './log-window.ts';
 export interface PanelTask {
   readonly id: string;
   readonly name: string;
-  /** `queued`, `running`, `passed`, … */
+  /** For people: `queued`, `running`, `passed`, … */
   readonly state: string;
+  readonly tone: TaskTone;
   /** A sentence for people: why it waits, or how it ended. */
   readonly message: string;
   readonly isFinished: boolean;
