@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import type { TaskSummary, TaskView } from '../shared/api.ts';
 import type { PanelTask } from '../shared/log-model/panel-messages.ts';
+import { pastEndText } from '../shared/task-page/task-life.ts';
 import type { TaskTone } from '../shared/task-tone.ts';
 import { stateWord } from './outcome-word.ts';
 
@@ -14,6 +15,7 @@ export function panelTask(view: TaskView, why: string | undefined): PanelTask {
     message: messageOf(view, why),
     isFinished: view.state === 'finished',
     attempts: attemptsOf(view),
+    pastEnds: Object.fromEntries(view.past.map(({ attempt, end }) => [attempt, pastEndText(end)])),
   };
 }
 

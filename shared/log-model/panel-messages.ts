@@ -15,6 +15,8 @@ export interface PanelTask {
   readonly message: string;
   readonly isFinished: boolean;
   readonly attempts: readonly number[];
+  /** How those ended that were not the last, in words. */
+  readonly pastEnds: Readonly<Record<number, string>>;
 }
 
 /** From the extension to the page. */

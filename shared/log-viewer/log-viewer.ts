@@ -176,8 +176,10 @@ export class LogViewer extends LitElement {
     if (this.#log.problem !== undefined) return this.#log.problem;
     if (!this.#task) return l10n.t('Choose a task in the side bar, or run one, to see its log here.');
     if (!this.#log.window) return this.#task.message;
-    if (this.#log.isLost) return l10n.t('Nothing of what this attempt printed was kept: it was lost with its node.');
-    return this.#task.isFinished || this.#log.hasEnded ? l10n.t('It printed nothing.') : l10n.t('Nothing printed yet.');
+    const { isLost, hasEnded } = this.#log;
+    const how = this.#task.pastEnds[this.attempt ?? 0] ?? l10n.t('lost with its node');
+    if (isLost) return l10n.t`Nothing of what this attempt printed was kept: ${how}.`;
+    return this.#task.isFinished || hasEnded ? l10n.t('It printed nothing.') : l10n.t('Nothing printed yet.');
   }
 
   #pill(): TemplateResult | typeof nothing {
