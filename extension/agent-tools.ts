@@ -32,7 +32,8 @@ export function registerAgentTools(options: AgentToolsOptions): vscode.Disposabl
   return NAMES.map(name => vscode.lm.registerTool<ToolInput>(`simple-ci_${name}`, new ClusterTool(name, options)));
 }
 
-class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
+/** One of them. Whoever calls asks the user what `prepareInvocation` says is to be asked; until he has agreed, nothing of the workspace is looked at. */
+export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   readonly #name: AgentToolName;
   readonly #options: AgentToolsOptions;
 

@@ -37,6 +37,7 @@ export interface SubmitManner {
 }
 
 const CONSENTS = 'hostsThatGetFiles';
+const WITHDRAW_MS = 30_000;
 
 /** From a workspace with unsaved changes to a running task with its log open. */
 export class RunCommands {
@@ -96,6 +97,7 @@ export class RunCommands {
         isLocal: choice.id === LOCAL_CLUSTER,
         onProgress: progress => say(progressText(progress)),
         ask,
+        withdraw: id => this.#withdraw(id),
       },
       signal,
     );
@@ -106,6 +108,11 @@ export class RunCommands {
     );
     onSubmitted(submitted);
     return submitted;
+  }
+
+  async #withdraw(id: string): Promise<void> {
+    await using client = await this.#options.clusters.connection.client();
+    await client.call('cancelTask', { params: { id } }, AbortSignal.timeout(WITHDRAW_MS));
   }
 
   async #choice(): Promise<ClusterChoice> {

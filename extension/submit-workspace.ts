@@ -38,6 +38,8 @@ export interface Submission {
   readonly onProgress: (progress: Progress) => void;
   /** Whether to go on; asked at most once for each kind. */
   readonly ask: (question: Question) => Promise<boolean>;
+  /** Ends a task that was submitted at the very moment at which the user did not want it any more. */
+  readonly withdraw: (id: string) => Promise<void>;
 }
 
 export interface Submitted {
@@ -84,7 +86,7 @@ export async function submitWorkspace(submission: Submission, signal: AbortSigna
 }
 
 async function runOnce(submission: Submission, allowed: readonly string[], signal: AbortSignal) {
-  const { program, folder, task, urls, token, isLocal, onProgress } = submission;
+  const { program, folder, task, urls, token, isLocal, onProgress, withdraw } = submission;
   const sent: Sent = {
     root: folder,
     files: 0,
@@ -105,8 +107,13 @@ async function runOnce(submission: Submission, allowed: readonly string[], signa
     const progress = take(sent, line);
     if (progress) onProgress(progress);
   };
-  const end = await runProgram(program, call, onLine, signal);
-  return { sent, ...end };
+  try {
+    const end = await runProgram(program, call, onLine, signal);
+    return { sent, ...end };
+  } catch (error) {
+    if (sent.id !== undefined) await withdraw(sent.id);
+    throw error;
+  }
 }
 
 /** Of a command that means the same without a shell, so that its name in lists is what was typed. */
