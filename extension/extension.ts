@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { registerAgentTools } from './agent-tools.ts';
+import { ArtifactCommands } from './artifact-commands.ts';
 import { ArtifactFiles } from './artifact-files.ts';
 import { ARTIFACT_SCHEME } from './artifact-uri.ts';
 import { systemClock } from './clock.ts';
@@ -10,6 +11,7 @@ import { ClusterViews } from './cluster-views.ts';
 import { Clusters } from './clusters.ts';
 import type { CommandId } from './commands.ts';
 import { ConnectCommands } from './connect-commands.ts';
+import type { Given, GivenLine } from './given.ts';
 import { LogPanels } from './log-panels.ts';
 import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
 import { OwnLog } from './own-log.ts';
@@ -21,7 +23,7 @@ import { SaveRuns } from './save-runs.ts';
 import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
-import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
+import { TaskCommands } from './task-commands.ts';
 import { TaskFileHelp } from './task-file-help.ts';
 import { TaskFileProblems } from './task-file-problems.ts';
 import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
@@ -100,6 +102,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { readonly version: string };
   const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
+  const artifactCommands = new ArtifactCommands(clusters);
   const fileHelp = new TaskFileHelp();
   const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
@@ -149,9 +152,10 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.copyTaskLink': (given: GivenLine) => tasks.copyTaskLink(given),
       'simple-ci.copyLineLink': (given: GivenLine) => tasks.copyLineLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
-      'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
-      'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),
-      'simple-ci.compareArtifact': (given: Given) => tasks.compareArtifact(given),
+      'simple-ci.openArtifact': (given: Given) => artifactCommands.open(given),
+      'simple-ci.saveArtifact': (given: Given) => artifactCommands.save(given),
+      'simple-ci.compareArtifact': (given: Given) => artifactCommands.compare(given),
+      'simple-ci.saveArtifacts': (given: Given) => artifactCommands.saveAll(given),
       'simple-ci.showOwnLog': async () => log.show(),
     }),
     ...tellMenus(clusters),

@@ -1,39 +1,23 @@
-import { createWriteStream } from 'node:fs';
-import { basename } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskSummary } from '../shared/api.ts';
-import type { Client } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
 import { quote } from '../shared/ids.ts';
 import type { LogLineName } from '../shared/log-model/panel-messages.ts';
-import { signalOf } from './abort.ts';
-import { artifactUri } from './artifact-uri.ts';
 import type { ClusterViews } from './cluster-views.ts';
 import type { Clusters } from './clusters.ts';
+import { checkTrust } from './connect-commands.ts';
+import { type Given, type GivenLine, lineOf, rowOf } from './given.ts';
 import type { LogPanels } from './log-panels.ts';
-import { findWorkspaceFile } from './open-file.ts';
 import { stateWord } from './outcome-word.ts';
 import { attemptsOf } from './panel-task.ts';
-import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
+import { saveAs } from './save-as.ts';
 import type { TaskPages } from './task-pages.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
-/** What menus and clicks give to a command: the row, or nothing from the palette. */
-export type Given = { readonly row: Row } | RowElement | undefined;
-
-/** What the menu of a log's line gives: the line. */
-export type GivenLine = Given | (LogLineName & { readonly task: string });
-
 const CALL_MS = 30_000;
-
-function lineOf(given: GivenLine) {
-  return typeof given === 'object' && 'offset' in given ? given : undefined;
-}
 
 export interface TaskCommandsOptions {
   readonly clusters: Clusters;
@@ -42,11 +26,6 @@ export interface TaskCommandsOptions {
   readonly views: ClusterViews;
   readonly branches: WorkspaceBranches;
   readonly onRun: (task: string) => void;
-}
-
-/** Menus of editors give the address of what they show. */
-function rowOf(given: GivenLine): Row | undefined {
-  return typeof given === 'object' && 'row' in given ? given.row : undefined;
 }
 
 /** What can be done with tasks that exist. */
@@ -126,6 +105,7 @@ export class TaskCommands {
 
   /** The same task on the same files as then. */
   async runAgain(given: Given): Promise<void> {
+    if (!(await checkTrust())) return;
     const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask(l10n.t('Run which task again?')));
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
@@ -179,39 +159,15 @@ export class TaskCommands {
     await this.#panels.show({ task, attempt: line?.attempt, line: line?.offset });
   }
 
-  /** Straight to the disk: a log may be larger than memory. */
   async saveLog(given: Given): Promise<void> {
     const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask(l10n.t('Save the log of which task?')));
     if (id === undefined) return;
     const name = this.#clusters.connection.state.tasks?.get(id)?.name ?? id;
-    await this.#save(`${name.replace(/[^\w.-]+/g, '-')}.log`, l10n.t`log of ${name}`, (client, signal) =>
-      client.rawLog(id, {}, signal),
-    );
-  }
-
-  async openArtifact(given: Given): Promise<void> {
-    const { task, path } = rowOf(given) ?? {};
-    if (task === undefined || path === undefined) return;
-    await vscode.commands.executeCommand('vscode.open', artifactUri(task, path));
-  }
-
-  async saveArtifact(given: Given): Promise<void> {
-    const { task, path } = rowOf(given) ?? {};
-    if (task === undefined || path === undefined) return;
-    await this.#save(basename(path), path, (client, signal) => client.download(task, path, signal));
-  }
-
-  /** With the file of the same path in the workspace. */
-  async compareArtifact(given: Given): Promise<void> {
-    const { task, path } = rowOf(given) ?? {};
-    if (task === undefined || path === undefined) return;
-    const own = await findWorkspaceFile(path);
-    if (!own) {
-      void vscode.window.showInformationMessage(l10n.t`There is no ${path} in this workspace to compare with.`);
-      return;
-    }
-    const title = l10n.t`${path}: workspace ↔ artifact`;
-    await vscode.commands.executeCommand('vscode.diff', own, artifactUri(task, path), title);
+    await saveAs(this.#clusters, {
+      name: `${name.replace(/[^\w.-]+/g, '-')}.log`,
+      what: l10n.t`log of ${name}`,
+      read: (client, signal) => client.rawLog(id, {}, signal),
+    });
   }
 
   async filterTasks(): Promise<void> {
@@ -256,28 +212,6 @@ export class TaskCommands {
       onlyFailed: has('failed'),
       onlyUnfinished: has('unfinished'),
     });
-  }
-
-  async #save(
-    name: string,
-    what: string,
-    read: (client: Client, signal: AbortSignal) => AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
-    const target = await vscode.window.showSaveDialog({
-      ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),
-      title: l10n.t`Save ${what}`,
-    });
-    if (!target) return;
-    const location = vscode.ProgressLocation.Notification;
-    await vscode.window.withProgress(
-      { location, title: l10n.t`Saving ${what} …`, cancellable: true },
-      async (_, cancel) => {
-        await using client = await this.#clusters.connection.client();
-        const signal = signalOf(cancel);
-        await pipeline(Readable.from(read(client, signal)), createWriteStream(target.fsPath), { signal });
-      },
-    );
   }
 
   #isUnfinished(id: string): boolean {

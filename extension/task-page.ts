@@ -80,6 +80,8 @@ export class TaskPage implements vscode.Disposable {
         return commands.executeCommand('simple-ci.runAgain', { row });
       case 'cancel':
         return commands.executeCommand('simple-ci.cancelTask', { row });
+      case 'saveAll':
+        return commands.executeCommand('simple-ci.saveArtifacts', { row });
       case 'artifact':
         return commands.executeCommand(`simple-ci.${message.action}Artifact`, { row: { ...row, path: message.path } });
     }

@@ -34,11 +34,12 @@ problem.setAttribute('role', 'alert');
 const openLog = button(l10n.t('Open Log'), 'first', () => vscode.postMessage({ type: 'log' }));
 const runAgain = button(l10n.t('Run Again'), '', () => vscode.postMessage({ type: 'runAgain' }));
 const cancel = button(l10n.t('Cancel'), '', () => vscode.postMessage({ type: 'cancel' }));
+const saveAll = button(l10n.t('Save All'), 'link', () => vscode.postMessage({ type: 'saveAll' }));
 const total = element('span');
 const life = keyedRows<LifeSpan>({ keyOf: ({ id }) => id, draw: drawSpan, update: placeSpan });
 const facts = element('dl');
 const artifacts = keyedRows<TaskPageContent['artifacts'][number]>({ keyOf: ({ path }) => path, draw: drawArtifact });
-const kept = section(l10n.t('Artifacts'), table('kept', [l10n.t('File'), l10n.t('Size'), ''], artifacts.body));
+const kept = section(l10n.t('Artifacts'), table('kept', [l10n.t('File'), l10n.t('Size'), saveAll], artifacts.body));
 const main = element('main');
 let shown: TaskPageContent | undefined;
 

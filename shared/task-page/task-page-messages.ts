@@ -38,6 +38,7 @@ export type FromTaskPage =
   | { readonly type: 'log'; readonly attempt?: number | undefined; readonly step?: number | undefined }
   | { readonly type: 'runAgain' }
   | { readonly type: 'cancel' }
+  | { readonly type: 'saveAll' }
   | { readonly type: 'artifact'; readonly path: string; readonly action: 'open' | 'compare' | 'save' };
 
 /** What survives when the page is gone and comes back. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -354,6 +354,17 @@ describe('the extension in VS Code', () => {
       .first()
       .waitFor();
     await picture('artifact');
+    await workbench.page.keyboard.press('Escape');
+    await workbench.command('Simple CI: Open Page of Task');
+    await workbench.page.locator('.tab.active', { hasText: 'pack' }).waitFor();
+    await (await workbench.taskPage()).getByRole('button', { name: 'Save All' }).click();
+    const folder = join(server.folder, 'kept');
+    await mkdir(folder);
+    await workbench.type(`${folder}/`);
+    await eventually('it is saved', async () =>
+      /GOOD EVENING/.test(await readFile(join(folder, 'greeting.txt'), 'utf8').catch(() => '')) ? true : undefined,
+    );
+    await workbench.command('View: Close Editor');
   });
 
   step('says why a task waits, in the queue and where its log will be, and lets go of it', async () => {
@@ -430,15 +441,17 @@ describe('the extension in VS Code', () => {
   });
 
   step('leads from a terminal to the user’s own file, in a folder with a space in its name', async () => {
-    await workbench.command('View: Close All Editors');
     await workbench.command('Terminal: Focus Terminal');
     const place = workbench.page
       .locator('.terminal-wrapper.active .xterm-rows span', { hasText: 'main.c:2:5' })
       .first();
     await eventually('the link is followed', async () => {
+      const { x, y, width, height } = (await place.boundingBox())!;
       await workbench.page.keyboard.down('Control');
-      await place.hover();
-      await place.click({ modifiers: ['Control'] });
+      // The terminal looks for links where the mouse moves.
+      await workbench.page.mouse.move(x + width / 2 - 5, y + height / 2);
+      await workbench.page.mouse.move(x + width / 2, y + height / 2, { steps: 3 });
+      await workbench.page.mouse.click(x + width / 2, y + height / 2);
       await workbench.page.keyboard.up('Control');
       return (await workbench.page.locator('.statusbar-item', { hasText: 'Ln 2, Col 5' }).count()) > 0
         ? true
