@@ -181,7 +181,10 @@ function keyOf(change: Change): string {
 /** All that was so at some time since then, the latest first. */
 function lastSince<T>(moments: readonly Moment<T>[], since: number): T[] {
   const first = moments.findLastIndex(({ from }) => from < since);
-  return moments.slice(Math.max(0, first)).map(({ what }) => what).reverse();
+  return moments
+    .slice(Math.max(0, first))
+    .map(({ what }) => what)
+    .reverse();
 }
 
 /** Counted in another way than the product does: of one pool only, whose nodes can all run everything that is small enough. */

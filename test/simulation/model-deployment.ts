@@ -69,7 +69,12 @@ export class ModelDeployment {
       namespace: async () => 'ci',
       get: (path, { signal }: KubernetesCall) => carry('get', path, () => this.#answer(node), signal),
       patch: (path, patch, { signal }: KubernetesCall) =>
-        carry('put', path, () => (path.endsWith('/scale') ? this.#scale(node, patch) : this.#mark(node, patch)), signal),
+        carry(
+          'put',
+          path,
+          () => (path.endsWith('/scale') ? this.#scale(node, patch) : this.#mark(node, patch)),
+          signal,
+        ),
     };
   }
 
@@ -98,13 +103,19 @@ export class ModelDeployment {
   #check(node: NodeId, replicas: number): void {
     const { plan, demand, etcd, keys, isCalm } = this.#parts;
     const violated = (text: string) =>
-      this.#parts.onViolation({ invariant: 'I15', task: undefined, text: `${node}, which sets ${replicas} pods, ${text}` });
+      this.#parts.onViolation({
+        invariant: 'I15',
+        task: undefined,
+        text: `${node}, which sets ${replicas} pods, ${text}`,
+      });
     if (replicas < plan.min || replicas > plan.max) violated(`may only set ${plan.min} to ${plan.max}`);
     if (this.#read.get(node) !== this.#version) violated('has not read what another has set meanwhile');
     const asked = demand.sustained(SEEN_AFTER_MS, plan.scaleInAfterMs);
     const least = Math.min(plan.max, Math.ceil(asked / plan.slots));
     if (replicas < this.replicas && replicas < least)
-      violated(`takes some away though ${asked} slots were asked for, for more than a minute of the last ${plan.scaleInAfterMs / 1000} s`);
+      violated(
+        `takes some away though ${asked} slots were asked for, for more than a minute of the last ${plan.scaleInAfterMs / 1000} s`,
+      );
     const post = etcd.get(keys.post('scale.default'));
     const holder = post && (JSON.parse(post.value) as PostRecord).node;
     if (isCalm() && holder !== node) violated(`has not the post, which ${holder ?? 'nobody'} has`);
