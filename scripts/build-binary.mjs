@@ -11,7 +11,7 @@ import { HERE, nodesFor, TARGETS } from './binary/node-releases.mjs';
 import { signMachO } from './binary/sign-mach-o.mjs';
 import { splitProgram } from './split-program.mjs';
 import { stripElf } from './binary/strip-elf.mjs';
-import { buildInfo } from './bundle-options.mjs';
+import { buildInfo, NODE_FLAGS } from './bundle-options.mjs';
 import { root, run } from './checks.mjs';
 
 const dist = join(root, 'dist');
@@ -19,8 +19,8 @@ export const binary = join(dist, HERE === 'win-x64' ? 'simple-ci.exe' : 'simple-
 
 /** What marks the place in Node’s code that says whether it holds a program, in all releases. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
-/** V8 draws the names of what it writes down by chance: with one seed, two builds of a commit are the same bytes. */
-const SEED = '--random-seed=1';
+/** V8 draws the names of what it writes down by chance: with one seed, two builds of a commit are the same bytes. It takes no code of a V8 with other flags. */
+const BUILDER_FLAGS = ['--random-seed=1', ...NODE_FLAGS];
 
 /** @param targets undefined for this system’s own executable; each that cannot be made is said, and returned. */
 export async function buildBinaries({ targets, log = () => {} } = {}) {
@@ -81,7 +81,7 @@ async function makeBlob({ isNative, builder, parts, work }) {
   const folder = join(work, 'parts');
   await mkdir(folder);
   for (const [name, text] of parts) await writeFile(join(folder, name), asFunction(text), 'latin1');
-  if (isNative) await call([builder, SEED, join(root, 'scripts/binary/compile-parts.mjs'), folder], work);
+  if (isNative) await call([builder, ...BUILDER_FLAGS, join(root, 'scripts/binary/compile-parts.mjs'), folder], work);
   await writeFile(join(work, 'start.cjs'), await readFile(join(root, 'scripts/binary/start.cjs')));
   const names = [...parts.keys()].flatMap(name => (isNative ? [name, `${name}.code`] : [name]));
   const config = {
@@ -89,12 +89,13 @@ async function makeBlob({ isNative, builder, parts, work }) {
     output: 'blob',
     disableExperimentalSEAWarning: true,
     useCodeCache: isNative,
+    execArgv: NODE_FLAGS,
     // NODE_OPTIONS of the machine are for other programs.
     execArgvExtension: 'none',
     assets: Object.fromEntries(names.sort().map(name => [name, `parts/${name}`])),
   };
   await writeFile(join(work, 'config.json'), JSON.stringify(config));
-  await call([builder, SEED, '--experimental-sea-config', 'config.json'], work);
+  await call([builder, ...BUILDER_FLAGS, '--experimental-sea-config', 'config.json'], work);
   return join(work, 'blob');
 }
 

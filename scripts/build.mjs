@@ -3,7 +3,7 @@ import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { constants, zstdCompressSync } from 'node:zlib';
-import { buildInfo, bundleOptions } from './bundle-options.mjs';
+import { buildInfo, bundleOptions, NODE_FLAGS } from './bundle-options.mjs';
 import { splitProgram } from './split-program.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -30,7 +30,7 @@ export async function build({ log = () => {}, outfile = bundle, plugins = [] } =
     format: 'cjs',
     entryPoints: ['scripts/bundle-start.cjs'],
     outfile: unfinished,
-    banner: { js: '#!/usr/bin/env node' },
+    banner: { js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}` },
     plugins: [jsonModule('simple-ci:parts', pack(parts))],
   });
   if (outfile === bundle) await writeFile(`${root}dist/meta.json`, JSON.stringify(metafile));

@@ -8,6 +8,14 @@ import type { Outbox } from './outbox.ts';
 
 type SubscribeLog = Extract<ClientMessage, { topic: 'log' }>;
 
+interface LogReader {
+  readonly id: number;
+  readonly outbox: Outbox;
+  readonly credit: Credit;
+  readonly isWithoutBytes: boolean;
+  onBytes(count: number): void;
+}
+
 /** Largest part of a log in one frame: several subscriptions of a socket take turns. */
 const FRAME_BYTES = 262_144;
 
@@ -27,17 +35,13 @@ export function openLog(
   return logs.logs.read({ task: id, fence: from.fence, from: from.offset, follow, ...start }, signal);
 }
 
-/** Sends a log: bytes only as far as the client has given credit. */
-export async function sendLog(
-  events: AsyncIterable<LogEvent>,
-  to: { readonly id: number; readonly outbox: Outbox; readonly credit: Credit; onBytes(count: number): void },
-  signal: AbortSignal,
-): Promise<void> {
+/** Sends a log, with what was printed unless only marks are wanted: bytes only as far as the client has given credit. */
+export async function sendLog(events: AsyncIterable<LogEvent>, to: LogReader, signal: AbortSignal): Promise<void> {
   const { id, outbox } = to;
   for await (const event of events) {
     switch (event.kind) {
       case 'bytes':
-        await sendBytes(event, to, signal);
+        if (!to.isWithoutBytes) await sendBytes(event, to, signal);
         break;
       case 'attempt': {
         const { fence, attempt, node, offset } = event;
@@ -54,11 +58,7 @@ export async function sendLog(
   }
 }
 
-async function sendBytes(
-  { offset, time, bytes }: LogBytesEvent,
-  to: Parameters<typeof sendLog>[1],
-  signal: AbortSignal,
-): Promise<void> {
+async function sendBytes({ offset, time, bytes }: LogBytesEvent, to: LogReader, signal: AbortSignal): Promise<void> {
   for (let sent = 0; sent < bytes.length; ) {
     const count = await to.credit.take(Math.min(FRAME_BYTES, bytes.length - sent), signal);
     await to.outbox.send(encodeLogFrame(to.id, offset + sent, time, bytes.subarray(sent, sent + count)), signal);

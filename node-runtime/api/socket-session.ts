@@ -173,7 +173,8 @@ export class SocketSession {
         return this.#sendNodes(id, signal);
       case 'log': {
         const onBytes = (count: number) => this.#parts.metrics.followedBytes.inc(count);
-        return sendLog(openLog(message, this.#parts, signal), { id, outbox: this.#outbox, credit, onBytes }, signal);
+        const to = { id, outbox: this.#outbox, credit, isWithoutBytes: message.marks === true, onBytes };
+        return sendLog(openLog(message, this.#parts, signal), to, signal);
       }
     }
   }
