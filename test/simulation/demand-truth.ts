@@ -96,8 +96,8 @@ export class DemandTruth {
     const patience = by ? FRESH_MS : TAKEN_UP_MS;
     // Some tasks kill the machine of their node: what that node has told lasts as long as its lease.
     if (from > askedAt - patience || (by && !this.#isAlive(by))) return;
-    if (demand === undefined) return this.#violated('is not known though nothing is wrong');
-    if (!this.#wasCounted(demand, askedAt - FRESH_MS))
+    if (demand === undefined) this.#violated('is not known though nothing is wrong');
+    else if (!this.#wasCounted(demand, askedAt - FRESH_MS))
       this.#violated(`is told to be ${demand}, and has not been that of late`);
   }
 
@@ -132,8 +132,8 @@ export class DemandTruth {
     const first = this.#countings.findLastIndex(({ from }) => from <= askedAt);
     const counted = this.#countings.slice(Math.max(0, first)).filter(({ by }) => by !== undefined);
     const since = counted[0]?.from;
-    if (since === undefined) return this.#violated(`${how} as ${demand} though nobody counts it`);
-    if (!this.#wasCounted(demand, since))
+    if (since === undefined) this.#violated(`${how} as ${demand} though nobody counts it`);
+    else if (!this.#wasCounted(demand, since))
       this.#violated(`${how} as ${demand}, which it has not been since ${counted[0]!.by!.node} has the post`);
   }
 
