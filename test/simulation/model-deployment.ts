@@ -1,6 +1,7 @@
 import { CiError } from '../../shared/errors.ts';
-import type { NodeId } from '../../shared/ids.ts';
-import type { Keyspace } from '../../shared/keyspace.ts';
+import type { NodeId, TaskId } from '../../shared/ids.ts';
+import { type Keyspace, parseTasksKey } from '../../shared/keyspace.ts';
+import type { LockRecord } from '../../shared/result.ts';
 import type { PostRecord } from '../../node-runtime/cluster/posts.ts';
 import type { KubernetesApi, KubernetesCall } from '../../node-runtime/kubernetes/kubernetes-api.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -69,7 +70,12 @@ export class ModelDeployment {
       namespace: async () => 'ci',
       get: (path, { signal }: KubernetesCall) => carry('get', path, () => this.#answer(node), signal),
       patch: (path, patch, { signal }: KubernetesCall) =>
-        carry('put', path, () => (path.endsWith('/scale') ? this.#scale(node, patch) : this.#mark(node, patch)), signal),
+        carry(
+          'put',
+          path,
+          () => (path.endsWith('/scale') ? this.#scale(node, patch) : this.#mark(node, patch)),
+          signal,
+        ),
     };
   }
 
@@ -98,13 +104,19 @@ export class ModelDeployment {
   #check(node: NodeId, replicas: number): void {
     const { plan, demand, etcd, keys, isCalm } = this.#parts;
     const violated = (text: string) =>
-      this.#parts.onViolation({ invariant: 'I15', task: undefined, text: `${node}, which sets ${replicas} pods, ${text}` });
+      this.#parts.onViolation({
+        invariant: 'I15',
+        task: undefined,
+        text: `${node}, which sets ${replicas} pods, ${text}`,
+      });
     if (replicas < plan.min || replicas > plan.max) violated(`may only set ${plan.min} to ${plan.max}`);
     if (this.#read.get(node) !== this.#version) violated('has not read what another has set meanwhile');
     const asked = demand.sustained(SEEN_AFTER_MS, plan.scaleInAfterMs);
     const least = Math.min(plan.max, Math.ceil(asked / plan.slots));
     if (replicas < this.replicas && replicas < least)
-      violated(`takes some away though ${asked} slots were asked for, for more than a minute of the last ${plan.scaleInAfterMs / 1000} s`);
+      violated(
+        `takes some away though ${asked} slots were asked for, for more than a minute of the last ${plan.scaleInAfterMs / 1000} s`,
+      );
     const post = etcd.get(keys.post('scale.default'));
     const holder = post && (JSON.parse(post.value) as PostRecord).node;
     if (isCalm() && holder !== node) violated(`has not the post, which ${holder ?? 'nobody'} has`);
@@ -134,9 +146,21 @@ export class ModelDeployment {
     return wanted.sort((a, b) => isUp(a) - isUp(b) || costOf(a) - costOf(b) || b.startedAt - a.startedAt);
   }
 
+  #taskOf({ up }: SimulatedNode): TaskId | undefined {
+    const { etcd, keys } = this.#parts;
+    for (const { key, value } of etcd.all(keys.tasks)) {
+      const parsed = parseTasksKey(keys, key);
+      if (parsed?.kind === 'lock' && (JSON.parse(value) as LockRecord).instance === up?.instance) return parsed.id;
+    }
+    return undefined;
+  }
+
   #takeAway(node: SimulatedNode): void {
-    const { outside, trace } = this.#parts;
+    const { outside, trace, isCalm, onViolation } = this.#parts;
     trace.note(node.id, 'is taken away');
+    const task = isCalm() ? this.#taskOf(node) : undefined;
+    if (task !== undefined)
+      onViolation({ invariant: 'I15', task, text: `${node.id} is taken away while it runs task ${task}` });
     node.stopWanting();
     if (node.up) node.drain();
     else node.crash();

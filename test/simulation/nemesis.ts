@@ -25,7 +25,6 @@ export interface Victims {
   readonly mostWrongByMs: number;
 }
 
-
 /** What the moves of the protocol write first. */
 const MOVES = {
   register: /\/members\//,
