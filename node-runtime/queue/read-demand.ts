@@ -22,7 +22,9 @@ export function readDemand(
   return readAtOnce(cluster, signal).catch(cause => {
     // A node that stood still between two looks finds that etcd has dropped what it began to read.
     if (!isCiError(cause, 'gone')) throw cause;
-    throw new CiError('unavailable', 'Cannot tell the demand as its revision is gone, so long did reading it take', { cause });
+    throw new CiError('unavailable', 'Cannot tell the demand as its revision is gone, so long did reading it take', {
+      cause,
+    });
   });
 }
 
