@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskView } from '../shared/api.ts';
 import { describeError } from '../shared/errors.ts';
@@ -211,5 +212,5 @@ function wantedOf({ task, attempt }: PanelState): WantedLog {
 
 /** An attempt that was asked for by its number is named: others of the same task may be beside it. */
 function titleOf({ task, past }: TaskView, attempt: number | undefined): string {
-  return attempt === undefined || past.length === 0 ? task.name : `${task.name}, attempt ${attempt}`;
+  return attempt === undefined || past.length === 0 ? task.name : l10n.t`${task.name}, attempt ${attempt}`;
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { filePlaces } from './find-file.ts';
 
@@ -22,7 +23,7 @@ export async function findWorkspaceFile(path: string): Promise<vscode.Uri | unde
 export async function openWorkspaceFile({ path, line = 1, column = 1 }: FilePlace): Promise<void> {
   const file = await findWorkspaceFile(path);
   if (!file) {
-    void vscode.window.showInformationMessage(`There is no ${path} in this workspace.`);
+    void vscode.window.showInformationMessage(l10n.t`There is no ${path} in this workspace.`);
     return;
   }
   const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskView } from '../shared/api.ts';
 import { describeError, isCiError } from '../shared/errors.ts';
@@ -40,7 +41,7 @@ export class TaskPage implements vscode.Disposable {
       webview.onDidReceiveMessage((message: FromTaskPage) => void this.#receive(message)),
       new vscode.Disposable(() => again[Symbol.dispose]()),
     ];
-    webview.html = pageHtml(webview, options.extension, { title: 'Task', script: 'task-page.js', style: '' });
+    webview.html = pageHtml(webview, options.extension, { title: l10n.t('Task'), script: 'task-page.js', style: '' });
   }
 
   get task(): string | undefined {
@@ -79,6 +80,8 @@ export class TaskPage implements vscode.Disposable {
         return commands.executeCommand('simple-ci.runAgain', { row });
       case 'cancel':
         return commands.executeCommand('simple-ci.cancelTask', { row });
+      case 'saveAll':
+        return commands.executeCommand('simple-ci.saveArtifacts', { row });
       case 'artifact':
         return commands.executeCommand(`simple-ci.${message.action}Artifact`, { row: { ...row, path: message.path } });
     }

@@ -4,8 +4,13 @@ import { attemptFolder, BUBBLEWRAP_WORKSPACE, WORKSPACE_FOLDER } from '../shared
 
 /** A path that is longer is not waited for: it is none of ours. Characters. */
 const LONGEST_PATH = 4096;
-/** What cannot be part of a path: those with spaces in them are not recognised. */
-const END = `(?=$|[/\\s:;,'"\`()\\[\\]{}<>])`;
+/** What may go on in the next piece: a word, or a path between quotes. */
+const UNFINISHED = /(?:['"`]\/[^'"`\n]*|\S*)$/;
+/** What cannot be part of a path; in one that is between quotes, a space can. */
+const STOP = `\\s:;,'"\`()\\[\\]{}<>`;
+const END = `(?=$|[/${STOP}])`;
+/** What follows the workspace in a path, and then the line and the column. */
+const REST = `(?<rest>(?:/[^${STOP}]*)?)(?<place>(?::\\d+){0,2})`;
 
 /**
  * Makes absolute paths in a task's workspace on its node those of the same files in the user's: problem matchers of VS Code, and
@@ -28,7 +33,7 @@ export class WorkspacePaths {
 
   push(text: string): string {
     const all = this.#held + text;
-    const cut = all.length - (/[^\s]*$/.exec(all.slice(-LONGEST_PATH))?.[0].length ?? 0);
+    const cut = all.length - (UNFINISHED.exec(all.slice(-LONGEST_PATH))?.[0].length ?? 0);
     const isPath = all.indexOf('/', cut) >= 0 && all.length - cut < LONGEST_PATH;
     this.#held = isPath ? all.slice(cut) : '';
     return this.#mapped(isPath ? all.slice(0, cut) : all);
@@ -42,17 +47,32 @@ export class WorkspacePaths {
   }
 
   #mapped(text: string): string {
-    return this.#inside ? text.replace(this.#inside, () => this.#root) : text;
+    if (!this.#inside) return text;
+    return text.replace(this.#inside, (_, ...match) => {
+      const [at, , { rest, place }] = match.slice(-3) as [number, string, { rest: string; place: string }];
+      const path = this.#root + rest;
+      if (text.slice(0, at).endsWith('file://')) return addressOf(path) + place;
+      return this.#root.includes(' ') ? linked(path, place) : path + place;
+    });
   }
 }
 
-/** A path of that name may well be within another. */
-const bubblewrapPath = new RegExp(`(?<=file://|(?<![\\w./~-]))${BUBBLEWRAP_WORKSPACE}${END}`, 'g');
+/** A terminal finds links by itself, but not where a path has a space in it: it is told of those. Matchers of problems do not see that. */
+function linked(path: string, place: string): string {
+  const address = `file://${addressOf(path)}${place.replace(':', '#')}`;
+  return `\u001b]8;;${address}\u001b\\${path}${place}\u001b]8;;\u001b\\`;
+}
 
-/** The name of the attempt's folder is in no other path. */
+function addressOf(path: string): string {
+  return encodeURI(path).replaceAll('#', '%23').replaceAll('?', '%3F');
+}
+
+/** A path of that name may well be within another. */
+const bubblewrapPath = new RegExp(`(?<=file://|(?<![\\w./~-]))${BUBBLEWRAP_WORKSPACE}${END}${REST}`, 'g');
+
+/** The name of the attempt’s folder is in no other path. Folders above it may have spaces in their names where quotes tell where it begins. */
 function ownFolder(name: string): RegExp {
-  return new RegExp(
-    `/(?:[^\\s:;,'"\`()\\[\\]{}<>/][^\\s:;,'"\`()\\[\\]{}<>]*/)?${name}/${WORKSPACE_FOLDER}${END}`,
-    'g',
-  );
+  const above = `/(?:[^/${STOP}][^${STOP}]*/)?`;
+  const quoted = `(?<=['"\`])/(?:[^/'"\`\\n][^'"\`\\n]*/)?`;
+  return new RegExp(`(?:${quoted}|${above})${name}/${WORKSPACE_FOLDER}${END}${REST}`, 'g');
 }

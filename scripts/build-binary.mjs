@@ -9,7 +9,7 @@ import { billOfMaterials } from './binary/bill-of-materials.mjs';
 import { dropAuthenticode } from './binary/drop-authenticode.mjs';
 import { HERE, nodesFor, TARGETS } from './binary/node-releases.mjs';
 import { signMachO } from './binary/sign-mach-o.mjs';
-import { splitProgram } from './binary/split-program.mjs';
+import { splitProgram } from './split-program.mjs';
 import { stripElf } from './binary/strip-elf.mjs';
 import { buildInfo, NODE_FLAGS } from './bundle-options.mjs';
 import { root, run } from './checks.mjs';
@@ -80,7 +80,7 @@ function prepareNode(target, node) {
 async function makeBlob({ isNative, builder, parts, work }) {
   const folder = join(work, 'parts');
   await mkdir(folder);
-  for (const [name, text] of parts) await writeFile(join(folder, name), text, 'latin1');
+  for (const [name, text] of parts) await writeFile(join(folder, name), asFunction(text), 'latin1');
   if (isNative) await call([builder, ...BUILDER_FLAGS, join(root, 'scripts/binary/compile-parts.mjs'), folder], work);
   await writeFile(join(work, 'start.cjs'), await readFile(join(root, 'scripts/binary/start.cjs')));
   const names = [...parts.keys()].flatMap(name => (isNative ? [name, `${name}.code`] : [name]));
@@ -97,6 +97,10 @@ async function makeBlob({ isNative, builder, parts, work }) {
   await writeFile(join(work, 'config.json'), JSON.stringify(config));
   await call([builder, ...BUILDER_FLAGS, '--experimental-sea-config', 'config.json'], work);
   return join(work, 'blob');
+}
+
+function asFunction(text) {
+  return `(function(exports,require,module,__filename,__dirname){${text}\n})`;
 }
 
 async function inject(target, executable, blob) {

@@ -20,6 +20,8 @@ interface Receiver {
   /** What all logs of the socket share. */
   readonly room: BlockRoom;
   readonly credit: Credit;
+  /** Only marks are wanted. */
+  readonly isWithoutBytes: boolean;
   onBytes(count: number): void;
 }
 
@@ -97,7 +99,9 @@ class SentLog {
     const { id, outbox } = this.#to;
     switch (event.kind) {
       case 'bytes':
-        return this.#sendBytes(event, signal);
+        if (this.#to.isWithoutBytes) this.#cursorAt(event.offset).accept(event);
+        else await this.#sendBytes(event, signal);
+        return;
       case 'attempt': {
         const { fence, attempt, node, offset } = event;
         if (fence === this.#fence) return;

@@ -180,7 +180,8 @@ export class SocketSession {
         const onBytes = (count: number) => this.#parts.metrics.followedBytes.inc(count);
         const room = this.#room;
         const open = (from?: LogPosition) => openLog({ message, from, room }, this.#parts, signal);
-        return sendLog(open, { id, outbox: this.#outbox, room, credit, onBytes }, signal);
+        const isWithoutBytes = message.marks === true;
+        return sendLog(open, { id, outbox: this.#outbox, room, credit, isWithoutBytes, onBytes }, signal);
       }
     }
   }

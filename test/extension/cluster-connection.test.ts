@@ -93,3 +93,24 @@ test('when the node that was named is gone, another one of the cluster is asked'
   await using client = await connection.client();
   assert.equal((await client.call('cluster', {}, t.signal)).node, 'n2');
 });
+
+test('a connection from before the machine slept is made anew, without waiting for it to be found dead', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  let asleepMs = 0;
+  const clock = { ...systemClock, now: () => Date.now() + asleepMs };
+  const reasons: string[] = [];
+  const connection = new ClusterConnection({
+    clock,
+    tokenOf: async () => node.address.token,
+    note: text => reasons.push(text),
+  });
+  t.after(() => connection[Symbol.asyncDispose]());
+  const isConnected = () => (connection.connection.kind === 'connected' ? true : undefined);
+  await connection.choose(choiceOf(node.address.url));
+  connection.want();
+  await eventually('it is connected', isConnected);
+  asleepMs = 3_600_000;
+  await eventually('it is noticed', () => (reasons.length > 0 ? true : undefined));
+  assert.deepEqual(reasons, ['test: The machine was asleep']);
+  await eventually('it is connected again', isConnected);
+});

@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { WorkspacePaths } from '../../extension/workspace-paths.ts';
 
 const TASK = '501hzzzzzzzzzzzzzzzzzzzzzz';
-const ROOT = '/home/me/$& work';
+const ROOT = '/home/me/$&work';
 
-function mapped(pieces: readonly string[], isolation: string): string {
-  const paths = new WorkspacePaths(ROOT);
+function mapped(pieces: readonly string[], isolation: string, root = ROOT): string {
+  const paths = new WorkspacePaths(root);
   paths.begin(TASK, { kind: 'attempt', fence: 42, attempt: 1, node: 'n1', offset: 0 }, isolation);
   return pieces.map(piece => paths.push(piece)).join('') + paths.end();
 }
@@ -26,6 +26,25 @@ test('paths in the workspace of an attempt become those of the user’s files', 
   }
 });
 
+test('a terminal is told where a link is when the user’s files are in a folder with a space in its name', () => {
+  const root = '/home/me/my #1 work';
+  const link = (address: string, text: string) => `\u001b]8;;${address}\u001b\\${text}\u001b]8;;\u001b\\`;
+  assert.equal(
+    mapped([`${OWN}/src/a.c:3:1: error: x\n`], 'none', root),
+    `${link('file:///home/me/my%20%231%20work/src/a.c#3:1', `${root}/src/a.c:3:1`)}: error: x\n`,
+  );
+  assert.equal(mapped(['/workspace\n'], 'bubblewrap', root), `${link('file:///home/me/my%20%231%20work', root)}\n`);
+  assert.equal(
+    mapped([`at file://${OWN}/a.js:1:2`], 'none', '/home/me/my work'),
+    'at file:///home/me/my%20work/a.js:1:2',
+  );
+});
+
+test('quotes tell where a path begins whose folders on the node have spaces in their names', () => {
+  const inside = `/srv/my data/sandboxes/${TASK}-42/workspace`;
+  assert.equal(mapped([`in '${inside}/a.c', line 3\n`], 'none'), `in '${ROOT}/a.c', line 3\n`);
+});
+
 test('other paths stay as they are', () => {
   const others = [
     '/workspaces/a',
@@ -41,9 +60,9 @@ test('other paths stay as they are', () => {
 });
 
 test('where the output was cut makes no difference', () => {
-  const text = `start ${OWN}/a.c:1:1: error\nprogress 10% /\n"${OWN}/b" ${OWN}`;
+  const text = `start ${OWN}/a.c:1:1: error\nprogress 10% /\n"${OWN}/b" ${OWN} '/my data/${TASK}-42/workspace/c'`;
   const whole = mapped([text], 'none');
-  assert.equal(whole.split(ROOT).length, 4);
+  assert.equal(whole.split(ROOT).length, 5);
   fc.assert(
     fc.property(fc.array(fc.nat(text.length), { maxLength: 6 }), cuts => {
       const places = [0, ...cuts.sort((a, b) => a - b), text.length];

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Frame } from 'playwright-core';
 import { type CodeServer, hasVscode, requireVscode, startCodeServer } from '../support/code-server.ts';
@@ -52,7 +52,7 @@ const FILES = {
       {
         label: 'compile on the cluster',
         type: 'simple-ci',
-        command: `echo 'src/main.c:4:1: warning: odd brace'; exit 7`,
+        command: `echo 'src/main.c:4:1: warning: odd brace'; echo "see $PWD/src/main.c:2:5"; exit 7`,
         problemMatcher: '$gcc',
       },
     ],
@@ -69,7 +69,7 @@ describe('the extension in VS Code', () => {
 
   before(async () => {
     if (!hasVscode()) return;
-    server = await startCodeServer({ files: FILES, vsix: await packagedExtension() });
+    server = await startCodeServer({ files: FILES, vsix: [await packagedExtension()] });
     workbench = await Workbench.open(server.url);
     data = await temporaryFolder();
     canRun = true;
@@ -83,12 +83,12 @@ describe('the extension in VS Code', () => {
   });
 
   /** A step of the story. What it leaves behind, the next one finds; a picture tells what was there when it failed. */
-  const step = (name: string, run: () => Promise<void>) =>
+  const step = (name: string, run: (t: TestContext) => Promise<void>) =>
     test(name, async t => {
       if (!requireVscode(t)) return;
       assert.ok(canRun, 'VS Code has started');
       try {
-        await run();
+        await run(t);
       } catch (error) {
         await workbench.screenshot(PICTURES, `failed ${name.slice(0, 40)}`);
         throw error;
@@ -214,6 +214,36 @@ describe('the extension in VS Code', () => {
     assert.ok(byteOf(next) > byteOf(link), `${link} ${next}`);
   });
 
+  step('opens the line that a link names, and runs nothing whatever a link says', async () => {
+    const link = await clipboard();
+    const follow = async (address: string) => {
+      await workbench.command('Developer: Open URL');
+      await workbench.type(address);
+      await workbench.page.locator('.monaco-dialog-box').getByRole('button', { name: 'Open', exact: true }).click();
+    };
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'greet' }).first().click();
+    await workbench.log().locator('.name', { hasText: 'greet' }).waitFor();
+    await follow(link);
+    await workbench.log().locator('.row.current', { hasText: /^32$/ }).waitFor();
+    await workbench.log().locator('.name', { hasText: 'build' }).waitFor();
+    const before = await workbench.rows('Tasks');
+    const { protocol, search, pathname } = new URL(link);
+    const cluster = new URLSearchParams(search).get('cluster');
+    for (const [hostile, said] of [
+      [`${protocol}//simple-ci.simple-ci/run/build?cluster=${cluster}`, 'it does not name a task and its cluster'],
+      [`${protocol}//simple-ci.simple-ci${pathname}?cluster=evil`, 'it is on cluster "evil"'],
+      [`${protocol}//simple-ci.simple-ci${pathname}?cluster=${cluster}&attempt=1&byte=-1`, 'an attempt and a byte'],
+    ] as const) {
+      await follow(hostile);
+      await workbench.page.locator('.notification-toast', { hasText: said }).first().waitFor();
+      await workbench.command('Notifications: Clear All Notifications');
+    }
+    assert.deepEqual(
+      (await workbench.rows('Tasks')).map(({ label }) => label),
+      before.map(({ label }) => label),
+    );
+  });
+
   step('shows when each line was printed, if that is wanted', async () => {
     const log = workbench.log();
     await log.getByRole('button', { name: /Timestamps/ }).click();
@@ -324,13 +354,24 @@ describe('the extension in VS Code', () => {
       .first()
       .waitFor();
     await picture('artifact');
+    await workbench.page.keyboard.press('Escape');
+    await workbench.command('Simple CI: Open Page of Task');
+    await workbench.page.locator('.tab.active', { hasText: 'pack' }).waitFor();
+    await (await workbench.taskPage()).getByRole('button', { name: 'Save All' }).click();
+    const folder = join(server.folder, 'kept');
+    await mkdir(folder);
+    await workbench.type(`${folder}/`);
+    await eventually('it is saved', async () =>
+      /GOOD EVENING/.test(await readFile(join(folder, 'greeting.txt'), 'utf8').catch(() => '')) ? true : undefined,
+    );
+    await workbench.command('View: Close Editor');
   });
 
   step('says why a task waits, in the queue and where its log will be, and lets go of it', async () => {
     await runTask('wait');
-    await workbench.log().getByText('Waits: no node has 1 label gpu.').first().waitFor();
+    await workbench.log().getByText('Waits: no node has the label gpu.').first().waitFor();
     await workbench.page.locator('.pane-header[aria-label^="Queue"]').click();
-    await workbench.row('Queue', 'it waits', row => row.description.startsWith('no node has 1 label gpu'));
+    await workbench.row('Queue', 'it waits', row => row.description.startsWith('no node has the label gpu'));
     await picture('queue');
     const waiting = workbench.pane('Queue').locator('.monaco-list-row', { hasText: 'wait' });
     await waiting.hover();
@@ -397,6 +438,26 @@ describe('the extension in VS Code', () => {
     await picture('vscode-task');
     await workbench.command('View: Focus Problems');
     await workbench.page.locator('.markers-panel .monaco-list-row', { hasText: 'odd brace' }).first().waitFor();
+  });
+
+  step('leads from a terminal to the user’s own file, in a folder with a space in its name', async () => {
+    await workbench.command('Terminal: Focus Terminal');
+    const place = workbench.page
+      .locator('.terminal-wrapper.active .xterm-rows span', { hasText: 'main.c:2:5' })
+      .first();
+    await eventually('the link is followed', async () => {
+      const { x, y, width, height } = (await place.boundingBox())!;
+      await workbench.page.keyboard.down('Control');
+      // The terminal looks for links where the mouse moves.
+      await workbench.page.mouse.move(x + width / 2 - 5, y + height / 2);
+      await workbench.page.mouse.move(x + width / 2, y + height / 2, { steps: 3 });
+      await workbench.page.mouse.click(x + width / 2, y + height / 2);
+      await workbench.page.keyboard.up('Control');
+      return (await workbench.page.locator('.statusbar-item', { hasText: 'Ln 2, Col 5' }).count()) > 0
+        ? true
+        : undefined;
+    });
+    await workbench.page.locator('.tab.active', { hasText: 'main.c' }).waitFor();
   });
 
   step('shows logs beside the editors too, and both are there again after a reload', async () => {
@@ -492,6 +553,16 @@ describe('the extension in VS Code', () => {
       });
   });
 
+  step('was activated in little time, as VS Code itself measures it', async t => {
+    await workbench.command('Developer: Show Running Extensions');
+    const row = workbench.page.locator('.runtime-extensions-editor .monaco-list-row', { hasText: 'simple-ci' }).first();
+    const told = await eventually(
+      'VS Code tells',
+      async () => /Activation: (\d+)ms/.exec((await row.textContent()) ?? '')?.[0],
+    );
+    t.diagnostic(`${told} (budget: 50 ms)`);
+  });
+
   step('ran on one extension host all the time, and asked nobody else for anything', async () => {
     assert.deepEqual(await server.extensionHosts(), hosts);
     const others = [...workbench.strangers].filter(address => !/open-vsx\.org|vscode-cdn\.net/.test(address));
@@ -508,13 +579,38 @@ describe('the extension in VS Code', () => {
 
 test('in a workspace that is not trusted one can look, and not run', async t => {
   if (!requireVscode(t)) return;
-  await using server = await startCodeServer({ files: FILES, vsix: await packagedExtension(), isTrusted: false });
+  await using server = await startCodeServer({ files: FILES, vsix: [await packagedExtension()], isTrusted: false });
   await using workbench = await Workbench.open(server.url);
   await workbench.openSideBar('Simple CI');
   await workbench.page.getByText('This workspace is not trusted').first().waitFor();
   await workbench.screenshot(PICTURES, 'not-trusted');
   assert.equal(await workbench.page.getByRole('button', { name: 'Start a Local Node' }).count(), 0);
   await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).waitFor();
+});
+
+test('speaks the language that VS Code is set to, on its pages too', async t => {
+  if (!requireVscode(t)) return;
+  await using server = await startCodeServer({ files: FILES, vsix: [await packagedExtension()], language: 'de' });
+  await using workbench = await Workbench.open(server.url);
+  try {
+    await workbench.openSideBar('Simple CI');
+    await workbench.page.getByRole('button', { name: 'Lokalen Knoten starten' }).click();
+    await workbench.page.getByRole('button', { name: 'Aufgabe aus dem Arbeitsbereich ausführen' }).first().waitFor();
+    await workbench.command('Simple CI: Aufgabe aus dem Arbeitsbereich ausführen');
+    await workbench.pickLabel('build');
+    await workbench.row('Aufgaben', 'build ist fehlgeschlagen', ({ spoken }) => /^Aufgabe build, fehl/.test(spoken));
+    const log = workbench.log();
+    await log.locator('.state', { hasText: 'fehlgeschlagen' }).waitFor();
+    await log.getByRole('button', { name: 'Suchen' }).click();
+    await log.getByRole('textbox', { name: 'Im ganzen Protokoll suchen' }).waitFor();
+    await workbench.command('Simple CI: Seite der Aufgabe öffnen');
+    const page = await workbench.taskPage();
+    await page.getByRole('heading', { name: 'Verlauf' }).waitFor();
+    await page.getByRole('row', { name: /Compile fehlgeschlagen Exitcode 3/ }).waitFor();
+    assert.equal(await page.evaluate('document.documentElement.lang'), 'de');
+  } finally {
+    await workbench.screenshot(PICTURES, 'german');
+  }
 });
 
 /** All that were started: none outlives the tests. */
