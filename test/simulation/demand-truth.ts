@@ -74,14 +74,14 @@ export class DemandTruth {
         this.#check(Number(change.record.value), this.#scheduler.now, 'is written');
   }
 
-  /** What happened after the backup has not happened. */
+  /** What happened after the backup has not happened. Whoever has the post by it had counted some time before. */
   restored(): void {
     const puts = [...this.#etcd.all(this.#keys.tasks)].map(record => ({ kind: 'put', record }) as const);
-    this.#work = [{ from: this.#scheduler.now, what: new Map() }];
-    this.#work = [{ from: this.#scheduler.now, what: this.#workAfter(puts) }];
-    this.#crews = [{ from: this.#scheduler.now, what: this.#crewNow() }];
-    this.#countings = [{ by: undefined, from: this.#scheduler.now }];
-    this.#notePost(this.#etcd.get(this.#keys.post('demand')));
+    this.#note(this.#work, new Map());
+    this.#note(this.#work, this.#workAfter(puts));
+    this.#note(this.#crews, this.#crewNow());
+    const post = this.#etcd.get(this.#keys.post('demand'));
+    this.#countings = [{ by: post && (JSON.parse(post.value) as PostRecord), from: 0 }];
   }
 
   /** Somebody who asked at some time is told that it is so much; undefined: that it is not known. */
