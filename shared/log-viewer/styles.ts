@@ -23,7 +23,7 @@ export const styles: CSSResult = css`
     --line: var(--vscode-panel-border, var(--vscode-contrastBorder, #8884));
     --accent: var(--vscode-focusBorder, #06c);
     --passed: var(--vscode-testing-iconPassed, #2a7d2a);
-    --failed: var(--vscode-testing-iconFailed, #c72e2e);
+    --failed: var(--vscode-testing-iconFailed, var(--vscode-errorForeground, #c72e2e));
     display: grid;
     grid-template: auto auto minmax(0, 1fr) / minmax(0, 1fr);
     height: 100%;
@@ -126,6 +126,16 @@ export const styles: CSSResult = css`
     background: var(--vscode-dropdown-background, transparent);
     color: var(--vscode-dropdown-foreground, inherit);
     border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, #8886));
+  }
+  #attempt {
+    flex: none;
+  }
+  /* What it says is short, and what it opens is as wide as it has to be. */
+  #steps {
+    width: 6.5em;
+  }
+  .name {
+    min-width: 6em;
   }
   input {
     flex: 0 1 22em;

@@ -49,7 +49,7 @@ test('a task that waits says for how long and why, and how many wait is counted'
   const tasks = new Map([task('t1', { labels: ['gpu'] }), task('t2', { submitted: NOW - 5000 })]);
   const lines = topLines({ tasks, nodes }, layout);
   assert.match(lines[1]!, /2 queued, the oldest for 1 min/);
-  assert.match(lines.find(line => line.startsWith('t1 '))!, /no node has 1 label gpu/);
+  assert.match(lines.find(line => line.startsWith('t1 '))!, /no node has the label gpu/);
   assert.match(lines.find(line => line.startsWith('t2 '))!, /1 task ahead of it/);
 });
 
