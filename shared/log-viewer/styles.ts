@@ -56,7 +56,7 @@ export const styles: CSSResult = css`
     font-weight: 600;
     overflow: hidden;
     text-overflow: ellipsis;
-    flex: 0 1 auto;
+    flex: 0 0.1 auto;
   }
   .state {
     display: inline-flex;
@@ -133,9 +133,6 @@ export const styles: CSSResult = css`
   /* What it says is short, and what it opens is as wide as it has to be. */
   #steps {
     width: 6.5em;
-  }
-  .name {
-    min-width: 6em;
   }
   input {
     flex: 0 1 22em;

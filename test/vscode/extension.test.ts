@@ -449,13 +449,12 @@ describe('the extension in VS Code', () => {
 
   step('leads from a terminal to the user’s own file, in a folder with a space in its name', async () => {
     await workbench.command('Terminal: Focus Terminal');
-    const rows = workbench.page.locator('.terminal-wrapper.active .xterm-rows');
-    const place = rows.locator('span', { hasText: /^\/tmp.*main\.c:2:5/ }).first();
+    const place = workbench.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: /^see\s/ }).first();
     const { keyboard, mouse } = workbench.page;
     const follow = async () => {
       const box = await place.boundingBox();
       if (!box) return;
-      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      const [x, y] = [box.x + 150, box.y + box.height / 2];
       await keyboard.press('Escape');
       await keyboard.down('Control');
       // The terminal looks for links where the mouse moves.
@@ -510,6 +509,8 @@ describe('the extension in VS Code', () => {
     await workbench.command('Notifications: Clear All Notifications');
     await connect(first.address, first.token!);
     await workbench.row('Nodes', 'its node is there', row => row.label === 'n1');
+    const page = await workbench.taskPage();
+    await page.getByText('acme/ci is chosen now, and does not have this task.').waitFor();
     await end(first.process);
     await workbench.page
       .getByText(/Trying again in/)
@@ -569,12 +570,13 @@ describe('the extension in VS Code', () => {
 
   step('was activated in little time, as VS Code itself measures it', async t => {
     await workbench.command('Developer: Show Running Extensions');
-    const row = workbench.page.locator('.runtime-extensions-editor .monaco-list-row', { hasText: 'Simple CI' }).first();
-    const told = await eventually(
-      'VS Code tells',
-      async () => /Activation: (\d+)ms/.exec((await row.textContent()) ?? '')?.[0],
+    const rows = workbench.page.locator('.runtime-extensions-editor .monaco-list-row', { hasText: 'Activation' });
+    const timeOf = (text: string) => Number(/Activation: (\d+)ms/.exec(text)?.[1]);
+    const own = await eventually('VS Code tells', async () =>
+      (await rows.allTextContents()).find(text => text.startsWith('Simple CI')),
     );
-    t.diagnostic(`${told} (budget: 50 ms)`);
+    const others = (await rows.allTextContents()).filter(text => text !== own).map(timeOf);
+    t.diagnostic(`${timeOf(own)} ms (budget: 50 ms); other extensions at the same time ${others.join(', ')} ms`);
   });
 
   step('ran on one extension host all the time, and asked nobody else for anything', async () => {
@@ -599,7 +601,15 @@ test('in a workspace that is not trusted one can look, and not run', async t => 
   await workbench.page.getByText('This workspace is not trusted').first().waitFor();
   await workbench.screenshot(PICTURES, 'not-trusted');
   assert.equal(await workbench.page.getByRole('button', { name: 'Start a Local Node' }).count(), 0);
-  await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).waitFor();
+  await using data = await temporaryFolder();
+  const node = await clusterNode('n1', data.path, 0);
+  t.after(() => node.process.kill('SIGKILL'));
+  await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).click();
+  await workbench.type(node.address);
+  await workbench.page.locator('.quick-input-widget', { hasText: '2 of 2' }).waitFor();
+  await workbench.type(node.token!);
+  await workbench.row('Nodes', 'its node is seen', row => row.label === 'n1');
+  assert.equal(await workbench.page.locator('.action-label[aria-label^="Run Task"]:not(.disabled)').count(), 0);
 });
 
 test('speaks the language that VS Code is set to, on its pages too', async t => {
