@@ -1,4 +1,5 @@
 import { createClient } from '../../shared/client.ts';
+import { CiError } from '../../shared/errors.ts';
 import { askSecret } from './ask-secret.ts';
 import { checkAddress } from './node-address.ts';
 import type { CliContext } from './context.ts';
@@ -29,8 +30,10 @@ export async function logIn(context: CliContext, urls: readonly string[], option
 }
 
 async function findToken(context: CliContext, url: string, options: LoginOptions): Promise<string> {
-  if (options['token-stdin']) return context.terminal.readInput(context.signal);
-  return options.token ?? askSecret(context, `Token for ${url}: `);
+  const token = options['token-stdin'] ? await context.terminal.readInput(context.signal) : options.token;
+  if (token === undefined) return askSecret(context, `Token for ${url}: `);
+  if (token.trim() !== '') return token;
+  throw new CiError('invalid', `Cannot log in to ${url} as the token that was given is empty`);
 }
 
 export async function listLogins({ terminal, environment }: CliContext, json: boolean): Promise<ExitCode> {

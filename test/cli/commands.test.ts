@@ -364,6 +364,21 @@ test('a token that is wrong is not kept', async t => {
   assert.deepEqual((await cli(['login', '--json'], { folder, home: folder })).json, [{ logins: [] }]);
 });
 
+test('an empty token is refused before anybody is asked', async t => {
+  const { folder } = await bench(t);
+  const setting = { folder, home: folder, input: '\n' };
+  const { code, err } = await cli(['login', 'http://127.0.0.1:9', '--token-stdin'], setting);
+  assert.equal(code, 2);
+  assert.match(err, /^simple-ci: Cannot log in to http:\/\/127\.0\.0\.1:9 as the token that was given is empty\n$/);
+});
+
+test('a token is revoked by its id: a name is refused with where ids are to be seen', async t => {
+  const { run } = await bench(t);
+  const { code, err } = await run('token', 'revoke', 'erika');
+  assert.equal(code, 2);
+  assert.match(err, /^simple-ci: Cannot revoke token as .*`token list` shows.*: "erika"\n$/);
+});
+
 test('a cluster that cannot be reached is 3, and one without a token is 2', async t => {
   const { folder } = await bench(t);
   const gone = { folder, home: folder, env: { SIMPLE_CI_URL: 'http://127.0.0.1:9', SIMPLE_CI_TOKEN: 'x' } };

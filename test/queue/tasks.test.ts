@@ -70,6 +70,13 @@ test('a list has queued tasks in queue order, then finished ones, newest first, 
   assert.equal((await listAll(tasks, 2, 'finished')).length, 5);
 });
 
+test('a list tells what tasks ask for in a node', async () => {
+  await using cluster = await testCluster();
+  await submit(cluster, { labels: ['gpu'], slots: 3 });
+  const [listed] = await listAll(new Tasks(cluster, new History(cluster)), 1);
+  assert.deepEqual([listed?.labels, listed?.slots], [['gpu'], 3]);
+});
+
 test('a place to go on from that no list has given is refused', async () => {
   await using cluster = await testCluster();
   const tasks = new Tasks(cluster, new History(cluster));

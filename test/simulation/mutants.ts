@@ -216,4 +216,40 @@ export const MUTANTS: readonly Mutant[] = [
     'mask: new Mask(mask)',
     'mask: new Mask(mask.slice(mask.length))',
   ),
+  mutant(
+    'what its predecessor has counted is taken for the demand',
+    'node-runtime/queue/read-demand.ts',
+    'counted === true;',
+    'counted !== false;',
+    ['a node is paused', 'kill -9 of a node'],
+  ),
+  {
+    name: 'the demand is written by whoever has had the post',
+    patches: [
+      {
+        file: 'node-runtime/queue/keep-demand.ts',
+        find: '    const when = [{ key, createRevision: fence }];',
+        replace: '    const when: { key: string; createRevision: number }[] = fence > 0 ? [] : [];',
+      },
+      // The lease of the post says the same once more: etcd refuses a put under one that has ended.
+      {
+        file: 'node-runtime/queue/keep-demand.ts',
+        find: 'value: JSON.stringify({ ...record, counted: true }), lease };',
+        replace: 'value: JSON.stringify({ ...record, counted: true }), ...(lease === undefined && { lease }) };',
+      },
+    ],
+    acts: ['a node is paused as it tells the demand'],
+  },
+  mutant(
+    'what is not listed yet is taken for nothing',
+    'node-runtime/queue/demand-view.ts',
+    '    if (this.#listed.size < 2) return;',
+    '',
+  ),
+  mutant(
+    'two nodes have one post',
+    'node-runtime/cluster/posts.ts',
+    'if (found) return found.lease === lease ?',
+    'if (found) return found.lease !== undefined ?',
+  ),
 ];

@@ -19,9 +19,34 @@ export interface Plan {
   /** Hours pass at once by all calendars, so that finished tasks are old enough to leave etcd. */
   readonly hasAging: boolean;
   readonly keepMs: number;
+  readonly scaling: ScalingPlan | undefined;
+}
+
+/** Nodes scale their own Deployment: how many pods it has at first, and at least and at most. */
+export interface ScalingPlan {
+  readonly replicas: number;
+  readonly min: number;
+  readonly max: number;
+  /** Of each node. */
+  readonly slots: number;
+  readonly scaleInAfterMs: number;
 }
 
 export function planOf(seed: number): Plan {
+  const plan = planPlain(seed);
+  // Chance of its own: what has been added later leaves the others as they were.
+  const chance = new SeededChance(seed * 2_246_822_519);
+  return chance.happens(0.15) ? withScaling(plan, chance) : plan;
+}
+
+function withScaling(plan: Plan, chance: SeededChance): Plan {
+  const max = chance.whole(2, 5);
+  const slots = 2;
+  const scaling = { replicas: chance.whole(1, max), min: 1, max, slots, scaleInAfterMs: 150_000 };
+  return { ...plan, slots: Array.from({ length: max }, () => slots), scaling };
+}
+
+function planPlain(seed: number): Plan {
   const chance = new SeededChance(seed * 2_654_435_761);
   const hasAging = chance.happens(0.25);
   const faultsMs = chance.between(60_000, 420_000) + (hasAging ? 600_000 : 0);
@@ -40,6 +65,7 @@ export function planOf(seed: number): Plan {
     hasRestore: !isCalm && chance.happens(0.06),
     hasAging,
     keepMs: chance.pick([0, 86_400_000]),
+    scaling: undefined,
   };
 }
 
