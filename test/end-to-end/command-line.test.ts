@@ -330,6 +330,15 @@ test('a node tells where it is and what it is, drains when it is told to, and en
   assert.match(node.out(), /\nDraining: .*\nStopped\.\n$/s);
 });
 
+test('a node whose terminal is closed drains', async t => {
+  const { start, home } = await place(t);
+  const node = await start('node', '--cluster', 'acme/ci', '--listen', '127.0.0.1:0', '--data', home);
+  await eventually('it is ready', () => node.out().includes('Ready at http://127.0.0.1:'));
+  node.child.kill('SIGHUP');
+  assert.equal(await node.ended, 0);
+  assert.match(node.out(), /\nDraining: .*\nStopped\.\n$/s);
+});
+
 test('a node that cannot start says why in one line', async t => {
   const { run } = await place(t);
   const taken = createServer().listen(0, '127.0.0.1');
