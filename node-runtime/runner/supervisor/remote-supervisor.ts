@@ -5,11 +5,12 @@ import { CiError } from '../../../shared/errors.ts';
 import type { Renewal } from '../../cluster/session.ts';
 import { type Clock, deadline, neverAborted } from '../../system/clock.ts';
 import type { Isolation, Sandbox, SandboxedAttempt, SandboxFolders, Supervisor } from '../sandbox.ts';
-import { bubblewrapHolder, bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
+import { bubblewrapHolder, bubblewrapLayout, INSIDE } from './bubblewrap.ts';
 import { killProcesses } from './kill-processes.ts';
 import type { SandboxPlan } from './messages.ts';
 import { NumberPool } from './number-pool.ts';
-import type { PipePool } from './pipe-pool.ts';
+import type { OwnPlace } from './own-place.ts';
+import { PipePool, pipeFolder } from './pipe-pool.ts';
 import { findMarked, userOf } from './process-marks.ts';
 import { RemoteSandbox } from './remote-sandbox.ts';
 import { makeFolders, removeEmptyFolders, removeTree } from './sandbox-folders.ts';
@@ -22,18 +23,12 @@ const OOM_SCORES = { first: 601, count: 349 };
 const END_LIMIT_MS = 20_000;
 
 export interface RemoteSupervisorParts {
-  readonly isolation: Isolation;
-  /** The program, where that is the isolation. */
-  readonly bubblewrap?: string;
-  readonly system: SystemFolders;
-  /** Holds the folders of its sandboxes. */
-  readonly folder: string;
+  readonly place: OwnPlace;
   readonly channel: SupervisorChannel;
   /** The shell that started the supervisor and ends after it. */
   readonly launcher: ChildProcess;
   /** The supervisor itself. */
   readonly pid: number;
-  readonly pipes: PipePool;
   /** The first of the user ids that its sandboxes get; undefined where they run as the node's user. */
   readonly firstUser: number | undefined;
   /** What all its tasks carry, if the machine has such a thing. */
@@ -44,6 +39,7 @@ export interface RemoteSupervisorParts {
 /** The node's side of a supervisor process: it makes and removes folders, and asks the process for the rest. */
 export class RemoteSupervisor implements Supervisor {
   readonly #parts: RemoteSupervisorParts;
+  readonly #pipes: PipePool;
   readonly #lost = new AbortController();
   readonly #removals = new Set<Promise<void>>();
   readonly #open = new Map<number, SandboxPlan>();
@@ -54,6 +50,7 @@ export class RemoteSupervisor implements Supervisor {
 
   constructor(parts: RemoteSupervisorParts) {
     this.#parts = parts;
+    this.#pipes = new PipePool(pipeFolder(parts.place.folder), parts.place.pipes);
     this.#users = parts.firstUser === undefined ? undefined : new NumberPool(parts.firstUser, USERS_IN_BLOCK);
     const { closed } = parts.channel;
     if (closed.aborted) this.#lost.abort(closed.reason);
@@ -61,7 +58,7 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   get isolation(): Isolation {
-    return this.#parts.isolation;
+    return this.#parts.place.detected.isolation;
   }
 
   get lost(): AbortSignal {
@@ -69,18 +66,26 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   async open({ task, fence, lease }: SandboxedAttempt): Promise<Sandbox> {
-    const { channel, pipes, isolation } = this.#parts;
+    const { channel, place } = this.#parts;
     if (channel.closed.aborted) throw channel.closed.reason;
-    const folder = join(this.#parts.folder, attemptFolder(task, fence));
+    const folder = join(place.folder, attemptFolder(task, fence));
     const plan = { number: ++this.#lastNumber, lease, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
     try {
       const folders = makeFolders(folder, plan.user);
       const sandbox: SandboxPlan = { ...plan, ...this.#bubblewrap(folders) };
       this.#open.set(plan.number, sandbox);
       channel.tell({ kind: 'open', sandbox });
-      const inside = isolation === 'bubblewrap' ? INSIDE : folders;
+      const inside = this.isolation === 'bubblewrap' ? INSIDE : folders;
       const close = () => this.#close(plan, folder);
-      return new RemoteSandbox({ number: plan.number, folders, inside, user: plan.user, channel, pipes, close });
+      return new RemoteSandbox({
+        number: plan.number,
+        folders,
+        inside,
+        user: plan.user,
+        channel,
+        pipes: this.#pipes,
+        close,
+      });
     } catch (error) {
       this.#close(plan, folder);
       throw error;
@@ -92,12 +97,12 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { channel, folder } = this.#parts;
+    const { channel, place } = this.#parts;
     this.#isEnding = true;
     channel.end();
     await this.#ended();
     await Promise.all(this.#removals);
-    await removeTree(folder);
+    await removeTree(place.folder);
   }
 
   /** Waits for the process; one that does not end by itself, since it was stopped or hangs, is killed with its tasks. */
@@ -121,7 +126,8 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   #bubblewrap(folders: SandboxFolders): Pick<SandboxPlan, 'bubblewrap'> {
-    const { bubblewrap: program, system } = this.#parts;
+    const { detected, system } = this.#parts.place;
+    const program = detected.bubblewrap;
     if (program === undefined) return {};
     return { bubblewrap: { program, holder: bubblewrapHolder(system), layout: bubblewrapLayout(system, folders) } };
   }
