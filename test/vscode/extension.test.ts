@@ -52,7 +52,7 @@ const FILES = {
       {
         label: 'compile on the cluster',
         type: 'simple-ci',
-        command: `echo 'src/main.c:4:1: warning: odd brace'; echo "see $PWD/src/main.c:2:5"; exit 7`,
+        command: `echo 'src/main.c:4:1: warning: odd brace'; echo "see $PWD/src/main.c:3:7"; exit 7`,
         problemMatcher: '$gcc',
       },
     ],
@@ -463,7 +463,7 @@ describe('the extension in VS Code', () => {
       await mouse.click(x, y);
       await keyboard.up('Control');
     };
-    const there = workbench.page.locator('.statusbar-item', { hasText: 'Ln 2, Col 5' });
+    const there = workbench.page.locator('.statusbar-item', { hasText: 'Ln 3, Col 7' });
     await eventually('the link is followed', async () => {
       await follow();
       return (await there.waitFor({ timeout: 2000 }).catch(() => 'no')) === undefined ? true : undefined;
