@@ -74,14 +74,14 @@ export class DemandTruth {
         this.#check(Number(change.record.value), this.#scheduler.now, 'is written');
   }
 
-  /** What happened after the backup has not happened. */
+  /** What happened after the backup has not happened. Whoever has the post by it had counted some time before. */
   restored(): void {
     const puts = [...this.#etcd.all(this.#keys.tasks)].map(record => ({ kind: 'put', record }) as const);
-    this.#work = [{ from: this.#scheduler.now, what: new Map() }];
-    this.#work = [{ from: this.#scheduler.now, what: this.#workAfter(puts) }];
-    this.#crews = [{ from: this.#scheduler.now, what: this.#crewNow() }];
-    this.#countings = [{ by: undefined, from: this.#scheduler.now }];
-    this.#notePost(this.#etcd.get(this.#keys.post('demand')));
+    this.#note(this.#work, new Map());
+    this.#note(this.#work, this.#workAfter(puts));
+    this.#note(this.#crews, this.#crewNow());
+    const post = this.#etcd.get(this.#keys.post('demand'));
+    this.#countings = [{ by: post && (JSON.parse(post.value) as PostRecord), from: 0 }];
   }
 
   /** Somebody who asked at some time is told that it is so much; undefined: that it is not known. */
@@ -96,8 +96,8 @@ export class DemandTruth {
     const patience = by ? FRESH_MS : TAKEN_UP_MS;
     // Some tasks kill the machine of their node: what that node has told lasts as long as its lease.
     if (from > askedAt - patience || (by && !this.#isAlive(by))) return;
-    if (demand === undefined) return this.#violated('is not known though nothing is wrong');
-    if (!this.#wasCounted(demand, askedAt - FRESH_MS))
+    if (demand === undefined) this.#violated('is not known though nothing is wrong');
+    else if (!this.#wasCounted(demand, askedAt - FRESH_MS))
       this.#violated(`is told to be ${demand}, and has not been that of late`);
   }
 
@@ -132,8 +132,8 @@ export class DemandTruth {
     const first = this.#countings.findLastIndex(({ from }) => from <= askedAt);
     const counted = this.#countings.slice(Math.max(0, first)).filter(({ by }) => by !== undefined);
     const since = counted[0]?.from;
-    if (since === undefined) return this.#violated(`${how} as ${demand} though nobody counts it`);
-    if (!this.#wasCounted(demand, since))
+    if (since === undefined) this.#violated(`${how} as ${demand} though nobody counts it`);
+    else if (!this.#wasCounted(demand, since))
       this.#violated(`${how} as ${demand}, which it has not been since ${counted[0]!.by!.node} has the post`);
   }
 

@@ -1,6 +1,7 @@
 import { CiError } from '../../shared/errors.ts';
-import type { NodeId } from '../../shared/ids.ts';
-import type { Keyspace } from '../../shared/keyspace.ts';
+import type { NodeId, TaskId } from '../../shared/ids.ts';
+import { type Keyspace, parseTasksKey } from '../../shared/keyspace.ts';
+import type { LockRecord } from '../../shared/result.ts';
 import type { PostRecord } from '../../node-runtime/cluster/posts.ts';
 import type { KubernetesApi, KubernetesCall } from '../../node-runtime/kubernetes/kubernetes-api.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
@@ -145,9 +146,21 @@ export class ModelDeployment {
     return wanted.sort((a, b) => isUp(a) - isUp(b) || costOf(a) - costOf(b) || b.startedAt - a.startedAt);
   }
 
+  #taskOf({ up }: SimulatedNode): TaskId | undefined {
+    const { etcd, keys } = this.#parts;
+    for (const { key, value } of etcd.all(keys.tasks)) {
+      const parsed = parseTasksKey(keys, key);
+      if (parsed?.kind === 'lock' && (JSON.parse(value) as LockRecord).instance === up?.instance) return parsed.id;
+    }
+    return undefined;
+  }
+
   #takeAway(node: SimulatedNode): void {
-    const { outside, trace } = this.#parts;
+    const { outside, trace, isCalm, onViolation } = this.#parts;
     trace.note(node.id, 'is taken away');
+    const task = isCalm() ? this.#taskOf(node) : undefined;
+    if (task !== undefined)
+      onViolation({ invariant: 'I15', task, text: `${node.id} is taken away while it runs task ${task}` });
     node.stopWanting();
     if (node.up) node.drain();
     else node.crash();

@@ -1,7 +1,8 @@
 import { ACTS, type Act, badWeather } from './nemesis.ts';
 import { FAIR_WEATHER, type Weather } from './network.ts';
 import { SeededChance } from './seeded-chance.ts';
-import { type PlannedTask, planTasks } from './workload.ts';
+import type { Workload } from './workloads.ts';
+import { planCrowd, type PlannedTask, planTasks } from './workload.ts';
 
 /** What a seed decides: sizes, and which faults there are at all. Few at a time find more than all of them always. */
 export interface Plan {
@@ -20,7 +21,12 @@ export interface Plan {
   readonly hasAging: boolean;
   readonly keepMs: number;
   readonly scaling: ScalingPlan | undefined;
+  /** When there is a crowd at a long queue. */
+  readonly crowdAt: number | undefined;
 }
+
+/** What was begun before the calm goes on for two minutes, and nodes that restart then wait for half a minute more. */
+export const SETTLE_MS = 240_000;
 
 /** Nodes scale their own Deployment: how many pods it has at first, and at least and at most. */
 export interface ScalingPlan {
@@ -32,11 +38,29 @@ export interface ScalingPlan {
   readonly scaleInAfterMs: number;
 }
 
-export function planOf(seed: number): Plan {
+/** @param workload by default the seed chooses */
+export function planOf(seed: number, workload?: Workload): Plan {
   const plan = planPlain(seed);
   // Chance of its own: what has been added later leaves the others as they were.
   const chance = new SeededChance(seed * 2_246_822_519);
-  return chance.happens(0.15) ? withScaling(plan, chance) : plan;
+  const dice = chance.random();
+  const chosen = workload ?? (dice < 0.15 ? 'scaling' : dice < 0.19 ? 'crowd' : undefined);
+  if (chosen === 'scaling') return withScaling(plan, chance);
+  return chosen === 'crowd' ? withCrowd(plan, chance) : plan;
+}
+
+/** Most of it comes when nothing is wrong any more, for no order is promised while nodes die. */
+function withCrowd(plan: Plan, chance: SeededChance): Plan {
+  const slots = Array.from({ length: chance.whole(5, 7) }, () => 1);
+  const crowdAt = plan.faultsMs + SETTLE_MS + 1000;
+  return {
+    ...plan,
+    slots,
+    tasks: planCrowd({ early: chance.whole(5, 30), within: plan.faultsMs, late: 150, at: crowdAt }, chance),
+    crowdAt,
+    hasLongOutage: false,
+    hasRestore: false,
+  };
 }
 
 function withScaling(plan: Plan, chance: SeededChance): Plan {
@@ -66,6 +90,7 @@ function planPlain(seed: number): Plan {
     hasAging,
     keepMs: chance.pick([0, 86_400_000]),
     scaling: undefined,
+    crowdAt: undefined,
   };
 }
 

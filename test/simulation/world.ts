@@ -1,6 +1,7 @@
 import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { keyspace, objectKeys } from '../../shared/keyspace.ts';
 import type { Outcome as TaskOutcome } from '../../shared/result.ts';
+import { QueueFairness } from './queue-fairness.ts';
 import { readDemand } from '../../node-runtime/queue/read-demand.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { isCiError } from '../../shared/errors.ts';
@@ -16,12 +17,13 @@ import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
 import { type Act, heal, loseLeader, restore, torment, type Victims } from './nemesis.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
-import { type Plan, planOf, type ScalingPlan } from './plan.ts';
+import { type Plan, planOf, type ScalingPlan, SETTLE_MS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededChance } from './seeded-chance.ts';
 import { CLUSTER, SimulatedNode, type Surroundings, type TaskSummaries } from './simulated-node.ts';
 import { Trace } from './trace.ts';
 import type { Violation } from './violation.ts';
+import type { Workload } from './workloads.ts';
 
 export interface Outcome {
   readonly plan: Plan;
@@ -39,8 +41,6 @@ export interface Outcome {
 
 /** After the faults every task must end within so long: leases end, attempts are made anew, the longest task runs, an etcd is waited for. */
 const CALM_LIMIT_MS = 45 * 60_000;
-/** What was begun before the calm goes on for two minutes, and nodes that restart then wait for half a minute more. */
-const SETTLE_MS = 240_000;
 /** When all is well, a task that was told to stop has ended by then, its log stored or given up. */
 const CANCEL_MS = 120_000;
 /** When all is well, nothing is frozen for longer. */
@@ -61,8 +61,8 @@ const IDLE_MS = 120_000;
  * Runs one seed to its end, or to the first violation.
  * @param acts the only faults that there are, again and again; by default the seed chooses
  */
-export async function simulate(seed: number, acts?: readonly Act[]): Promise<Outcome> {
-  const plan = planOf(seed);
+export async function simulate(seed: number, acts?: readonly Act[], workload?: Workload): Promise<Outcome> {
+  const plan = planOf(seed, workload);
   const world = new World(acts ? { ...plan, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : plan);
   const guard = guardAgainstStrays(error => world.bug(error));
   try {
@@ -113,7 +113,14 @@ class World {
       }
       this.#invariants.take(entry);
       this.#demand.take(entry.changes);
+      fairness.take(entry.changes);
     };
+    const fairness = new QueueFairness({
+      keys: keyspace(CLUSTER),
+      scheduler: this.#scheduler,
+      isAsked: () => plan.crowdAt !== undefined && this.#scheduler.now > this.#settledAt,
+      onViolation: violation => this.#note(violation),
+    });
     this.#demand = new DemandTruth({
       keys: keyspace(CLUSTER),
       etcd: this.#etcd,
@@ -246,6 +253,12 @@ class World {
     }
   }
 
+  /** In the middle of the crowd one of the nodes dies: what it ran was passed long ago, and comes back. */
+  async #thinTheCrowd({ chance, nodes, outside }: Victims, at: number): Promise<void> {
+    await outside.sleep(at + 3000 - this.#scheduler.now, neverAborted);
+    chance.pick(nodes).crash();
+  }
+
   async #torment(victims: Victims): Promise<void> {
     const plan = this.#plan;
     const { outside, chance, etcd } = victims;
@@ -269,6 +282,7 @@ class World {
       await restore(victims, backup);
     }
     await tormented;
+    if (plan.crowdAt !== undefined) await this.#thinTheCrowd(victims, plan.crowdAt);
   }
 
   #startClient(): Client {
