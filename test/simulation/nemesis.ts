@@ -279,8 +279,12 @@ async function upgrade({ nodes, outside, trace }: Victims): Promise<void> {
 }
 
 /** Everything is as it should be, from now on. Who was paused or asleep goes on when that time is over. */
-export function heal({ etcd }: Victims, links: Iterable<Link>): void {
+export function heal({ etcd, nodes }: Victims, links: Iterable<Link>): void {
   etcd.isFull = false;
+  for (const { up } of nodes) {
+    const supervisor = up?.supervisor();
+    if (supervisor) supervisor.ambush = undefined;
+  }
   for (const link of links) {
     link.weather = FAIR_WEATHER;
     link.isPartitioned = false;
