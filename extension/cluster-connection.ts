@@ -22,6 +22,8 @@ export interface ConnectionOptions {
  * Milliseconds.
  */
 export const PATIENCE_MS = 2000;
+/** People see no difference between this and at once. Milliseconds. */
+const TELL_MS = 100;
 /** For those who cannot begin anew. */
 const LONG_PATIENCE_MS = 120_000;
 
@@ -37,6 +39,8 @@ export class ClusterConnection implements AsyncDisposable {
   #state = UNKNOWN_CLUSTER;
   #urls: readonly string[] = [];
   #wants = 0;
+  #telling: Promise<void> | undefined;
+  readonly #ending = new AbortController();
   #keeping: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -109,7 +113,9 @@ export class ClusterConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wants = 0;
+    this.#ending.abort(new Error('Nobody is told any more'));
     await this.#stop();
+    await this.#telling;
   }
 
   #start(): void {
@@ -215,6 +221,14 @@ export class ClusterConnection implements AsyncDisposable {
 
   #setState(state: ClusterState): void {
     this.#state = state;
-    this.stateChanged.emit(state);
+    this.#telling ??= this.#tell().finally(() => {
+      this.#telling = undefined;
+    });
+  }
+
+  /** What a busy cluster says in a short time is told as one change: whoever hears of it looks through all tasks. */
+  async #tell(): Promise<void> {
+    await this.#options.clock.sleep(TELL_MS, this.#ending.signal).catch(() => undefined);
+    if (!this.#ending.signal.aborted) this.stateChanged.emit(this.#state);
   }
 }

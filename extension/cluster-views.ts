@@ -130,7 +130,8 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   #refresh(): void {
-    for (const { tree } of this.#views) tree.refresh();
+    // One that is hidden looks when it is seen again.
+    for (const { tree, view } of this.#views) if (view.visible) tree.refresh();
     const text = connectionText(this.#connection.connection);
     this.#say(text.message);
     const own = this.#ownUnfinished();

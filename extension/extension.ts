@@ -32,6 +32,7 @@ import { TaskNotices } from './task-notices.ts';
 import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
+import { TerminalLinks } from './terminal-links.ts';
 import { WorkspaceBranches } from './workspace-branches.ts';
 
 let clusters: Clusters | undefined;
@@ -115,6 +116,7 @@ export function activate(context: vscode.ExtensionContext): void {
     problems,
     new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    vscode.window.registerTerminalLinkProvider(new TerminalLinks()),
     ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
     mcp,
     vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),

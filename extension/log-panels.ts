@@ -18,6 +18,8 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   readonly #panels = new OpenPanels<LogPage>('output');
   #view: { readonly view: vscode.WebviewView; readonly page: LogPage } | undefined;
   #shown: WantedLog | undefined;
+  /** Not seen yet, but in a moment. */
+  #opening: WantedLog | undefined;
 
   constructor(clusters: Clusters, { extensionUri, workspaceState }: vscode.ExtensionContext) {
     this.#clusters = clusters;
@@ -42,12 +44,25 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
 
   /** Whether the log of the task can be seen. */
   isShown(task: string): boolean {
-    return this.#panels.isShown(task) || (this.#view?.view.visible === true && this.#view.page.task === task);
+    return (
+      this.#opening?.task === task ||
+      this.#panels.isShown(task) ||
+      (this.#view?.view.visible === true && this.#view.page.task === task)
+    );
   }
 
   /** In the panel area. The editor keeps the focus. */
   async show(wanted: WantedLog): Promise<void> {
     this.#shown = wanted;
+    this.#opening = wanted;
+    try {
+      await this.#open(wanted);
+    } finally {
+      if (this.#opening === wanted) this.#opening = undefined;
+    }
+  }
+
+  async #open(wanted: WantedLog): Promise<void> {
     await this.#memory.update(SHOWN, { task: wanted.task, attempt: wanted.attempt });
     this.#view?.page.show(wanted);
     if (this.#view) this.#view.view.show(true);

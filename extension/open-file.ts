@@ -26,6 +26,10 @@ export async function openWorkspaceFile({ path, line = 1, column = 1 }: FilePlac
     void vscode.window.showInformationMessage(l10n.t`There is no ${path} in this workspace.`);
     return;
   }
+  await showPlace(file, { line, column });
+}
+
+export async function showPlace(file: vscode.Uri, { line = 1, column = 1 }: Omit<FilePlace, 'path'>): Promise<void> {
   const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
   await vscode.window.showTextDocument(file, { selection: new vscode.Range(at, at), preview: true });
 }

@@ -75,8 +75,9 @@ export class RunCommands {
     );
     if (!submitted) return;
     await this.#options.picker.remember({ folder, task });
+    const showing = this.#options.panels.show({ task: submitted.id });
     this.#options.onRun(submitted.id);
-    await this.#options.panels.show({ task: submitted.id });
+    await showing;
   }
 
   /** Undefined if the user did not want what he was asked on the way. */

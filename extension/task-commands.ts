@@ -110,8 +110,9 @@ export class TaskCommands {
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
+    const showing = this.#panels.show({ task: view.id });
     this.#onRun(view.id);
-    await this.#panels.show({ task: view.id });
+    await showing;
   }
 
   async copyTaskId(given: Given): Promise<void> {

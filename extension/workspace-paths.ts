@@ -9,8 +9,8 @@ const UNFINISHED = /(?:['"`]\/[^'"`\n]*|\S*)$/;
 /** What cannot be part of a path; in one that is between quotes, a space can. */
 const STOP = `\\s:;,'"\`()\\[\\]{}<>`;
 const END = `(?=$|[/${STOP}])`;
-/** What follows the workspace in a path, and then the line and the column. */
-const REST = `(?<rest>(?:/[^${STOP}]*)?)(?<place>(?::\\d+){0,2})`;
+/** What follows the workspace in a path. */
+const REST = `(?<rest>(?:/[^${STOP}]*)?)`;
 
 /**
  * Makes absolute paths in a task's workspace on its node those of the same files in the user's: problem matchers of VS Code, and
@@ -49,18 +49,10 @@ export class WorkspacePaths {
   #mapped(text: string): string {
     if (!this.#inside) return text;
     return text.replace(this.#inside, (_, ...match) => {
-      const [at, , { rest, place }] = match.slice(-3) as [number, string, { rest: string; place: string }];
-      const path = this.#root + rest;
-      if (text.slice(0, at).endsWith('file://')) return addressOf(path) + place;
-      return this.#root.includes(' ') ? linked(path, place) : path + place;
+      const [at, , { rest }] = match.slice(-3) as [number, string, { rest: string }];
+      return text.slice(0, at).endsWith('file://') ? addressOf(this.#root + rest) : this.#root + rest;
     });
   }
-}
-
-/** A terminal finds links by itself, but not where a path has a space in it: it is told of those. Matchers of problems do not see that. */
-function linked(path: string, place: string): string {
-  const address = `file://${addressOf(path)}${place.replace(':', '#')}`;
-  return `\u001b]8;;${address}\u001b\\${path}${place}\u001b]8;;\u001b\\`;
 }
 
 function addressOf(path: string): string {

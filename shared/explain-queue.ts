@@ -21,7 +21,7 @@ export function explainQueue(
   const alive = [...nodes].filter(node => !node.draining && node.slots > 0);
   if (alive.length === 0) return { reason: 'no-node', text: l10n.t('no node is there to run it') };
   const labelled = alive.filter(node => labels.every(label => node.labels.includes(label)));
-  if (labelled.length === 0) return { reason: 'no-label', text: l10n.t('no node has {0}', wordsOf(labels)) };
+  if (labelled.length === 0) return { reason: 'no-label', text: noLabelText(labels) };
   if (!labelled.some(node => node.slots >= slots))
     return { reason: 'no-slots', text: l10n.t('no node that it may run on has {0}', slotsText(slots)) };
   const ahead = [...tasks].filter(other => other.state === 'queued' && other.id < id).length;
@@ -33,10 +33,11 @@ export function explainQueue(
   return { reason: 'next', text: l10n.t`next, when one of ${places} is free` };
 }
 
-function slotsText(amount: number): string {
-  return count(amount, l10n.t('slot'), l10n.t('slots'));
+function noLabelText(labels: readonly string[]): string {
+  if (labels.length === 1) return l10n.t('no node has the label {0}', labels[0]!);
+  return l10n.t('no node has all of the labels {0}', labels.join(', '));
 }
 
-function wordsOf(labels: readonly string[]): string {
-  return labels.length === 1 ? l10n.t('the label {0}', labels[0]!) : l10n.t('all of the labels {0}', labels.join(', '));
+function slotsText(amount: number): string {
+  return count(amount, l10n.t('slot'), l10n.t('slots'));
 }

@@ -92,13 +92,13 @@ function drawSpan(row: HTMLTableRowElement, span: LifeSpan): void {
   const label = hasLog ? button(span.label, 'link', open) : element('span', '', span.label);
   if (hasLog) label.title = l10n.t('Open its log');
   const word = spanWord(span.state);
-  const what = fill(element('td'), label);
+  const what = fill(element('div', 'what'), label);
   if (word !== '') what.append(' ', element('span', `note word ${span.state}`, word));
   if (span.note !== '') what.append(' ', element('span', 'note', span.note));
   const bar = element('div', `bar ${span.state}${span.isEndGuessed ? ' guessed' : ''}`);
   const track = fill(element('td'), fill(element('div', 'track'), bar));
   track.setAttribute('aria-hidden', 'true');
-  fill(row, what, track, element('td', 'took'));
+  fill(row, fill(element('td'), what), track, element('td', 'took'));
 }
 
 /** Where its bar is, and how long it took, as the task goes on. */

@@ -22,7 +22,8 @@ export async function logIn(context: CliContext, urls: readonly string[], option
   const token = (await findToken(context, urls[0]!, options)).trim();
   await using client = createClient({ urls, token });
   const { cluster, principal, role } = await client.call('cluster', {}, signal);
-  const login = { cluster, urls: urls.map(url => url.replace(/\/+$/, '')), token, added: clock.now() };
+  const insecure = options['insecure-http'] ? { insecureHttp: true } : {};
+  const login = { cluster, urls: urls.map(url => url.replace(/\/+$/, '')), token, added: clock.now(), ...insecure };
   await writeLogins(environment.configFolder, withLogin(logins, login));
   if (options.json) terminal.print(JSON.stringify({ cluster, principal, role, urls: login.urls }));
   else terminal.say(`Logged in to ${terminal.sayStyle.bold(cluster)} as ${principal} (${role}).`);

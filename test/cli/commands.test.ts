@@ -357,6 +357,19 @@ test('login tries the token, keeps it, and commands use it from then on', async 
   assert.doesNotMatch(await readFile(join(folder, 'config/logins.json'), 'utf8'), new RegExp(api.adminToken));
 });
 
+test('a login that was allowed to go over plain http is used without asking for that again', async t => {
+  const { api, folder } = await bench(t);
+  // This machine under an address that does not say so.
+  const url = api.url.replace('127.0.0.1', '0.0.0.0');
+  const setting = { folder, home: folder, input: api.adminToken };
+  const refused = await cli(['login', url, '--token-stdin'], setting);
+  assert.match(refused.err, /unencrypted.*--insecure-http/);
+  const login = await cli(['login', url, '--token-stdin', '--insecure-http'], setting);
+  assert.equal(login.code, 0, login.err);
+  const tasks = await cli(['tasks', '--json'], { folder, home: folder });
+  assert.equal(tasks.code, 0, tasks.err);
+});
+
 test('a token that is wrong is not kept', async t => {
   const { api, folder } = await bench(t);
   const { code } = await cli(['login', api.url, '--token-stdin'], { folder, home: folder, input: 'sci_wrong\n' });

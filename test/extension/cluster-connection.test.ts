@@ -114,3 +114,33 @@ test('a connection from before the machine slept is made anew, without waiting f
   assert.deepEqual(reasons, ['test: The machine was asleep']);
   await eventually('it is connected again', isConnected);
 });
+
+test('what a busy cluster says in a short time is known at once, and told as one change', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  const pause = Promise.withResolvers<void>();
+  const pauses = new Set<number>();
+  const clock = {
+    ...systemClock,
+    sleep: (ms: number, signal: AbortSignal) => {
+      if (ms >= 1000) return systemClock.sleep(ms, signal);
+      pauses.add(ms);
+      return pause.promise;
+    },
+  };
+  const { token } = node.address;
+  const connection = new ClusterConnection({ clock, tokenOf: async () => token, note: () => undefined });
+  t.after(() => connection[Symbol.asyncDispose]());
+  let told = 0;
+  connection.stateChanged.on(() => told++);
+  await connection.choose(choiceOf(node.address.url));
+  connection.want();
+  await using client = await connection.client();
+  for (let count = 0; count < 20; count++) {
+    const id = newTaskId(5, Date.now(), Math.random);
+    await client.call('submitTask', { body: { id, task: taskSpec() } }, t.signal);
+  }
+  await eventually('all are known', () => (connection.state.tasks?.size === 20 ? true : undefined));
+  assert.deepEqual([told, pauses.size], [0, 1]);
+  pause.resolve();
+  await eventually('it is told', () => (told > 0 ? true : undefined));
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { placesInLine } from '../../extension/places-in-line.ts';
 import { WorkspacePaths } from '../../extension/workspace-paths.ts';
 
 const TASK = '501hzzzzzzzzzzzzzzzzzzzzzz';
@@ -26,17 +27,21 @@ test('paths in the workspace of an attempt become those of the user’s files', 
   }
 });
 
-test('a terminal is told where a link is when the user’s files are in a folder with a space in its name', () => {
-  const root = '/home/me/my #1 work';
-  const link = (address: string, text: string) => `\u001b]8;;${address}\u001b\\${text}\u001b]8;;\u001b\\`;
-  assert.equal(
-    mapped([`${OWN}/src/a.c:3:1: error: x\n`], 'none', root),
-    `${link('file:///home/me/my%20%231%20work/src/a.c#3:1', `${root}/src/a.c:3:1`)}: error: x\n`,
-  );
-  assert.equal(mapped(['/workspace\n'], 'bubblewrap', root), `${link('file:///home/me/my%20%231%20work', root)}\n`);
-  assert.equal(
-    mapped([`at file://${OWN}/a.js:1:2`], 'none', '/home/me/my work'),
-    'at file:///home/me/my%20work/a.js:1:2',
+test('in an address a path is written as addresses are', () => {
+  const address = mapped([`at file://${OWN}/a.js:1:2`], 'none', '/home/me/my #1 work');
+  assert.equal(address, 'at file:///home/me/my%20%231%20work/a.js:1:2');
+  assert.equal(mapped([`${OWN}/a.c:1: x`], 'none', '/home/me/my #1 work'), '/home/me/my #1 work/a.c:1: x');
+});
+
+test('files of a folder with a space in its name are found in a line of a terminal', () => {
+  const line = 'in /my work/src/a.c:3:10, /my work, "/my work/b.c", /my workshop/c and /my work/d.c:7';
+  assert.deepEqual(
+    placesInLine(line, '/my work').map(({ index, length, ...place }) => [line.slice(index, index + length), place]),
+    [
+      ['/my work/src/a.c:3:10', { path: '/my work/src/a.c', line: 3, column: 10 }],
+      ['/my work/b.c', { path: '/my work/b.c' }],
+      ['/my work/d.c:7', { path: '/my work/d.c', line: 7 }],
+    ],
   );
 });
 

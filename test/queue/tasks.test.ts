@@ -98,6 +98,25 @@ test('finished tasks beyond the newest kept leave the store, and are found and l
   assert.equal((await tasks.get(ids[0]!, signal))?.state, 'finished');
 });
 
+test('what of the history is damaged or of a newer release keeps nothing else from being listed', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const ids = await finish(cluster, 3);
+  await clock.advance(QUARTER_MS);
+  const history = new History(cluster);
+  await retainOnce(cluster, history, { keepCount: 0 }, signal);
+  const day = cluster.objectKeys.historyDay(new Date(clock.now()).toISOString().slice(0, 10));
+  const unreadable = [
+    'junk',
+    '{"v":99,"tasks":[]}',
+    '{"v":1,"tasks":[{"id":"x","result":{}},{"id":"y","result":{"v":99}}]}',
+  ];
+  for (const [i, text] of unreadable.entries())
+    await cluster.objects.put(`${day}${i}.json`, Buffer.from(text), { signal });
+  const listed = await listAll(new Tasks(cluster, history), 2);
+  assert.deepEqual(listed.map(({ id }) => id).sort(), ids.toSorted());
+});
+
 test('two nodes that archive the same tasks at once lose and repeat none', async () => {
   const clock = new FakeClock();
   await using cluster = await testCluster({ clock });

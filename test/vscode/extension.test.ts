@@ -95,6 +95,7 @@ describe('the extension in VS Code', () => {
       }
     });
   const picture = async (name: string) => {
+    await workbench.moveMouseAway();
     await workbench.screenshot(PICTURES, name);
     if (process.env.UPDATE_PICTURES && IN_DOCUMENTS.includes(name)) await workbench.screenshot(DOCUMENTS, name);
   };
@@ -117,11 +118,16 @@ describe('the extension in VS Code', () => {
     await workbench.row('Nodes', 'the node is there', row => /0 of \d+ slots? busy/.test(row.description));
   });
 
-  step('runs a task on the workspace as it is in the editor, saved or not', async () => {
+  step('runs a task on the workspace as it is in the editor, saved or not', async t => {
     await workbench.openFile('greeting.txt');
     await workbench.page.keyboard.press('Control+Home');
     await workbench.page.keyboard.type('good evening, ');
-    await runTask('greet');
+    await workbench.command('Simple CI: Run Task from Workspace');
+    const chosen = performance.now();
+    await workbench.pickLabel('greet');
+    await workbench.log().locator('.row').first().waitFor();
+    const took = performance.now() - chosen;
+    t.diagnostic(`from the choice to the first line on the screen, the panel opened on the way: ${took.toFixed()} ms`);
     await rowOf('greet', /running/);
     assert.equal(await readFile(join(server.workspace, 'greeting.txt'), 'utf8'), 'good evening, hello\n');
   });
@@ -417,6 +423,7 @@ describe('the extension in VS Code', () => {
 
   step('runs a task from the line above it in the task file', async () => {
     await workbench.openFile('simple-ci.yaml');
+    await workbench.page.keyboard.press('Control+Home');
     await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).first().waitFor();
     await picture('task-file');
     assert.equal(await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).count(), 4);
@@ -442,20 +449,24 @@ describe('the extension in VS Code', () => {
 
   step('leads from a terminal to the user’s own file, in a folder with a space in its name', async () => {
     await workbench.command('Terminal: Focus Terminal');
-    const place = workbench.page
-      .locator('.terminal-wrapper.active .xterm-rows span', { hasText: 'main.c:2:5' })
-      .first();
-    await eventually('the link is followed', async () => {
-      const { x, y, width, height } = (await place.boundingBox())!;
-      await workbench.page.keyboard.down('Control');
+    const place = workbench.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: /^see\s/ }).first();
+    const { keyboard, mouse } = workbench.page;
+    const follow = async () => {
+      const box = await place.boundingBox();
+      if (!box) return;
+      const [x, y] = [box.x + 150, box.y + box.height / 2];
+      await keyboard.press('Escape');
+      await keyboard.down('Control');
       // The terminal looks for links where the mouse moves.
-      await workbench.page.mouse.move(x + width / 2 - 5, y + height / 2);
-      await workbench.page.mouse.move(x + width / 2, y + height / 2, { steps: 3 });
-      await workbench.page.mouse.click(x + width / 2, y + height / 2);
-      await workbench.page.keyboard.up('Control');
-      return (await workbench.page.locator('.statusbar-item', { hasText: 'Ln 2, Col 5' }).count()) > 0
-        ? true
-        : undefined;
+      await mouse.move(x - 5, y);
+      await mouse.move(x, y, { steps: 3 });
+      await mouse.click(x, y);
+      await keyboard.up('Control');
+    };
+    const there = workbench.page.locator('.statusbar-item', { hasText: 'Ln 2, Col 5' });
+    await eventually('the link is followed', async () => {
+      await follow();
+      return (await there.waitFor({ timeout: 2000 }).catch(() => 'no')) === undefined ? true : undefined;
     });
     await workbench.page.locator('.tab.active', { hasText: 'main.c' }).waitFor();
   });
@@ -483,7 +494,9 @@ describe('the extension in VS Code', () => {
       await workbench.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
       await workbench.openSideBar('Simple CI');
       await workbench.anyLog('expected ";"', 2);
-      for (const frame of await workbench.logFrames()) assert.ok((await contrastOf(frame)) >= 4.5, theme);
+      for (const frame of await workbench.logFrames())
+        for (const part of ['.row', '.message', '.failure', '.state.failed', '.took'])
+          assert.ok((await contrastOf(frame, part)) >= 4.5, `${part} in ${theme}`);
       await picture(`theme ${theme}`);
     });
   }
@@ -496,6 +509,8 @@ describe('the extension in VS Code', () => {
     await workbench.command('Notifications: Clear All Notifications');
     await connect(first.address, first.token!);
     await workbench.row('Nodes', 'its node is there', row => row.label === 'n1');
+    const page = await workbench.taskPage();
+    await page.getByText('acme/ci is chosen now, and does not have this task.').waitFor();
     await end(first.process);
     await workbench.page
       .getByText(/Trying again in/)
@@ -555,12 +570,13 @@ describe('the extension in VS Code', () => {
 
   step('was activated in little time, as VS Code itself measures it', async t => {
     await workbench.command('Developer: Show Running Extensions');
-    const row = workbench.page.locator('.runtime-extensions-editor .monaco-list-row', { hasText: 'simple-ci' }).first();
-    const told = await eventually(
-      'VS Code tells',
-      async () => /Activation: (\d+)ms/.exec((await row.textContent()) ?? '')?.[0],
+    const rows = workbench.page.locator('.runtime-extensions-editor .monaco-list-row', { hasText: 'Activation' });
+    const timeOf = (text: string) => Number(/Activation: (\d+)ms/.exec(text)?.[1]);
+    const own = await eventually('VS Code tells', async () =>
+      (await rows.allTextContents()).find(text => text.startsWith('Simple CI')),
     );
-    t.diagnostic(`${told} (budget: 50 ms)`);
+    const others = (await rows.allTextContents()).filter(text => text !== own).map(timeOf);
+    t.diagnostic(`${timeOf(own)} ms (budget: 50 ms); other extensions at the same time ${others.join(', ')} ms`);
   });
 
   step('ran on one extension host all the time, and asked nobody else for anything', async () => {
@@ -585,7 +601,15 @@ test('in a workspace that is not trusted one can look, and not run', async t => 
   await workbench.page.getByText('This workspace is not trusted').first().waitFor();
   await workbench.screenshot(PICTURES, 'not-trusted');
   assert.equal(await workbench.page.getByRole('button', { name: 'Start a Local Node' }).count(), 0);
-  await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).waitFor();
+  await using data = await temporaryFolder();
+  const node = await clusterNode('n1', data.path, 0);
+  t.after(() => node.process.kill('SIGKILL'));
+  await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).click();
+  await workbench.type(node.address);
+  await workbench.page.locator('.quick-input-widget', { hasText: '2 of 2' }).waitFor();
+  await workbench.type(node.token!);
+  await workbench.row('Nodes', 'its node is seen', row => row.label === 'n1');
+  assert.equal(await workbench.page.locator('.action-label[aria-label^="Run Task"]:not(.disabled)').count(), 0);
 });
 
 test('speaks the language that VS Code is set to, on its pages too', async t => {
@@ -601,6 +625,7 @@ test('speaks the language that VS Code is set to, on its pages too', async t => 
     await workbench.row('Aufgaben', 'build ist fehlgeschlagen', ({ spoken }) => /^Aufgabe build, fehl/.test(spoken));
     const log = workbench.log();
     await log.locator('.state', { hasText: 'fehlgeschlagen' }).waitFor();
+    assert.equal(await workbench.page.locator('.notification-toast').count(), 0, 'the log is seen anyway');
     await log.getByRole('button', { name: 'Suchen' }).click();
     await log.getByRole('textbox', { name: 'Im ganzen Protokoll suchen' }).waitFor();
     await workbench.command('Simple CI: Seite der Aufgabe öffnen');
@@ -647,8 +672,8 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The contrast of text and what is behind it in a log, as WCAG counts it. */
-function contrastOf(frame: Frame): Promise<number> {
+/** The contrast of the text of a part of a log and what is behind it, as WCAG counts it. */
+function contrastOf(frame: Frame, part: string): Promise<number> {
   return frame.evaluate(`(() => {
     const viewer = document.querySelector('log-viewer');
     const channels = color => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
@@ -656,8 +681,8 @@ function contrastOf(frame: Frame): Promise<number> {
       const [r, g, b] = channels(color).map(c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
-    const style = getComputedStyle(viewer);
-    const [a, b] = [light(style.color), light(style.backgroundColor)];
+    const text = getComputedStyle(viewer.shadowRoot.querySelector(${JSON.stringify(part)}));
+    const [a, b] = [light(text.color), light(getComputedStyle(viewer).backgroundColor)];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   })()`);
 }
