@@ -7,6 +7,7 @@ import { isSea } from 'node:sea';
 async function main(): Promise<void> {
   if (process.argv[2] === 'supervise') return startSupervisor();
   if (process.pid === 1) await startInit();
+  if (process.argv[2] === 'attend-pod') process.exit(await startAttendant());
   process.exit(await startCli());
 }
 
@@ -19,6 +20,13 @@ async function startInit(): Promise<void> {
 async function startSupervisor(): Promise<void> {
   const { supervise } = await import('./runner/supervisor/supervise.ts');
   await supervise();
+}
+
+/** In the pod of a task, where a node has put this program. */
+async function startAttendant(): Promise<number> {
+  const { attendPod } = await import('./pods/attend-pod.ts');
+  const { readVariables } = await import('./cli/environment.ts');
+  return attendPod({ role: process.argv[3], variables: readVariables(), program: [process.execPath, ...ownFile()] });
 }
 
 async function startCli(): Promise<number> {

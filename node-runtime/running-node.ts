@@ -41,6 +41,8 @@ export interface NodeParts {
   readonly keeping: Pick<SessionKeeping, 'askInstance'>;
   readonly state: NodeState;
   readonly pod?: PodParts;
+  /** Deletes the pods of tasks that nobody has claimed any more. */
+  readonly reapPods?: (signal: AbortSignal) => Promise<void>;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Absent: no traces are wanted. */
@@ -117,6 +119,7 @@ export class Node implements RunningNode {
     if (this.#options.slots === 0) return;
     const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
     this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
+    if (this.#parts.reapPods) this.#loops.push(this.#loop('pods', this.#parts.reapPods(living)));
     for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#loops.push(this.#loop(name, loop));
     const claiming = this.#claiming.signal;
     this.#claims = this.#loop(
