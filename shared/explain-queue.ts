@@ -1,5 +1,6 @@
 import type { NodeView, TaskSummary } from './api.ts';
 import type { TaskId } from './ids.ts';
+import { CONTAINER_LABEL } from './container-label.ts';
 import type { TaskSpec } from './task.ts';
 import { count } from './amounts.ts';
 
@@ -20,6 +21,8 @@ export function explainQueue(
   const alive = [...nodes].filter(node => !node.draining && node.slots > 0);
   if (alive.length === 0) return { reason: 'no-node', text: 'no node is there to run it' };
   const labelled = alive.filter(node => labels.every(label => node.labels.includes(label)));
+  if (labels.includes(CONTAINER_LABEL) && !alive.some(node => node.labels.includes(CONTAINER_LABEL)))
+    return { reason: 'no-label', text: `no node has the label ${CONTAINER_LABEL}, as none runs tasks in containers` };
   if (labelled.length === 0)
     return { reason: 'no-label', text: `no node has ${count(labels.length, 'label')} ${labels.join(', ')}` };
   if (!labelled.some(node => node.slots >= slots))

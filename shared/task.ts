@@ -208,7 +208,5 @@ export type TaskSpec = z.infer<typeof TaskSpec>;
 export type TaskRecord = z.infer<typeof TaskRecord>;
 
 export { DEFAULT_PRIORITY } from './ids.ts';
-/** What nodes have that run tasks in containers: a task that names an image asks for it, also where nobody wrote it down. */
-export const CONTAINER_LABEL = 'container';
 export const DEFAULT_TIMEOUT_MS = 3_600_000;
 export const DEFAULT_ATTEMPTS = { crashed: 3, lost: 10 } as const;

@@ -61,7 +61,7 @@ export async function startPodSupervisor(options: PodSupervisorOptions): Promise
     return supervisor;
   } catch (error) {
     if (!isCiError(error)) throw error;
-    throw new CiError(error.code, `Cannot run tasks in pods of their own: ${error.message}`, { cause: error });
+    throw new CiError(error.code, `Cannot run tasks in pods of their own: ${error.message}`, { cause: error.cause });
   }
 }
 

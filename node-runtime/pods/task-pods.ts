@@ -122,7 +122,11 @@ export class TaskPods {
   #again<T>(operation: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { clock, chance } = this.#parts;
     const isTransient = (error: unknown) => isCiError(error, 'unavailable');
-    return retry(operation, { clock, chance, signal, isTransient, limitMs: RETRY_MS });
+    return retry(operation, { clock, chance, signal, isTransient, limitMs: RETRY_MS }).catch((error: unknown) => {
+      // What Kubernetes finds wrong with a request is our fault, and no verdict on the task.
+      if (!isCiError(error, 'invalid')) throw error;
+      throw new CiError('unavailable', error.message, { cause: error.cause });
+    });
   }
 }
 

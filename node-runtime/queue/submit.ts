@@ -1,14 +1,8 @@
 import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import { type TaskId, quote, taskIdTime } from '../../shared/ids.ts';
-import {
-  CONTAINER_LABEL,
-  FORMAT_VERSION,
-  MAX_LABELS,
-  MAX_TASK_BYTES,
-  type TaskRecord,
-  TaskSpec,
-} from '../../shared/task.ts';
+import { CONTAINER_LABEL } from '../../shared/container-label.ts';
+import { FORMAT_VERSION, MAX_LABELS, MAX_TASK_BYTES, type TaskRecord, TaskSpec } from '../../shared/task.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { readTaskState, type TaskState, taskStateOf } from './records.ts';
 import type { TaskHistory } from './tasks-service.ts';

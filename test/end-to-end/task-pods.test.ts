@@ -1,57 +1,176 @@
 import assert from 'node:assert/strict';
+import { createCipheriv, createHash } from 'node:crypto';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { type CephS3, startCeph, whyNoCeph } from '../support/ceph-server.ts';
-import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
-import { Kubelet } from '../support/kubelet.ts';
-import { KubernetesServer } from '../support/kubernetes-server.ts';
-import { shippedRole } from '../support/rbac.ts';
-import { type RealCluster, realCluster } from '../support/real-cluster.ts';
-import { programUnderTest } from '../support/simple-ci.ts';
+import { whyNoCeph } from '../support/ceph-server.ts';
+import { type PodsCluster, type PodsStage, podsStage } from '../support/pods-stage.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { eventually } from '../support/test-tasks.ts';
 
-const skip = whyNoCeph();
-
-suite('tasks in pods of their own', { concurrency: 1, skip }, () => {
-  let etcd: EtcdServer;
-  let s3: CephS3;
-  let kubernetes: KubernetesServer;
-  let kubelet: Kubelet;
+suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () => {
+  let stage: PodsStage;
+  let cluster: PodsCluster;
   before(async () => {
-    [etcd, s3, kubernetes] = await Promise.all([startEtcd(), startCeph(), KubernetesServer.start()]);
-    kubelet = new Kubelet(kubernetes);
-    kubelet.images.set('simple-ci:test', { entryPoint: await programUnderTest() });
-    kubelet.images.set('tool:1', { env: { TOOL: 'there', PATH: '/opt/tool/bin:/usr/bin:/bin' } });
+    stage = await podsStage();
+    cluster = await stage.cluster();
+    await cluster.addNode('ci-1');
   });
   after(async () => {
-    await kubelet?.[Symbol.asyncDispose]();
-    await kubernetes?.[Symbol.asyncDispose]();
-    await s3?.[Symbol.asyncDispose]();
-    await etcd?.[Symbol.asyncDispose]();
+    await cluster?.[Symbol.asyncDispose]();
+    await stage?.[Symbol.asyncDispose]();
   });
 
-  const roles = { ci: [shippedRole('mark-pods'), shippedRole('task-pods')] };
-  const podsCluster = () =>
-    realCluster({
-      etcd,
-      s3,
-      env: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(kubernetes.port) },
-    });
-  const addNode = (cluster: RealCluster, name: string, ...args: string[]) => {
-    const containers = [{ name: 'node', image: 'simple-ci:test' }];
-    kubernetes.put('pods', name, { spec: { containers }, status: { podIP: '127.0.0.1' } });
-    const { folder } = kubernetes.account(name, roles);
-    const own = ['--pod', name, '--service-account', folder, '--pod-listen', '127.0.0.1:0'];
-    return cluster.add(name, '--executor', 'kubernetes', ...own, ...args);
-  };
+  const logOf = async (task: string) => (await cluster.cli(['logs', task, '--raw'])).bytes;
+  const noPods = () => eventually('all pods are gone', () => stage.kubelet.pods.length === 0 || undefined);
+  const running = (script: string, changes: object = {}) => cluster.submit({ ...changes, steps: [{ run: script }] });
 
-  test('a task passes in a pod, with its log byte for byte', async () => {
-    await using cluster = await podsCluster();
-    await addNode(cluster, 'ci-1');
-    const task = await cluster.submit({ steps: [{ run: 'printf "a\\000b\\n"; echo "$PWD"; id -u' }] });
+  test('a task passes in a pod that has no service account, with its log byte for byte', async () => {
+    const task = await running('printf "a\\000b\\n"; echo "$PWD"; id -u; ls /var/run/secrets 2>/dev/null || echo none');
     const result = await cluster.finished(task);
     assert.equal(result.outcome, 'passed', JSON.stringify(result));
-    const { bytes } = await cluster.cli(['logs', task, '--raw']);
-    assert.equal(bytes.toString(), 'a\0b\n/simple-ci/task/workspace\n10001\n');
-    await eventually('its pod is gone', () => kubelet.pods.length === 0 || undefined);
+    assert.equal((await logOf(task)).toString(), 'a\0b\n/simple-ci/task/workspace\n10001\nnone\n');
+    await noPods();
+  });
+
+  test('much output comes whole, what steps leave running included, and each step has its own exit code', async () => {
+    const task = await cluster.submit({
+      steps: [
+        {
+          run: 'head -c 20000000 /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null',
+          continueOnError: true,
+        },
+        { run: '(sleep 0.5; echo late) & exit 7', continueOnError: true },
+        { run: 'sleep 1; exit 9' },
+        { run: 'echo never' },
+      ],
+    });
+    const result = await cluster.finished(task);
+    assert.equal(result.outcome, 'failed');
+    assert.deepEqual(
+      result.steps.map(({ outcome, exitCode }) => [outcome, exitCode]),
+      [
+        ['passed', 0],
+        ['failed', 7],
+        ['failed', 9],
+        ['skipped', undefined],
+      ],
+    );
+    const log = await logOf(task);
+    const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+    const sum = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+    assert.equal(log.length, 20_000_000 + 'late\n'.length);
+    assert.equal(sum(log.subarray(0, 20_000_000)), sum(cipher.update(Buffer.alloc(20_000_000))));
+    assert.equal(log.subarray(20_000_000).toString(), 'late\n');
+  });
+
+  test('a workspace with its changes goes in, artifacts come out, and secrets are masked', async () => {
+    await using folder = await temporaryFolder();
+    const root = folder.path;
+    await mkdir(join(root, 'src'));
+    await writeFile(join(root, 'src/input.txt'), 'from the workspace\n');
+    const secret = 'correct horse battery staple';
+    await cluster.cli(['secret', 'set', 'TOKEN'], { input: secret });
+    const tasks = `tasks:
+  build:
+    secrets: [TOKEN]
+    artifacts: ["out/**", "nothing/*.txt"]
+    steps:
+      - run: |
+          cat src/input.txt
+          echo "$TOKEN"
+          mkdir -p out/deep && printf %s "$TOKEN" | wc -c > out/deep/length
+          printf '#!/bin/sh\\n' > out/run && chmod +x out/run
+          ln -s /etc/passwd out/link
+`;
+    await writeFile(join(root, 'simple-ci.yaml'), tasks);
+    const kept = join(root, 'kept');
+    const ran = await cluster.cli(['run', 'build'], { cwd: root });
+    assert.equal(ran.code, 0, ran.stderr);
+    const { stdout: listed } = await cluster.cli(['tasks', '--json']);
+    const { id } = (JSON.parse(listed).tasks as { id: string; name: string }[]).find(({ name }) => name === 'build')!;
+    const fetched = await cluster.cli(['artifacts', id, '-o', kept]);
+    assert.equal(fetched.code, 0, fetched.stderr);
+    assert.match(ran.stdout, /^from the workspace\n\*\*\*\n$/m);
+    assert.match(`${ran.stdout}${ran.stderr}`, /No file matches the artifact pattern "nothing\/\*\.txt"/);
+    assert.equal((await readFile(join(kept, 'out/deep/length'), 'utf8')).trim(), String(secret.length));
+    assert.ok((await stat(join(kept, 'out/run'))).mode & 0o100);
+    await assert.rejects(stat(join(kept, 'out/link')));
+    assert.ok(!JSON.stringify(stage.kubernetes.seen).includes(secret), 'Kubernetes is not told the secret');
+  });
+
+  test('in an image of its own a task has what that sets, and nothing of the pod’s', async () => {
+    const task = await cluster.submit({
+      image: 'tool:1',
+      env: { OWN: 'yes' },
+      steps: [{ run: 'echo "$TOOL $OWN $PATH $HOME"; env | grep -c -e KUBERNETES -e SIMPLE_CI_POD' }],
+    });
+    assert.equal((await cluster.finished(task)).outcome, 'failed');
+    const log = (await logOf(task)).toString();
+    assert.equal(log, 'there yes /opt/tool/bin:/usr/bin:/bin /simple-ci/task/home\n0\n');
+  });
+
+  test('a cancelled task is told to stop, and its pod is gone', async () => {
+    const task = await running('trap "echo told; exit 0" TERM; echo begun; while :; do sleep 0.1; done');
+    await cluster.podOf(task);
+    await eventually('it has begun', async () => (await logOf(task)).includes('begun') || undefined);
+    await cluster.cli(['cancel', task]);
+    assert.equal((await cluster.finished(task)).outcome, 'cancelled');
+    assert.match((await logOf(task)).toString(), /^begun\n(Terminated\n)?told\n$/);
+    await noPods();
+  });
+
+  test('a task is cancelled also while its pod waits for a place', async () => {
+    stage.kubelet.isFull = true;
+    try {
+      const task = await running('true');
+      await cluster.running(task);
+      await eventually('its pod waits', () => stage.kubelet.pods.length === 1 || undefined);
+      await cluster.cli(['cancel', task]);
+      assert.equal((await cluster.finished(task)).outcome, 'cancelled');
+      await noPods();
+    } finally {
+      stage.kubelet.isFull = false;
+    }
+  });
+
+  test('time limits of the task, of a step and of its silence hold', async () => {
+    const [whole, step, silent] = await Promise.all([
+      running('sleep 3600', { timeout: '4s' }),
+      cluster.submit({ steps: [{ run: 'sleep 3600', timeout: '1s' }] }),
+      running('echo once; sleep 3600', { idleTimeout: '1s' }),
+    ]);
+    const outcomes = (await Promise.all([whole, step, silent].map(id => cluster.finished(id)))).map(it => it.outcome);
+    assert.deepEqual(outcomes, ['timed-out', 'timed-out', 'idle-timed-out']);
+    await noPods();
+  });
+
+  test('an image that is nowhere, and one in which nothing can be started, are told as the task’s own fault', async () => {
+    stage.kubelet.images.set('no-shell:1', { without: '/bin' });
+    const [missing, broken] = await Promise.all([
+      running('true', { image: 'registry.example/none:1' }),
+      running('true', { image: 'no-shell:1' }),
+    ]);
+    const results = await Promise.all([missing, broken].map(id => cluster.finished(id)));
+    assert.deepEqual(
+      results.map(it => it.outcome),
+      ['invalid', 'invalid'],
+    );
+    assert.match(
+      results[0]!.message,
+      /its image "registry\.example\/none:1" cannot be pulled: ErrImagePull: .*not found/,
+    );
+    assert.match(results[1]!.message, /in its image "no-shell:1", which must have \/bin\/sh and glibc 2\.28 or later/);
+  });
+
+  test('a task takes so many times the resources as it takes slots', async () => {
+    const task = await running('true', { slots: 2 });
+    await cluster.finished(task);
+    const made = stage.kubernetes.seen.findLast(({ verb, path }) => verb === 'create' && !path.includes('dryRun'));
+    const { containers } = (made!.body as { spec: { containers: { resources: object }[] } }).spec;
+    assert.deepEqual(containers[0]!.resources, {
+      requests: { cpu: '2', memory: '4Gi' },
+      limits: { memory: '4Gi' },
+    });
   });
 });

@@ -75,6 +75,12 @@ export class Kubelet implements AsyncDisposable {
     return [...this.#running.keys()];
   }
 
+  /** The last pod whose name begins so, once a container of it has been started. */
+  started(beginning: string, container: string): string | undefined {
+    const isIt = (event: PodEvent) => event.kind === 'started' && event.container === container;
+    return this.events.findLast(event => isIt(event) && event.pod.startsWith(beginning))?.pod;
+  }
+
   /** Kills what runs in it, as the kernel and kubelets do, and says so in its status. */
   async fail(name: string, status: object): Promise<void> {
     const pod = this.#running.get(name);
@@ -252,10 +258,10 @@ class RunningPod {
     if (signal === 'SIGKILL') {
       this.isEnding = true;
       this.#told.resolve();
-      this.#current?.kill('SIGKILL');
-      return;
     }
-    for (const pid of descendants(this.#current?.pid)) process.kill(pid, signal);
+    // Those below first: one whose parent dies as it starts is not told of it.
+    const own = this.#current?.exitCode === null && this.#current.signalCode === null ? [this.#current.pid!] : [];
+    for (const pid of [...own.flatMap(descendants), ...(signal === 'SIGKILL' ? own : [])]) send(pid, signal);
   }
 
   end(): void {
@@ -264,12 +270,15 @@ class RunningPod {
 
   #signalInit(signal: NodeJS.Signals): void {
     const init = childrenOf(this.#current?.pid)[0];
-    if (init === undefined) return;
-    try {
-      process.kill(init, signal);
-    } catch {
-      // It has ended meanwhile.
-    }
+    if (init !== undefined) send(init, signal);
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
   }
 }
 

@@ -155,6 +155,8 @@ export class KubernetesServer implements AsyncDisposable {
     const key = `${at.namespace}/${kind}/${at.name}`;
     const object = this.#objects.get(key);
     if (!object) return refuse(404, 'NotFound', `${kind} "${at.name}" not found`);
+    if (verb === 'delete' && body === undefined)
+      return refuse(400, 'BadRequest', 'tests ask for a deletion with its conditions');
     if (verb === 'delete') return this.#delete(at, object, body as DeleteOptions | undefined);
     if (verb === 'get') return { status: 200, answer: view(at.resource, object) };
     if (type !== 'application/merge-patch+json')
