@@ -9,7 +9,8 @@ import { Attendant } from './attendant.ts';
 import { imageSystem } from './image-system.ts';
 import { installProgram } from './install-program.ts';
 import { dialNode, type NodeLink } from './node-link.ts';
-import { NOT_REACHED, type Role, TASK_ROOT } from './pod-messages.ts';
+import { NOT_REACHED, type Role } from './pod-messages.ts';
+import { TASK_ROOT } from './pod-places.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

@@ -6,7 +6,8 @@ import { encodeFrame, FrameReader } from '../runner/supervisor/frames.ts';
 import { type Clock, type Moment, momentOf } from '../system/clock.ts';
 import { sendFiles } from './file-stream.ts';
 import { dialNode, type NodeLink } from './node-link.ts';
-import { type Answer, type Order, type Report, TASK_ROOT } from './pod-messages.ts';
+import type { Answer, Order, Report } from './pod-messages.ts';
+import { TASK_ROOT } from './pod-places.ts';
 import { receiveTree } from './tree-stream.ts';
 
 type Asked = Extract<Order, { id: number }>;

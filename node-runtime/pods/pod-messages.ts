@@ -6,11 +6,6 @@ import type { LeaseId } from '../store/store.ts';
 /** The containers of a task's pod, one after the other: in the first the node's own commands run, in the second the task's. */
 export type Role = 'prepare' | 'task';
 
-/** The folder that holds those of the task, in both containers. */
-export const TASK_ROOT = '/simple-ci/task';
-/** Where the program is for the second container, whose image is not ours. */
-export const PROGRAM_ROOT = '/simple-ci/bin';
-export const PROGRAM = `${PROGRAM_ROOT}/simple-ci`;
 /** What an attendant ends with that could not reach its node. */
 export const NOT_REACHED = 69;
 

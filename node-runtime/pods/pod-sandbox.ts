@@ -41,6 +41,8 @@ export class PodSandbox implements Sandbox {
 
   constructor(parts: PodSandboxParts) {
     this.#parts = parts;
+    // Of a pod that hangs, nobody would end them.
+    parts.stay.lost.addEventListener('abort', () => this.#closeStreams(), { once: true });
   }
 
   get folders(): SandboxFolders {
@@ -145,7 +147,7 @@ export class PodSandbox implements Sandbox {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     await this.#parts.stay[Symbol.asyncDispose]();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#closeStreams();
     await removeTree(dirname(this.folders.workspace));
   }
 
@@ -172,6 +174,10 @@ export class PodSandbox implements Sandbox {
     });
     arrived.catch(() => undefined);
     return { id, socket: arrived };
+  }
+
+  #closeStreams(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** Whoever sends would wait for ever for someone to read the rest. */

@@ -11,7 +11,7 @@ import { foldersIn, removeTree } from '../runner/supervisor/sandbox-folders.ts';
 import type { Chance } from '../system/chance.ts';
 import { type Clock, neverAborted } from '../system/clock.ts';
 import { PodDoor } from './pod-door.ts';
-import { TASK_ROOT } from './pod-messages.ts';
+import { TASK_ROOT } from './pod-places.ts';
 import { PodSandbox } from './pod-sandbox.ts';
 import { PodStay } from './pod-stay.ts';
 import { bytesOf, type PodTemplate } from './pod-template.ts';

@@ -113,14 +113,11 @@ function imageTrouble(role: Role, image: string | undefined, why: string, isFina
   return isFinal ? new CiError('invalid', message) : new SourceUnavailable(message);
 }
 
-/** Images that have no place for our program: without glibc 2.28 or a shell. */
+/** Images in which nothing can be started: without a shell. */
 function containerTrouble(role: Role, image: string | undefined, why: string): CiError {
   if (role === 'prepare' || image === undefined)
     return new CiError('unavailable', `Cannot start the pod of the task: ${why}`);
-  return new CiError(
-    'invalid',
-    `Cannot run the task in its image ${quote(image)}, which must have /bin/sh and glibc 2.28 or later: ${why}`,
-  );
+  return new CiError('invalid', `Cannot run the task in its image ${quote(image)}, which must have /bin/sh: ${why}`);
 }
 
 function disruption({ status }: PodObject): string {

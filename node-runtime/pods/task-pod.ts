@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ClusterId, Fence, NodeId, TaskId } from '../../shared/ids.ts';
 import type { PlaceNeeds } from '../runner/sandbox.ts';
-import { PROGRAM, PROGRAM_ROOT, type Role, TASK_ROOT } from './pod-messages.ts';
+import type { Role } from './pod-messages.ts';
+import { PROGRAM, PROGRAM_ROOT, TASK_ROOT } from './pod-places.ts';
 import { type PodTemplate, times } from './pod-template.ts';
 
 /** By what the pods of a cluster's tasks are found, and whose they are. */

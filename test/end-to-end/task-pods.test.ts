@@ -91,7 +91,7 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
     const { id } = (JSON.parse(listed).tasks as { id: string; name: string }[]).find(({ name }) => name === 'build')!;
     const fetched = await cluster.cli(['artifacts', id, '-o', kept]);
     assert.equal(fetched.code, 0, fetched.stderr);
-    assert.match(ran.stdout, /^from the workspace\n\*\*\*\n$/m);
+    assert.match(ran.stdout, /^from the workspace\n\*\*\*$/m);
     assert.match(`${ran.stdout}${ran.stderr}`, /No file matches the artifact pattern "nothing\/\*\.txt"/);
     assert.equal((await readFile(join(kept, 'out/deep/length'), 'utf8')).trim(), String(secret.length));
     assert.ok((await stat(join(kept, 'out/run'))).mode & 0o100);
@@ -108,6 +108,14 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
     assert.equal((await cluster.finished(task)).outcome, 'failed');
     const log = (await logOf(task)).toString();
     assert.equal(log, 'there yes /opt/tool/bin:/usr/bin:/bin /simple-ci/task/home\n0\n');
+  });
+
+  test('an image needs none of the libraries that the node runs on', async () => {
+    const library = /\/\S+libstdc\+\+\S*/.exec(await readFile('/proc/self/maps', 'utf8'))![0];
+    stage.kubelet.images.set('bare:1', { hides: [library] });
+    const task = await running(`test ! -s ${library} && echo without`, { image: 'bare:1' });
+    assert.equal((await cluster.finished(task)).outcome, 'passed');
+    assert.equal((await logOf(task)).toString(), 'without\n');
   });
 
   test('a cancelled task is told to stop, and its pod is gone', async () => {
@@ -160,7 +168,7 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
       results[0]!.message,
       /its image "registry\.example\/none:1" cannot be pulled: ErrImagePull: .*not found/,
     );
-    assert.match(results[1]!.message, /in its image "no-shell:1", which must have \/bin\/sh and glibc 2\.28 or later/);
+    assert.match(results[1]!.message, /in its image "no-shell:1", which must have \/bin\/sh: /);
   });
 
   test('a task takes so many times the resources as it takes slots', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { dialNode } from '../../node-runtime/pods/node-link.ts';
 import { PodChannel } from '../../node-runtime/pods/pod-channel.ts';
 import { PodDoor } from '../../node-runtime/pods/pod-door.ts';
@@ -10,6 +11,13 @@ import type { LeaseId } from '../../node-runtime/store/store.ts';
 
 const CONTROL = { kind: 'control', role: 'prepare' } as const;
 const HERE = { host: '127.0.0.1', port: 0 };
+
+/** Resolves when the node has hung up. */
+async function shutOut(pod: TLSSocket): Promise<void> {
+  pod.resume();
+  await once(pod, 'end');
+  pod.destroy();
+}
 
 async function opened() {
   const door = await PodDoor.open(HERE);
@@ -42,8 +50,7 @@ test('a second one of the same role, and a stream that nobody has named, are shu
   await it.visit.control('prepare', neverAborted);
   for (const greeting of [CONTROL, { kind: 'stream', id: 'ab'.repeat(16) } as const]) {
     const other = await dialNode(it.link, greeting);
-    other.resume();
-    await once(other, 'close');
+    await shutOut(other);
   }
   assert.equal(first.destroyed, false);
 });
@@ -58,8 +65,7 @@ test('a stream carries all its bytes to who has named it, and its name is good f
   for await (const part of await socket) parts.push(part);
   assert.ok(Buffer.concat(parts).equals(sent));
   const again = await dialNode(it.link, { kind: 'stream', id });
-  again.resume();
-  await once(again, 'close');
+  await shutOut(again);
 });
 
 async function channelled() {

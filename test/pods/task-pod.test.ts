@@ -25,6 +25,11 @@ const ALL = PodTemplate.parse({
   runtimeClassName: 'gvisor',
 });
 
+interface Metadata {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 function podOf(changes: Partial<TaskPodParts> = {}): Manifest {
   return taskPod({
     cluster: 'acme/ci' as ClusterId,
@@ -55,14 +60,14 @@ test('it keeps to the restricted standard, and has no service account', () => {
 });
 
 test('its name is short enough for a label, also with the largest fence', () => {
-  const { name, labels } = podOf().metadata;
+  const { name, labels } = podOf().metadata as unknown as Metadata;
   assert.ok(name.length <= 63, name);
-  assert.match(labels['simple-ci/cluster'], /^[0-9a-f]{32}$/);
+  assert.match(labels['simple-ci/cluster'] ?? '', /^[0-9a-f]{32}$/);
 });
 
 test('labels of a template cannot hide whose it is', () => {
   const template = PodTemplate.parse({ labels: { 'simple-ci/task': 'another', team: 'build' } });
-  const { labels } = podOf({ template }).metadata;
+  const { labels } = podOf({ template }).metadata as unknown as Metadata;
   assert.deepEqual([labels['simple-ci/task'], labels.team], ['501m8fhd552q5vzqya41gde8gp0', 'build']);
 });
 

@@ -16,6 +16,8 @@ export interface Image {
   readonly problem?: { readonly reason: string; readonly message: string };
   /** It has no such folder. */
   readonly without?: string;
+  /** Files that are empty in it. */
+  readonly hides?: readonly string[];
 }
 
 interface Container {
@@ -202,6 +204,7 @@ export class Kubelet implements AsyncDisposable {
       ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--as-pid-1', '--die-with-parent', '--new-session'],
       ...['--uid', user, '--gid', user, '--cap-drop', 'ALL', '--clearenv'],
       ...system.flatMap(path => ['--ro-bind', path, path]),
+      ...(image?.hides ?? []).flatMap(path => ['--ro-bind', '/dev/null', path]),
       ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--ro-bind', checkout, checkout],
       ...mounts,
       ...(container.securityContext?.readOnlyRootFilesystem ? ['--remount-ro', '/'] : []),

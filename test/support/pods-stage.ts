@@ -66,7 +66,10 @@ export async function podsStage(etcd?: EtcdServer): Promise<PodsStage> {
     const podOf = async (task: string) => {
       await real.running(task);
       const hasPrinted = async () => (await real.cli(['logs', task, '--raw'])).bytes.length > 0 || undefined;
-      await eventually(`the steps of ${task} run`, hasPrinted);
+      await eventually(`the steps of ${task} run`, hasPrinted, 90_000).catch((cause: unknown) => {
+        const outputs = real.nodes.map(node => node.output().slice(-3000)).join('\n');
+        throw new Error(`${JSON.stringify(kubelet.events.slice(-8))}\n${outputs}`, { cause });
+      });
       return kubelet.started(`simple-ci-${task}`, 'task')!;
     };
     return {
