@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
-import { type ClusterId, type Fence, type NodeId, parseNodeId, quote, type TaskId } from '../shared/ids.ts';
+import { type ClusterId, type NodeId, parseNodeId, quote } from '../shared/ids.ts';
 import { keyspace } from '../shared/keyspace.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import { FORMAT_VERSION } from '../shared/task.ts';
@@ -29,7 +29,6 @@ import type { NodeOptions, RunningNode } from './options.ts';
 import type { PodParts } from './pod-life.ts';
 import { History } from './queue/history.ts';
 import { NodeHealth } from './queue/node-health.ts';
-import { readTaskState } from './queue/records.ts';
 import { readDemand } from './queue/read-demand.ts';
 import { Slots } from './queue/slots.ts';
 import { Tasks } from './queue/tasks.ts';
@@ -38,12 +37,12 @@ import { startSupervisor } from './runner/supervisor/start-supervisor.ts';
 import { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { TaskExecutor } from './runner/task-executor.ts';
 import type { Supervisor } from './runner/sandbox.ts';
-import { Node, type NodeParts, type NodeState } from './running-node.ts';
+import { Node, type NodeState } from './running-node.ts';
 import { MeasuredStore } from './store/measured-store.ts';
 import type { Store } from './store/store.ts';
 import { systemChance } from './system/chance.ts';
 import { deadline, neverAborted, systemClock } from './system/clock.ts';
-import { createLogger, type Logger } from './system/logger.ts';
+import { createLogger } from './system/logger.ts';
 import type { CallObserver } from './system/measure-call.ts';
 import { createMetrics } from './system/metrics.ts';
 import type { OtlpSinkParts } from './system/otlp-sink.ts';
@@ -201,7 +200,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       keeping: { askInstance: askInstance(access, nodeId) },
       state,
       ...(options.pod && { pod: await podOf(options.pod, options, cluster, nodeId, instance) }),
-      ...(await podReaper(options, cluster, instance, logger)),
+      ...(options.taskPods && (await import('./task-pods.ts')).podReaper(options, cluster, instance, logger)),
       metrics,
       logger,
       ...(traces && { traces }),
@@ -257,7 +256,8 @@ async function openS3(address: S3Options, cluster: ClusterId): Promise<ObjectSto
 /** Nodes that share a data folder have sandboxes of their own: a start sweeps away what an earlier one of its name has left. */
 async function startOwnSupervisor(options: NodeOptions, nodeId: NodeId, instance: string): Promise<Supervisor> {
   const { supervisorCommand, dataDir, isolation, onNotice } = options;
-  if (options.taskPods) return startPods(options.taskPods, options, nodeId, instance);
+  if (options.taskPods)
+    return (await import('./task-pods.ts')).startTaskPods(options.taskPods, options, nodeId, instance);
   return startSupervisor({
     command: supervisorCommand,
     root: join(dataDir, 'sandboxes', nodeId),
@@ -265,52 +265,6 @@ async function startOwnSupervisor(options: NodeOptions, nodeId: NodeId, instance
     clock: systemClock,
     onNotice,
   });
-}
-
-async function startPods(
-  { listen, template }: NonNullable<NodeOptions['taskPods']>,
-  { cluster, dataDir, onNotice, pod }: NodeOptions,
-  node: NodeId,
-  instance: string,
-): Promise<Supervisor> {
-  if (!pod) throw new CiError('invalid', 'Cannot run tasks in pods of their own as the pod of this node is not known');
-  const { KubernetesApi } = await import('./kubernetes/kubernetes-api.ts');
-  const { startPodSupervisor } = await import('./pods/pod-supervisor.ts');
-  const { readPodTemplate } = await import('./pods/pod-template.ts');
-  return startPodSupervisor({
-    api: new KubernetesApi(pod.inCluster, systemClock),
-    ...{ cluster, node, instance, listen, onNotice },
-    pod: pod.name,
-    template: await readPodTemplate(template),
-    root: join(dataDir, 'pods', node),
-    clock: systemClock,
-    chance: systemChance,
-  });
-}
-
-/** Every node looks after the pods of all: whose they were may be gone. */
-async function podReaper(
-  { taskPods, pod }: NodeOptions,
-  cluster: Cluster,
-  instance: string,
-  logger: Logger,
-): Promise<Pick<NodeParts, 'reapPods'>> {
-  if (!taskPods || !pod) return {};
-  const { KubernetesApi } = await import('./kubernetes/kubernetes-api.ts');
-  const { TaskPods } = await import('./pods/task-pods.ts');
-  const { reapPods } = await import('./pods/reap-pods.ts');
-  const { clock, chance } = cluster;
-  const api = new KubernetesApi(pod.inCluster, clock);
-  const parts = {
-    pods: new TaskPods({ api, cluster: cluster.id, instance, clock, chance }),
-    isClaimed: async (task: TaskId, fence: Fence, signal: AbortSignal) =>
-      (await readTaskState(cluster, task, signal)).lock?.revision === fence,
-    onReaped: (name: string) =>
-      logger.warn('Deleted the pod of a task that nobody has claimed any more', { pod: name }),
-    onError: (error: unknown) => logger.warn('Cannot look for pods that nobody has claimed', { error }),
-    ...{ clock, chance },
-  };
-  return { reapPods: signal => reapPods(parts, signal) };
 }
 
 async function readNamedSecrets(

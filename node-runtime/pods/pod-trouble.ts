@@ -55,16 +55,16 @@ export function startTrouble(pod: PodObject | undefined, { role, image, waitedMs
 
 /** Why a pod is gone that was at work, and whom that is charged to. */
 export function lossOf(pod: PodObject | undefined, role: Role): SandboxLost {
-  if (!pod) return new SandboxLost('infrastructure', 'The pod of the task was deleted');
+  if (!pod) return new SandboxLost('place', 'The pod of the task was deleted');
   const { status, metadata } = pod;
   if (status.reason === 'Evicted') {
     const end = /exceeds (the total|its|the) .*limit|exceeds the limit/i.test(status.message)
       ? 'crashed'
-      : 'infrastructure';
+      : 'place';
     return new SandboxLost(end, `The pod of the task was evicted: ${status.message}`);
   }
   if (metadata.deletionTimestamp !== undefined)
-    return new SandboxLost('infrastructure', `The pod of the task was deleted${disruption(pod)}`);
+    return new SandboxLost('place', `The pod of the task was deleted${disruption(pod)}`);
   const terminated = stateOf(pod, role).terminated;
   if (terminated?.reason === 'OOMKilled')
     return new SandboxLost('crashed', 'The pod of the task was killed as it needed more memory than it may have');

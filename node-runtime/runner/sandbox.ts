@@ -56,8 +56,8 @@ export interface PlaceNeeds {
 
 /** Why a sandbox is gone with all that ran in it, and whom that is charged to. */
 export class SandboxLost extends CiError {
-  readonly end: 'crashed' | 'infrastructure';
-  constructor(end: 'crashed' | 'infrastructure', message: string, options?: ErrorOptions) {
+  readonly end: 'crashed' | 'infrastructure' | 'place';
+  constructor(end: 'crashed' | 'infrastructure' | 'place', message: string, options?: ErrorOptions) {
     super('unavailable', message, options);
     this.end = end;
   }

@@ -48,8 +48,8 @@ describe('a pod that has not come', () => {
     ['ends before it comes', podWith(task(ended(127))), 'invalid'],
     ['does not reach its node', podWith(task(ended(69, { message: 'Cannot reach the node' }))), 'unavailable'],
     ['is killed for its memory', podWith(task(ended(137, { reason: 'OOMKilled' }))), 'crashed'],
-    ['is deleted', podWith({ phase: 'Pending' }, { deletionTimestamp: '2026-01-01T00:00:00Z' }), 'infrastructure'],
-    ['is gone', undefined, 'infrastructure'],
+    ['is deleted', podWith({ phase: 'Pending' }, { deletionTimestamp: '2026-01-01T00:00:00Z' }), 'place'],
+    ['is gone', undefined, 'place'],
   ];
   for (const [what, pod, expected, { minutes = 0, image = 'tool:1' } = {}] of cases)
     test(`${what}: ${expected}`, () => {
@@ -67,7 +67,7 @@ describe('a pod that has not come', () => {
 
 describe('a pod that is gone', () => {
   const cases: readonly [string, PodObject | undefined, string, RegExp][] = [
-    ['deleted', undefined, 'infrastructure', /was deleted/],
+    ['deleted', undefined, 'place', /was deleted/],
     [
       'preempted',
       podWith(
@@ -76,13 +76,13 @@ describe('a pod that is gone', () => {
         },
         { deletionTimestamp: '2026-01-01T00:00:00Z' },
       ),
-      'infrastructure',
+      'place',
       /was deleted: PreemptionByScheduler for p/,
     ],
     [
       'evicted for the machine’s sake',
       podWith({ phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: memory.' }),
-      'infrastructure',
+      'place',
       /was evicted: The node was low/,
     ],
     [
