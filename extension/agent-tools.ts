@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { AgentHost, AgentTask } from '../shared/agents/agent-host.ts';
 import type { AgentToolName } from '../shared/agents/agent-tools.ts';
@@ -31,7 +32,8 @@ export function registerAgentTools(options: AgentToolsOptions): vscode.Disposabl
   return NAMES.map(name => vscode.lm.registerTool<ToolInput>(`simple-ci_${name}`, new ClusterTool(name, options)));
 }
 
-class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
+/** One of them. Whoever calls asks the user what `prepareInvocation` says is to be asked; until he has agreed, nothing of the workspace is looked at. */
+export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   readonly #name: AgentToolName;
   readonly #options: AgentToolsOptions;
 
@@ -45,11 +47,14 @@ class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   }: vscode.LanguageModelToolInvocationPrepareOptions<ToolInput>): vscode.PreparedToolInvocation {
     switch (this.#name) {
       case 'run':
-        return { invocationMessage: `Running ${wordsOf(input)}`, confirmationMessages: this.#question(input) };
+        return {
+          invocationMessage: l10n.t('Running {0}', wordsOf(input)),
+          confirmationMessages: this.#question(input),
+        };
       case 'status':
-        return { invocationMessage: 'Asking the cluster for its tasks' };
+        return { invocationMessage: l10n.t('Asking the cluster for its tasks') };
       case 'failure_log':
-        return { invocationMessage: 'Reading the log of a failure' };
+        return { invocationMessage: l10n.t('Reading the log of a failure') };
     }
   }
 
@@ -68,9 +73,9 @@ class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   /** What is run is shown as it is: a model has written it. */
   #question(input: ToolInput): vscode.LanguageModelToolConfirmationMessages {
     const { connection } = this.#options.clusters.connection;
-    const where = connection.kind === 'none' ? 'the cluster' : connection.choice.label;
-    const message = new vscode.MarkdownString('On the files of this workspace as they are now:\n');
-    return { title: `Run a task on ${where}?`, message: message.appendCodeblock(wordsOf(input), 'sh') };
+    const where = connection.kind === 'none' ? l10n.t('the cluster') : connection.choice.label;
+    const message = new vscode.MarkdownString(`${l10n.t('On the files of this workspace as they are now:')}\n`);
+    return { title: l10n.t`Run a task on ${where}?`, message: message.appendCodeblock(wordsOf(input), 'sh') };
   }
 
   #host(client: Client): AgentHost {
@@ -90,12 +95,12 @@ class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
 
   async #submit(task: AgentTask, signal: AbortSignal) {
     if (!vscode.workspace.isTrusted)
-      throw new CiError('forbidden', 'Cannot run a task as the user does not trust this workspace');
+      throw new CiError('forbidden', l10n.t('Cannot run a task as the user does not trust this workspace'));
     const folder = currentFolder();
-    if (!folder) throw new CiError('invalid', 'Cannot run a task as no folder is open');
+    if (!folder) throw new CiError('invalid', l10n.t('Cannot run a task as no folder is open'));
     const submitted = await this.#options.running.submit({ folder, task }, { say: () => undefined, signal });
     if (!submitted)
-      throw new CiError('forbidden', 'Cannot run the task as the user does not want the files to be sent');
+      throw new CiError('forbidden', l10n.t('Cannot run the task as the user does not want the files to be sent'));
     const { id, files, bytes } = submitted;
     return { id, sent: `It ran on ${count(files, 'file')} of the workspace, ${formatBytes(bytes)}.` };
   }
@@ -109,5 +114,5 @@ export function currentFolder(): vscode.Uri | undefined {
 }
 
 function wordsOf({ task, command }: ToolInput): string {
-  return String(task ?? command ?? 'a task');
+  return String(task ?? command ?? l10n.t('a task'));
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { CiError, isCiError } from '../shared/errors.ts';
 import { formatBytes } from '../shared/amounts.ts';
@@ -27,7 +28,9 @@ export class ArtifactFiles implements vscode.FileSystemProvider {
     const { task, path } = artifactOf(uri);
     const { size } = await this.#find(uri);
     if (size > MOST_BYTES)
-      throw vscode.FileSystemError.Unavailable(`${path} is too large to open, ${formatBytes(size)}: save it instead`);
+      throw vscode.FileSystemError.Unavailable(
+        l10n.t('{0} is too large to open, {1}: save it instead', path, formatBytes(size)),
+      );
     await using client = await this.#clusters.connection.client();
     const chunks: Uint8Array[] = [];
     for await (const chunk of client.download(task, path, AbortSignal.timeout(READ_MS))) chunks.push(chunk);
@@ -67,7 +70,7 @@ export class ArtifactFiles implements vscode.FileSystemProvider {
       const { artifacts } = await client.call('listArtifacts', input, AbortSignal.timeout(READ_MS));
       const found = artifacts.find(artifact => artifact.path === path);
       if (found) return found;
-      throw new CiError('not-found', `There is no artifact ${path}`);
+      throw new CiError('not-found', l10n.t`There is no artifact ${path}`);
     } catch (error) {
       if (isCiError(error, 'not-found') || isCiError(error, 'invalid')) throw vscode.FileSystemError.FileNotFound(uri);
       throw error;

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type { ClusterView, NodeView } from '../shared/api.ts';
 import type { Client } from '../shared/client.ts';
 import { CiError } from '../shared/errors.ts';
@@ -6,6 +7,7 @@ import { type ClusterState, UNKNOWN_CLUSTER, withNodes, withTasks } from './clus
 import { type ClusterChoice, type ConnectionEvent, type ConnectionState, nextConnection } from './connection.ts';
 import { EventSource } from './event-source.ts';
 import { failoverUrls } from './node-urls.ts';
+import { sleepAwake, wokenUp } from './sleep-awake.ts';
 
 export interface ConnectionOptions {
   readonly clock: Clock;
@@ -20,6 +22,8 @@ export interface ConnectionOptions {
  * Milliseconds.
  */
 export const PATIENCE_MS = 2000;
+/** People see no difference between this and at once. Milliseconds. */
+const TELL_MS = 100;
 /** For those who cannot begin anew. */
 const LONG_PATIENCE_MS = 120_000;
 
@@ -35,6 +39,8 @@ export class ClusterConnection implements AsyncDisposable {
   #state = UNKNOWN_CLUSTER;
   #urls: readonly string[] = [];
   #wants = 0;
+  #telling: Promise<void> | undefined;
+  readonly #ending = new AbortController();
   #keeping: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -87,7 +93,10 @@ export class ClusterConnection implements AsyncDisposable {
   /** Talks to the chosen cluster. The caller ends it. Throws if none is chosen. */
   async client(patienceMs = LONG_PATIENCE_MS): Promise<Client> {
     if (this.#connection.kind === 'none')
-      throw new CiError('invalid', 'Cannot ask the cluster as none is chosen: connect to one, or start a local node');
+      throw new CiError(
+        'invalid',
+        l10n.t('Cannot ask the cluster as none is chosen: connect to one, or start a local node'),
+      );
     return this.#clientOf(this.#connection.choice, this.#urls, patienceMs);
   }
 
@@ -104,7 +113,9 @@ export class ClusterConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wants = 0;
+    this.#ending.abort(new Error('Nobody is told any more'));
     await this.#stop();
+    await this.#telling;
   }
 
   #start(): void {
@@ -132,7 +143,7 @@ export class ClusterConnection implements AsyncDisposable {
         const now = this.#connection;
         if (now.kind === 'refused' || now.kind === 'waiting') note(`${choice.label}: ${now.reason}`);
         if (now.kind !== 'waiting') return;
-        await clock.sleep(now.delayMs, signal).catch(() => undefined);
+        await sleepAwake(clock, now.delayMs, signal).catch(() => undefined);
       }
     }
   }
@@ -143,10 +154,14 @@ export class ClusterConnection implements AsyncDisposable {
     await using client = await this.#clientOf(choice, this.#urls, PATIENCE_MS);
     const broken = new AbortController();
     const either = AbortSignal.any([signal, broken.signal]);
-    const watching = [this.#watchTasks(client, cluster, either), this.#watchNodes(client, either)];
+    const watching = [
+      this.#watchTasks(client, cluster, either),
+      this.#watchNodes(client, either),
+      this.#watchSleep(either),
+    ];
     try {
       await Promise.race(watching);
-      throw new CiError('unavailable', 'The cluster said no more');
+      throw new CiError('unavailable', l10n.t('The cluster said no more'));
     } finally {
       broken.abort(new Error('The other subscription broke'));
       await Promise.allSettled(watching);
@@ -184,6 +199,12 @@ export class ClusterConnection implements AsyncDisposable {
     }
   }
 
+  /** What was connected before the machine slept may be dead, and nobody would say so for a while. */
+  async #watchSleep(signal: AbortSignal): Promise<void> {
+    await wokenUp(this.#options.clock, signal);
+    throw new CiError('unavailable', l10n.t('The machine was asleep'));
+  }
+
   async #clientOf(choice: ClusterChoice, urls: readonly string[], patienceMs: number): Promise<Client> {
     // The schemas of the API are most of the extension's code: they are loaded when there is somebody to talk to.
     const { createClient } = await import('../shared/client.ts');
@@ -200,6 +221,14 @@ export class ClusterConnection implements AsyncDisposable {
 
   #setState(state: ClusterState): void {
     this.#state = state;
-    this.stateChanged.emit(state);
+    this.#telling ??= this.#tell().finally(() => {
+      this.#telling = undefined;
+    });
+  }
+
+  /** What a busy cluster says in a short time is told as one change: whoever hears of it looks through all tasks. */
+  async #tell(): Promise<void> {
+    await this.#options.clock.sleep(TELL_MS, this.#ending.signal).catch(() => undefined);
+    if (!this.#ending.signal.aborted) this.stateChanged.emit(this.#state);
   }
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type * as vscode from 'vscode';
 import { CiError } from '../shared/errors.ts';
 import type { ClusterChoice } from './connection.ts';
@@ -53,7 +54,7 @@ export class ClusterStore {
   async tokenOf(choice: ClusterChoice): Promise<string> {
     const token = await this.#secrets.get(keyOf(choice));
     if (token !== undefined) return token;
-    throw new CiError('unauthenticated', `Cannot find the token of ${choice.label}: connect to it again`);
+    throw new CiError('unauthenticated', l10n.t`Cannot find the token of ${choice.label}: connect to it again`);
   }
 }
 

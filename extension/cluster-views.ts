@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
@@ -129,14 +130,15 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   #refresh(): void {
-    for (const { tree } of this.#views) tree.refresh();
+    // One that is hidden looks when it is seen again.
+    for (const { tree, view } of this.#views) if (view.visible) tree.refresh();
     const text = connectionText(this.#connection.connection);
     this.#say(text.message);
     const own = this.#ownUnfinished();
     const [tasks] = this.#views;
     if (tasks) {
       tasks.view.description = text.cluster;
-      tasks.view.badge = own === 0 ? undefined : { value: own, tooltip: `${own} of your tasks are under way` };
+      tasks.view.badge = own === 0 ? undefined : { value: own, tooltip: l10n.t('Your tasks under way: {0}', own) };
     }
     if (this.#want) this.#updateWant();
   }
@@ -179,7 +181,7 @@ export class ClusterViews implements vscode.Disposable {
         if (!tasks) return [];
         const rows = taskRows(tasks.values(), this.#taskFilter, this.#clock.now());
         if (rows.length > 0 || tasks.size === 0) return rows;
-        return [emptyRow('No task passes the filter')];
+        return [emptyRow(l10n.t('No task passes the filter'))];
       },
       childrenOf: row => this.#taskChildren(row),
       tooltipOf: row => this.#taskTooltip(row),
@@ -193,7 +195,7 @@ export class ClusterViews implements vscode.Disposable {
         const { tasks, nodes } = this.#connection.state;
         if (!tasks || !nodes) return [];
         const rows = queueRows([...tasks.values()], [...nodes.values()], this.#clock.now());
-        return rows.length > 0 ? rows : [emptyRow('Nothing waits')];
+        return rows.length > 0 ? rows : [emptyRow(l10n.t('Nothing waits'))];
       },
       childrenOf: async () => [],
       tooltipOf: row => this.#taskTooltip(row),
@@ -241,10 +243,10 @@ export class ClusterViews implements vscode.Disposable {
     const lines = [
       task.name,
       ...(task.message === undefined ? [] : [task.message]),
-      `Submitted by ${task.submitter}`,
-      ...(task.node === undefined ? [] : [`Node: ${task.node}, attempt ${task.attempt}`]),
-      ...(task.branch === undefined ? [] : [`Branch: ${task.branch}`]),
-      ...(task.labels === undefined || task.labels.length === 0 ? [] : [`Labels: ${task.labels.join(', ')}`]),
+      l10n.t`Submitted by ${task.submitter}`,
+      ...(task.node === undefined ? [] : [l10n.t('Node: {0}, attempt {1}', task.node, task.attempt ?? 1)]),
+      ...(task.branch === undefined ? [] : [l10n.t`Branch: ${task.branch}`]),
+      ...(task.labels === undefined || task.labels.length === 0 ? [] : [l10n.t('Labels: {0}', task.labels.join(', '))]),
       task.id,
     ];
     return plainLines(lines);
@@ -259,7 +261,9 @@ export class ClusterViews implements vscode.Disposable {
 function openLogCommand(row: Row): vscode.Command | undefined {
   if (row.task === undefined || row.task === '' || row.kind === 'note') return undefined;
   const [command, title] =
-    row.kind === 'artifact' ? ['simple-ci.openArtifact', 'Open artifact'] : ['simple-ci.openLog', 'Open log'];
+    row.kind === 'artifact'
+      ? ['simple-ci.openArtifact', l10n.t('Open artifact')]
+      : ['simple-ci.openLog', l10n.t('Open log')];
   return { command, title, arguments: [{ row }] };
 }
 

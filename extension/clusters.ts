@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Clock } from './clock.ts';
 import { ClusterConnection } from './cluster-connection.ts';
@@ -60,7 +61,7 @@ export class Clusters implements AsyncDisposable {
   async useLocal(): Promise<void> {
     const { address } = await this.#localNode();
     await this.#options.store.activate(LOCAL_CLUSTER);
-    await this.connection.choose({ id: LOCAL_CLUSTER, label: 'Local node', urls: [address.url] });
+    await this.connection.choose({ id: LOCAL_CLUSTER, label: l10n.t('Local node'), urls: [address.url] });
   }
 
   /** Tries the token, and keeps it if the cluster knows it. Rejects with why not. */
@@ -100,7 +101,7 @@ export class Clusters implements AsyncDisposable {
   async tokenOf(choice: ClusterChoice): Promise<string> {
     if (choice.id !== LOCAL_CLUSTER) return this.#options.store.tokenOf(choice);
     if (this.#local) return this.#local.address.token;
-    throw new CiError('unavailable', 'Cannot ask the local node as it does not run');
+    throw new CiError('unavailable', l10n.t('Cannot ask the local node as it does not run'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,7 +128,8 @@ export class Clusters implements AsyncDisposable {
   async #startLocal(): Promise<UsedNode> {
     const { mayStart } = this.#options;
     try {
-      if (!mayStart()) throw new CiError('forbidden', 'Cannot start a local node as this workspace is not trusted');
+      if (!mayStart())
+        throw new CiError('forbidden', l10n.t('Cannot start a local node as this workspace is not trusted'));
       const node = (await this.#keptNode()) ?? (await this.#windowsNode());
       this.#local = node;
       void node.ended.then(why => this.#localEnded(node, why));

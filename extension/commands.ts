@@ -25,6 +25,7 @@ export const COMMANDS = [
   'simple-ci.filterTasks',
   'simple-ci.openArtifact',
   'simple-ci.saveArtifact',
+  'simple-ci.saveArtifacts',
   'simple-ci.compareArtifact',
   'simple-ci.showOwnLog',
 ] as const;

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { signalOf } from './abort.ts';
 import type { ClusterStore } from './cluster-store.ts';
@@ -18,7 +19,7 @@ export class ConnectCommands {
 
   async startLocalNode(): Promise<void> {
     if (!(await checkTrust())) return;
-    const options = { location: { viewId: 'simple-ci.tasks' }, title: 'Starting a local node …' };
+    const options = { location: { viewId: 'simple-ci.tasks' }, title: l10n.t('Starting a local node …') };
     await vscode.window.withProgress(options, () => this.#clusters.useLocal());
   }
 
@@ -28,23 +29,24 @@ export class ConnectCommands {
 
   async connect(): Promise<void> {
     const address = await vscode.window.showInputBox({
-      title: 'Connect to a cluster (1 of 2)',
-      prompt: 'The address of any node, or of the load balancer before them',
+      title: l10n.t('Connect to a cluster (1 of 2)'),
+      prompt: l10n.t('The address of any node, or of the load balancer before them'),
       placeHolder: 'https://ci.example.com',
       ignoreFocusOut: true,
       validateInput: text => problemOf(() => checkNodeUrl(text)),
     });
     if (address === undefined) return;
+    const { host } = new URL(address);
     const token = await vscode.window.showInputBox({
-      title: 'Connect to a cluster (2 of 2)',
-      prompt: `A token of the cluster at ${new URL(address).host}. It is kept in the secret storage of VS Code`,
+      title: l10n.t('Connect to a cluster (2 of 2)'),
+      prompt: l10n.t('A token of the cluster at {0}. It is kept in the secret storage of VS Code', host),
       placeHolder: 'sci_…',
       password: true,
       ignoreFocusOut: true,
-      validateInput: text => (text.trim() === '' ? 'A token is needed' : undefined),
+      validateInput: text => (text.trim() === '' ? l10n.t('A token is needed') : undefined),
     });
     if (token === undefined) return;
-    const title = `Connecting to ${new URL(address).host} …`;
+    const title = l10n.t`Connecting to ${host} …`;
     const location = vscode.ProgressLocation.Notification;
     await vscode.window.withProgress({ location, title, cancellable: true }, async (_, cancel) => {
       await this.#clusters.add(address, token.trim(), signalOf(cancel));
@@ -60,17 +62,21 @@ export class ConnectCommands {
       act: () => this.#clusters.use(choice),
     }));
     const local = {
-      label: `${mark(LOCAL_CLUSTER)}Local node`,
-      description: 'on this machine, with nothing to set up',
+      label: `${mark(LOCAL_CLUSTER)}${l10n.t('Local node')}`,
+      description: l10n.t('on this machine, with nothing to set up'),
       act: () => this.startLocalNode(),
     };
-    const other = { label: '$(add) Connect to another cluster…', description: '', act: () => this.connect() };
-    const picked = await vscode.window.showQuickPick([...known, local, other], { title: 'Which cluster?' });
+    const other = {
+      label: `$(add) ${l10n.t('Connect to another cluster…')}`,
+      description: '',
+      act: () => this.connect(),
+    };
+    const picked = await vscode.window.showQuickPick([...known, local, other], { title: l10n.t('Which cluster?') });
     await picked?.act();
   }
 
   async forgetCluster(): Promise<void> {
-    const choice = await this.#pick('Forget which cluster, and its token?');
+    const choice = await this.#pick(l10n.t('Forget which cluster, and its token?'));
     if (choice) await this.#clusters.remove(choice);
   }
 
@@ -98,8 +104,8 @@ export class ConnectCommands {
 /** Whether tasks may be run: they, and the node, run programs that the workspace names. */
 export async function checkTrust(): Promise<boolean> {
   if (vscode.workspace.isTrusted) return true;
-  const manage = 'Manage Workspace Trust';
-  const text = 'This workspace is not trusted: you can look at tasks and logs, but not run anything from here.';
+  const manage = l10n.t('Manage Workspace Trust');
+  const text = l10n.t('This workspace is not trusted: you can look at tasks and logs, but not run anything from here.');
   if ((await vscode.window.showWarningMessage(text, manage)) === manage)
     await vscode.commands.executeCommand('workbench.trust.manage');
   return vscode.workspace.isTrusted;

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { formatDuration } from '../shared/duration.ts';
 import type { ConnectionState } from './connection.ts';
 
@@ -14,14 +15,14 @@ export function connectionText(state: ConnectionState): ConnectionText {
     case 'none':
       return { cluster: '', message: undefined };
     case 'connecting':
-      return { cluster: state.choice.label, message: `Connecting to ${state.choice.label} …` };
+      return { cluster: state.choice.label, message: l10n.t`Connecting to ${state.choice.label} …` };
     case 'connected':
       return { cluster: state.choice.label, message: undefined };
     case 'waiting': {
-      const again = `Trying again in ${formatDuration(state.delayMs)}.`;
-      return { cluster: `${state.choice.label} – not reachable`, message: `${state.reason}. ${again}` };
+      const again = l10n.t('Trying again in {0}.', formatDuration(state.delayMs));
+      return { cluster: l10n.t`${state.choice.label} – not reachable`, message: `${state.reason}. ${again}` };
     }
     case 'refused':
-      return { cluster: `${state.choice.label} – refused`, message: state.reason };
+      return { cluster: l10n.t`${state.choice.label} – refused`, message: state.reason };
   }
 }

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { registerAgentTools } from './agent-tools.ts';
+import { ArtifactCommands } from './artifact-commands.ts';
 import { ArtifactFiles } from './artifact-files.ts';
 import { ARTIFACT_SCHEME } from './artifact-uri.ts';
 import { systemClock } from './clock.ts';
@@ -9,6 +11,7 @@ import { ClusterViews } from './cluster-views.ts';
 import { Clusters } from './clusters.ts';
 import type { CommandId } from './commands.ts';
 import { ConnectCommands } from './connect-commands.ts';
+import type { Given, GivenLine } from './given.ts';
 import { LogPanels } from './log-panels.ts';
 import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
 import { OwnLog } from './own-log.ts';
@@ -20,7 +23,7 @@ import { SaveRuns } from './save-runs.ts';
 import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
-import { type Given, type GivenLine, TaskCommands } from './task-commands.ts';
+import { TaskCommands } from './task-commands.ts';
 import { TaskFileHelp } from './task-file-help.ts';
 import { TaskFileProblems } from './task-file-problems.ts';
 import { TASK_FILES, YAML_TASK_FILES } from './task-files.ts';
@@ -29,12 +32,14 @@ import { TaskNotices } from './task-notices.ts';
 import { TaskPages } from './task-pages.ts';
 import { TaskProblems } from './task-problems.ts';
 import { ClusterTaskProvider, TASK_TYPE } from './task-provider.ts';
+import { TerminalLinks } from './terminal-links.ts';
 import { WorkspaceBranches } from './workspace-branches.ts';
 
 let clusters: Clusters | undefined;
 
 /** Puts the parts together. Nothing is connected, read or started here: that waits until somebody looks or runs something. */
 export function activate(context: vscode.ExtensionContext): void {
+  l10n.config({ contents: vscode.l10n.bundle ?? {} });
   const log = new OwnLog();
   const store = new ClusterStore(context);
   const program = () =>
@@ -98,6 +103,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { readonly version: string };
   const mcp = new McpServers({ clusters, running, findProgram: program, version });
   const artifacts = new ArtifactFiles(clusters);
+  const artifactCommands = new ArtifactCommands(clusters);
   const fileHelp = new TaskFileHelp();
   const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(
@@ -110,6 +116,7 @@ export function activate(context: vscode.ExtensionContext): void {
     problems,
     new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
+    vscode.window.registerTerminalLinkProvider(new TerminalLinks()),
     ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
     mcp,
     vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
@@ -147,9 +154,10 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.copyTaskLink': (given: GivenLine) => tasks.copyTaskLink(given),
       'simple-ci.copyLineLink': (given: GivenLine) => tasks.copyLineLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
-      'simple-ci.openArtifact': (given: Given) => tasks.openArtifact(given),
-      'simple-ci.saveArtifact': (given: Given) => tasks.saveArtifact(given),
-      'simple-ci.compareArtifact': (given: Given) => tasks.compareArtifact(given),
+      'simple-ci.openArtifact': (given: Given) => artifactCommands.open(given),
+      'simple-ci.saveArtifact': (given: Given) => artifactCommands.save(given),
+      'simple-ci.compareArtifact': (given: Given) => artifactCommands.compare(given),
+      'simple-ci.saveArtifacts': (given: Given) => artifactCommands.saveAll(given),
       'simple-ci.showOwnLog': async () => log.show(),
     }),
     ...tellMenus(clusters),
@@ -184,7 +192,7 @@ function tellMenus({ connection, localNodeLost }: Clusters): vscode.Disposable[]
   update();
   const listening = [
     connection.connectionChanged.on(update),
-    localNodeLost.on(why => void vscode.window.showWarningMessage(`The local node ended: ${why}`)),
+    localNodeLost.on(why => void vscode.window.showWarningMessage(l10n.t`The local node ended: ${why}`)),
   ];
   return listening.map(one => new vscode.Disposable(() => one[Symbol.dispose]()));
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { describeError } from '../shared/errors.ts';
 import { parseMatcher } from './parse-matcher.ts';
 import type { ProblemMatcher } from './problem-matcher.ts';
@@ -59,7 +60,7 @@ export function findMatchers(name: string, sources: MatcherSources): { matchers:
 }
 
 function ofSettings({ settings }: MatcherSources): WrittenMatcher[] {
-  const where = (at: number) => `problem matcher ${at + 1} of the setting simple-ci.problemMatchers`;
+  const where = (at: number) => l10n.t('problem matcher {0} of the setting simple-ci.problemMatchers', at + 1);
   return listOf(settings).map((value, at) => ({ value, where: where(at) }));
 }
 
@@ -69,7 +70,7 @@ function ofTasksFile(name: string, { tasks, problemMatcher }: MatcherSources): W
     .filter(isRecord)
     .find(({ label, type }) => label === name && type !== 'simple-ci');
   if (!task) return [];
-  const where = (at: number) => `problem matcher ${at + 1} of task "${name}" in .vscode/tasks.json`;
+  const where = (at: number) => l10n.t('problem matcher {0} of task "{1}" in .vscode/tasks.json', at + 1, name);
   return listOf(task.problemMatcher ?? problemMatcher).map((value, at) => ({ value, where: where(at) }));
 }
 

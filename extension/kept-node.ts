@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as l10n from '@vscode/l10n';
 import { createClient } from '../shared/client.ts';
 import type { Clock } from './clock.ts';
 import {
@@ -107,7 +108,7 @@ async function anotherOne(options: KeptNodeOptions, output: string): Promise<Kep
   const found = await KeptNode.find(options);
   if (found) return found;
   const said = await readFile(output, 'utf8').catch(() => '');
-  return cannotStart(said.trim().replace(/^simple-ci: /gm, '') || 'it ended at once');
+  return cannotStart(said.trim().replace(/^simple-ci: /gm, '') || l10n.t('it ended at once'));
 }
 
 async function readyAddress(

@@ -1,6 +1,7 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Program } from './program.ts';
 import { keepSaid, parseLine, startProgram } from './run-program.ts';
@@ -60,7 +61,7 @@ export class LocalNode implements UsedNode {
     const child = startProgram(program, { args });
     const said = keepSaid(child);
     const ended = once(child, 'close').then(
-      ([code]) => said() || `it ended with ${code}`,
+      ([code]) => said() || l10n.t('it ended with {0}', String(code)),
       (error: Error) => error.message,
     );
     child.stdin.on('error', () => undefined);
@@ -106,5 +107,5 @@ export function addressIn(line: string): LocalNodeAddress | undefined {
 }
 
 export function cannotStart(why: string): never {
-  throw new CiError('unavailable', `Cannot start a local node: ${why}`);
+  throw new CiError('unavailable', l10n.t`Cannot start a local node: ${why}`);
 }

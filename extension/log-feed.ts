@@ -1,3 +1,5 @@
+import * as l10n from '@vscode/l10n';
+import { count } from '../shared/amounts.ts';
 import type { Client } from '../shared/client.ts';
 import { describeError } from '../shared/errors.ts';
 import type { LogEvent, LogMark } from '../shared/log.ts';
@@ -81,7 +83,11 @@ export class LogFeed implements AsyncDisposable {
     const signal = AbortSignal.any([searching.signal, this.#ending.signal]);
     try {
       const isWhole = await this.#look(request, fence, new LogSearch(expression), signal);
-      this.#send({ type: 'searched', request, ...(!isWhole && { problem: `More than ${MOST_HITS} lines` }) });
+      this.#send({
+        type: 'searched',
+        request,
+        ...(!isWhole && { problem: l10n.t('More than {0}', count(MOST_HITS, l10n.t('line'), l10n.t('lines'))) }),
+      });
     } catch (error) {
       if (!signal.aborted) this.#send({ type: 'searched', request, problem: describeError(error) });
     }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type * as vscode from 'vscode';
 import { pageHtml } from './page-html.ts';
 
@@ -6,5 +7,5 @@ export function logPageHtml(webview: vscode.Webview, extension: vscode.Uri, isIn
   const background = isInPanel ? 'var(--vscode-panel-background)' : 'var(--vscode-editor-background)';
   const style = `html, body { height: 100%; margin: 0; padding: 0; overflow: hidden; }
 log-viewer { --log-background: ${background}; }`;
-  return pageHtml(webview, extension, { title: 'Log', script: 'log-page.js', style });
+  return pageHtml(webview, extension, { title: l10n.t('Log'), script: 'log-page.js', style });
 }

@@ -1,6 +1,6 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskView } from '../shared/api.ts';
-import { describeError } from '../shared/errors.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
 import type { TaskId } from '../shared/ids.ts';
 import type { FromPanel, LogLineName, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
@@ -8,6 +8,7 @@ import { PATIENCE_MS } from './cluster-connection.ts';
 import type { Clusters } from './clusters.ts';
 import { LogFeed } from './log-feed.ts';
 import { logPageHtml } from './log-page-html.ts';
+import { whyNotShown } from './not-shown.ts';
 import { openWorkspaceFile } from './open-file.ts';
 import { panelTask } from './panel-task.ts';
 
@@ -147,7 +148,7 @@ export class LogPage implements vscode.Disposable {
     } catch (error) {
       if (this.#opening !== opening) return;
       this.#hasFailed = true;
-      this.#send({ type: 'failed', message: describeError(error) });
+      this.#send({ type: 'failed', message: whyNotShown(error, this.#options.clusters.connection.connection) });
     }
   }
 
@@ -211,5 +212,5 @@ function wantedOf({ task, attempt }: PanelState): WantedLog {
 
 /** An attempt that was asked for by its number is named: others of the same task may be beside it. */
 function titleOf({ task, past }: TaskView, attempt: number | undefined): string {
-  return attempt === undefined || past.length === 0 ? task.name : `${task.name}, attempt ${attempt}`;
+  return attempt === undefined || past.length === 0 ? task.name : l10n.t`${task.name}, attempt ${attempt}`;
 }

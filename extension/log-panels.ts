@@ -1,7 +1,9 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { LogLineName, PanelState } from '../shared/log-model/panel-messages.ts';
 import type { Clusters } from './clusters.ts';
 import { LogPage, type WantedLog } from './log-page.ts';
+import { OpenPanels } from './open-panels.ts';
 
 const VIEW = 'simple-ci.log';
 const PANEL = 'simple-ci.logPanel';
@@ -13,9 +15,11 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   readonly #extension: vscode.Uri;
   readonly #memory: vscode.Memento;
   readonly #registered: vscode.Disposable[];
-  readonly #panels = new Map<vscode.WebviewPanel, LogPage>();
+  readonly #panels = new OpenPanels<LogPage>('output');
   #view: { readonly view: vscode.WebviewView; readonly page: LogPage } | undefined;
   #shown: WantedLog | undefined;
+  /** Not seen yet, but in a moment. */
+  #opening: WantedLog | undefined;
 
   constructor(clusters: Clusters, { extensionUri, workspaceState }: vscode.ExtensionContext) {
     this.#clusters = clusters;
@@ -30,8 +34,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
 
   /** The task of the log that has the focus, else of the one in the panel area. */
   get task(): string | undefined {
-    const active = [...this.#panels].find(([panel]) => panel.active);
-    return active?.[1].task ?? this.#shown?.task;
+    return this.#panels.active?.task ?? this.#shown?.task;
   }
 
   /** The line that is chosen in that log. */
@@ -41,13 +44,25 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
 
   /** Whether the log of the task can be seen. */
   isShown(task: string): boolean {
-    const beside = [...this.#panels].some(([panel, page]) => panel.visible && page.task === task);
-    return beside || (this.#view?.view.visible === true && this.#view.page.task === task);
+    return (
+      this.#opening?.task === task ||
+      this.#panels.isShown(task) ||
+      (this.#view?.view.visible === true && this.#view.page.task === task)
+    );
   }
 
   /** In the panel area. The editor keeps the focus. */
   async show(wanted: WantedLog): Promise<void> {
     this.#shown = wanted;
+    this.#opening = wanted;
+    try {
+      await this.#open(wanted);
+    } finally {
+      if (this.#opening === wanted) this.#opening = undefined;
+    }
+  }
+
+  async #open(wanted: WantedLog): Promise<void> {
     await this.#memory.update(SHOWN, { task: wanted.task, attempt: wanted.attempt });
     this.#view?.page.show(wanted);
     if (this.#view) this.#view.view.show(true);
@@ -57,7 +72,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   /** Among the editors. */
   showInEditor(wanted: WantedLog, viewColumn = vscode.ViewColumn.Beside): void {
     const place = { viewColumn, preserveFocus: true };
-    const panel = vscode.window.createWebviewPanel(PANEL, 'Log', place, { enableFindWidget: false });
+    const panel = vscode.window.createWebviewPanel(PANEL, l10n.t('Log'), place, { enableFindWidget: false });
     this.#adopt(panel).show(wanted);
   }
 
@@ -102,33 +117,16 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
 
   dispose(): void {
     for (const disposable of this.#registered) disposable.dispose();
-    for (const page of this.#panels.values()) page.dispose();
+    this.#panels.dispose();
     this.#view?.page.dispose();
   }
 
   get #active(): LogPage | undefined {
-    const active = [...this.#panels].find(([panel]) => panel.active);
-    return active?.[1] ?? this.#view?.page;
+    return this.#panels.active ?? this.#view?.page;
   }
 
   #adopt(panel: vscode.WebviewPanel): LogPage {
-    panel.iconPath = new vscode.ThemeIcon('output');
-    const page = new LogPage(panel.webview, {
-      clusters: this.#clusters,
-      extension: this.#extension,
-      isInPanel: false,
-      onTitle: title => {
-        panel.title = title;
-      },
-    });
-    this.#panels.set(panel, page);
-    panel.onDidChangeViewState(() => {
-      if (!panel.visible) page.hidden();
-    });
-    panel.onDidDispose(() => {
-      page.dispose();
-      this.#panels.delete(panel);
-    });
-    return page;
+    const where = { clusters: this.#clusters, extension: this.#extension, isInPanel: false };
+    return this.#panels.adopt(panel, onTitle => new LogPage(panel.webview, { ...where, onTitle }));
   }
 }

@@ -26,7 +26,8 @@ export class McpServers
   readonly #options: McpServersOptions;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #listening: readonly Disposable[];
-  #label: string | undefined;
+  /** Of the cluster that was told last. */
+  #told: string | undefined;
   readonly onDidChangeMcpServerDefinitions = this.#changed.event;
 
   constructor(options: McpServersOptions) {
@@ -37,7 +38,7 @@ export class McpServers
   async provideMcpServerDefinitions(): Promise<vscode.McpStdioServerDefinition[]> {
     const choice = this.#choice;
     const folder = currentFolder();
-    this.#label = choice?.label;
+    this.#told = choice?.id;
     if (!choice || folder?.scheme !== 'file' || !vscode.workspace.isTrusted) return [];
     const { command, args } = await this.#options.findProgram();
     const own = args.length === 0 ? {} : { ELECTRON_RUN_AS_NODE: '1' };
@@ -72,6 +73,6 @@ export class McpServers
 
   /** A connection comes and goes; the server is another one only for another cluster. */
   #look(): void {
-    if (this.#choice?.label !== this.#label) this.#changed.fire();
+    if (this.#choice?.id !== this.#told) this.#changed.fire();
   }
 }

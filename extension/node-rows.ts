@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { count, formatAge } from '../shared/amounts.ts';
 import type { NodeView, TaskSummary } from '../shared/api.ts';
 import { noteRow, taskRow } from './task-rows.ts';
@@ -19,12 +20,12 @@ export function nodeChildren(node: string, tasks: Iterable<TaskSummary>, now: nu
 /** What a tooltip says. */
 export function nodeDetails(node: NodeView, now: number): string[] {
   return [
-    `Address: ${node.address}`,
-    `Slots: ${node.slots}`,
-    `Labels: ${node.labels.join(', ') || 'none'}`,
-    `Isolation: ${node.isolation}`,
-    `Version: ${node.version}`,
-    `Started: ${formatAge(node.started, now)}`,
+    l10n.t`Address: ${node.address}`,
+    l10n.t`Slots: ${node.slots}`,
+    l10n.t('Labels: {0}', node.labels.join(', ') || l10n.t('none')),
+    l10n.t`Isolation: ${node.isolation}`,
+    l10n.t`Version: ${node.version}`,
+    l10n.t('Started: {0}', formatAge(node.started, now)),
   ];
 }
 
@@ -33,8 +34,11 @@ export function emptyRow(text: string): Row {
 }
 
 function nodeRow({ node, slots, labels, draining }: NodeView, busy: number): Row {
-  const slotsText = slots === 0 ? 'runs no tasks' : `${busy} of ${count(slots, 'slot')} busy`;
-  const parts = [...(draining ? ['draining'] : []), slotsText, ...labels];
+  const slotsText =
+    slots === 0
+      ? l10n.t('runs no tasks')
+      : l10n.t('{0} of {1} busy', busy, count(slots, l10n.t('slot'), l10n.t('slots')));
+  const parts = [...(draining ? [l10n.t('draining')] : []), slotsText, ...labels];
   return {
     id: `node:${node}`,
     label: node,
@@ -44,7 +48,7 @@ function nodeRow({ node, slots, labels, draining }: NodeView, busy: number): Row
       : { name: 'server', color: busy > 0 ? 'charts.blue' : 'testing.iconPassed' },
     kind: 'node',
     expandable: busy > 0,
-    spoken: `Node ${node}, ${parts.join(', ')}`,
+    spoken: l10n.t('Node {0}, {1}', node, parts.join(', ')),
   };
 }
 

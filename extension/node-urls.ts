@@ -1,16 +1,17 @@
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import { quote } from '../shared/ids.ts';
 
 /** The address of a node as it is kept, or a CiError that says why it may not be used. A token must not travel in the clear. */
 export function checkNodeUrl(text: string): string {
-  const refuse = (why: string) => new CiError('invalid', `Cannot use address as ${why}: ${quote(text)}`);
+  const refuse = (why: string) => new CiError('invalid', l10n.t('Cannot use address as {0}: {1}', why, quote(text)));
   const url = URL.parse(text.trim());
-  if (!url || !/^https?:$/.test(url.protocol)) throw refuse('it is not like https://ci.example.com');
+  if (!url || !/^https?:$/.test(url.protocol)) throw refuse(l10n.t('it is not like https://ci.example.com'));
   if (url.username !== '' || url.password !== '')
-    throw refuse('it holds a password: tokens are asked for by themselves');
-  if (url.search !== '' || url.hash !== '') throw refuse('it has something after its path');
+    throw refuse(l10n.t('it holds a password: tokens are asked for by themselves'));
+  if (url.search !== '' || url.hash !== '') throw refuse(l10n.t('it has something after its path'));
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
-    throw refuse('a token may be sent over plain http to this machine only');
+    throw refuse(l10n.t('a token may be sent over plain http to this machine only'));
   return url.href.replace(/\/+$/, '');
 }
 

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { filePlaces } from './find-file.ts';
 
@@ -22,9 +23,13 @@ export async function findWorkspaceFile(path: string): Promise<vscode.Uri | unde
 export async function openWorkspaceFile({ path, line = 1, column = 1 }: FilePlace): Promise<void> {
   const file = await findWorkspaceFile(path);
   if (!file) {
-    void vscode.window.showInformationMessage(`There is no ${path} in this workspace.`);
+    void vscode.window.showInformationMessage(l10n.t`There is no ${path} in this workspace.`);
     return;
   }
+  await showPlace(file, { line, column });
+}
+
+export async function showPlace(file: vscode.Uri, { line = 1, column = 1 }: Omit<FilePlace, 'path'>): Promise<void> {
   const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
   await vscode.window.showTextDocument(file, { selection: new vscode.Range(at, at), preview: true });
 }

@@ -30,9 +30,3 @@ export function outcomeIcon(outcome: Outcome | StepResult['outcome'] | undefined
       return FAILED;
   }
 }
-
-/** `failed`, `timed out`, `running`: where a task is in its life, in a word or two. */
-export function stateWord(task: Pick<TaskSummary, 'state' | 'outcome' | 'cancelling'>): string {
-  if (task.state === 'finished') return (task.outcome ?? 'finished').replaceAll('-', ' ');
-  return task.cancelling ? 'cancelling' : task.state;
-}

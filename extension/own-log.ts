@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
 
@@ -21,7 +22,7 @@ export class OwnLog implements vscode.Disposable {
       if (error instanceof vscode.CancellationError) return;
       const message = describeError(error);
       this.#channel.error(error instanceof Error && error.stack !== undefined ? error.stack : message);
-      const details = 'Show Log';
+      const details = l10n.t('Show Log');
       void vscode.window.showErrorMessage(message, details).then(answer => {
         if (answer === details) this.show();
       });

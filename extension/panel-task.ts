@@ -1,6 +1,9 @@
+import * as l10n from '@vscode/l10n';
 import type { TaskSummary, TaskView } from '../shared/api.ts';
 import type { PanelTask } from '../shared/log-model/panel-messages.ts';
-import { stateWord } from './outcome-icon.ts';
+import { pastEndText } from '../shared/task-page/task-life.ts';
+import type { TaskTone } from '../shared/task-tone.ts';
+import { stateWord } from './outcome-word.ts';
 
 /** What the log panel says of a task. */
 export function panelTask(view: TaskView, why: string | undefined): PanelTask {
@@ -8,10 +11,18 @@ export function panelTask(view: TaskView, why: string | undefined): PanelTask {
     id: view.id,
     name: view.task.name,
     state: stateWord(summaryOf(view)),
+    tone: toneOf(view),
     message: messageOf(view, why),
     isFinished: view.state === 'finished',
     attempts: attemptsOf(view),
+    pastEnds: Object.fromEntries(view.past.map(({ attempt, end }) => [attempt, pastEndText(end)])),
   };
+}
+
+function toneOf(view: TaskView): TaskTone {
+  if (view.state === 'queued') return 'waiting';
+  if (view.state === 'running') return 'running';
+  return view.result.outcome === 'passed' ? 'passed' : 'failed';
 }
 
 /** All attempts at the task so far, by number. */
@@ -24,11 +35,11 @@ export function attemptsOf(view: TaskView): number[] {
 function messageOf(view: TaskView, why: string | undefined): string {
   switch (view.state) {
     case 'queued':
-      return why === undefined ? 'Waits for a node.' : `Waits: ${why}.`;
+      return why === undefined ? l10n.t('Waits for a node.') : l10n.t`Waits: ${why}.`;
     case 'running':
-      return `On ${view.node}${view.attempt > 1 ? `, attempt ${view.attempt}` : ''}`;
+      return view.attempt > 1 ? l10n.t`On ${view.node}, attempt ${view.attempt}` : l10n.t`On ${view.node}`;
     case 'finished':
-      return view.result.outcome === 'passed' ? `On ${view.result.node}` : view.result.message;
+      return view.result.outcome === 'passed' ? l10n.t`On ${view.result.node}` : view.result.message;
   }
 }
 

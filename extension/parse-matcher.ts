@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { z } from 'zod';
 import { describeIssue } from '../shared/describe-issue.ts';
 import { CiError } from '../shared/errors.ts';
@@ -51,7 +52,7 @@ const MOST_BASES = 10;
  */
 export function parseMatcher(value: unknown, where: string, named: NamedMatchers): ProblemMatcher {
   const written = resolve(value, where, named, 0);
-  if (written.pattern === undefined) throw wrong(where, 'it has no pattern');
+  if (written.pattern === undefined) throw wrong(where, l10n.t('it has no pattern'));
   const patterns = patternsOf(written.pattern, where, named);
   checkPatterns(patterns, where);
   return {
@@ -64,7 +65,7 @@ export function parseMatcher(value: unknown, where: string, named: NamedMatchers
 }
 
 function resolve(value: unknown, where: string, named: NamedMatchers, depth: number): Written {
-  if (depth > MOST_BASES) throw wrong(where, 'it is made of itself');
+  if (depth > MOST_BASES) throw wrong(where, l10n.t('it is made of itself'));
   if (typeof value === 'string') return resolve(lookUp(value, where, named.matchers), where, named, depth + 1);
   const written = check(matcherSchema, value, where);
   if (written.base === undefined) return written;
@@ -73,7 +74,7 @@ function resolve(value: unknown, where: string, named: NamedMatchers, depth: num
 
 function lookUp(name: string, where: string, known: ReadonlyMap<string, unknown>): unknown {
   const found = name.startsWith('$') ? known.get(name.slice(1)) : undefined;
-  if (found === undefined) throw wrong(where, `no extension that is installed has it: ${quote(name)}`);
+  if (found === undefined) throw wrong(where, l10n.t('no extension that is installed has it: {0}', quote(name)));
   return found;
 }
 
@@ -104,20 +105,20 @@ function compile(written: WrittenPattern, where: string, at: number): ProblemPat
     const { regexp, kind = 'location', loop = false } = written;
     return { expression: new RegExp(regexp), kind, loop, groups };
   } catch (error) {
-    throw wrong(where, `regular expression ${at + 1} is none: ${(error as Error).message}`);
+    throw wrong(where, l10n.t('regular expression {0} is none: {1}', at + 1, (error as Error).message));
   }
 }
 
 function checkPatterns(patterns: readonly ProblemPattern[], where: string): void {
-  if (patterns.slice(0, -1).some(({ loop }) => loop)) throw wrong(where, 'only its last pattern may be a loop');
-  if (patterns.length === 1 && patterns[0]?.loop) throw wrong(where, 'a loop needs a pattern before it');
+  if (patterns.slice(0, -1).some(({ loop }) => loop)) throw wrong(where, l10n.t('only its last pattern may be a loop'));
+  if (patterns.length === 1 && patterns[0]?.loop) throw wrong(where, l10n.t('a loop needs a pattern before it'));
   const has = (field: 'file' | 'message' | 'line' | 'location') => patterns.some(({ groups }) => field in groups);
   const missing = [
     ...(has('file') ? [] : ['file']),
     ...(has('message') ? [] : ['message']),
-    ...(has('line') || has('location') || patterns[0]?.kind === 'file' ? [] : ['line or location']),
+    ...(has('line') || has('location') || patterns[0]?.kind === 'file' ? [] : [l10n.t('line or location')]),
   ];
-  if (missing.length > 0) throw wrong(where, `no pattern has a group for ${missing.join(' and ')}`);
+  if (missing.length > 0) throw wrong(where, l10n.t('no pattern has a group for {0}', missing.join(', ')));
 }
 
 /** `["relative", "${workspaceFolder}/app"]`: paths are counted from app/. The node's own folders mean nothing here. */
@@ -136,9 +137,9 @@ function check<T>(schema: z.ZodType<T>, value: unknown, where: string, path: rea
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const part = [...path, ...(issue?.path ?? [])].join('.') || 'it';
-  throw wrong(where, `${part} ${issue ? describeIssue(issue, value) : 'is wrong'}`);
+  throw wrong(where, `${part} ${issue ? describeIssue(issue, value) : l10n.t('is wrong')}`);
 }
 
 function wrong(where: string, why: string): CiError {
-  return new CiError('invalid', `Cannot use ${where} as ${why}`);
+  return new CiError('invalid', l10n.t`Cannot use ${where} as ${why}`);
 }

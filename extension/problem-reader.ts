@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type { LogEvent } from '../shared/log.ts';
 import { LineReader } from '../shared/log-model/line-reader.ts';
 import { MatcherScanner } from './matcher-scanner.ts';
@@ -12,7 +13,7 @@ export class ProblemReader {
 
   constructor(matchers: readonly ProblemMatcher[], onGivenUp: (why: string) => void) {
     this.#described = new MatcherScanner(matchers, ({ name }) =>
-      onGivenUp(`Stopped using ${name} as one of its regular expressions takes too long on a line of the log`),
+      onGivenUp(l10n.t`Stopped using ${name} as one of its regular expressions takes too long on a line of the log`),
     );
   }
 

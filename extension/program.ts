@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import { quote } from '../shared/ids.ts';
 
@@ -37,7 +38,7 @@ export async function findProgram(places: ProgramPlaces): Promise<Program> {
   if (found !== undefined) return { command: found, args: [], env };
   throw new CiError(
     'not-found',
-    `Cannot find the program simple-ci: the one of this extension needs Node.js ${OLDEST_NODE} and VS Code has ${nodeVersion}, and there is none on the PATH. Install it, or name it in the setting simple-ci.programPath`,
+    l10n.t`Cannot find the program simple-ci: the one of this extension needs Node.js ${OLDEST_NODE} and VS Code has ${nodeVersion}, and there is none on the PATH. Install it, or name it in the setting simple-ci.programPath`,
   );
 }
 
@@ -45,7 +46,10 @@ async function checked(path: string): Promise<string> {
   if (isAbsolute(path) && (await isFile(path, constants.X_OK))) return path;
   throw new CiError(
     'invalid',
-    `Cannot use the setting simple-ci.programPath as it is not the absolute path of a program: ${quote(path)}`,
+    l10n.t(
+      'Cannot use the setting simple-ci.programPath as it is not the absolute path of a program: {0}',
+      quote(path),
+    ),
   );
 }
 

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { formatAge } from '../shared/amounts.ts';
 import type { NodeView, TaskSummary } from '../shared/api.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
@@ -10,7 +11,7 @@ export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeVie
   const queued = tasks.filter(({ state }) => state === 'queued').sort((a, b) => (a.id < b.id ? -1 : 1));
   return queued.map(task => {
     const why = explainQueue(task.id as TaskId, task, tasks, nodes).text;
-    const waits = now - task.submitted < 60_000 ? '' : ` · submitted ${formatAge(task.submitted, now)}`;
+    const waits = now - task.submitted < 60_000 ? '' : ` · ${l10n.t('submitted {0}', formatAge(task.submitted, now))}`;
     const description = `${why}${waits}`;
     return {
       id: `queue:${task.id}`,
@@ -19,7 +20,7 @@ export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeVie
       icon: taskIcon(task),
       kind: 'task-queued',
       expandable: false,
-      spoken: `Task ${task.name} waits: ${description}`,
+      spoken: l10n.t`Task ${task.name} waits: ${description}`,
       isTicking: true,
       task: task.id,
     };

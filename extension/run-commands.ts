@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { count, formatBytes } from '../shared/amounts.ts';
 import { CiError } from '../shared/errors.ts';
@@ -36,6 +37,7 @@ export interface SubmitManner {
 }
 
 const CONSENTS = 'hostsThatGetFiles';
+const WITHDRAW_MS = 30_000;
 
 /** From a workspace with unsaved changes to a running task with its log open. */
 export class RunCommands {
@@ -51,7 +53,7 @@ export class RunCommands {
     if (!(await checkTrust()) || !(await this.#checkCluster())) return;
     const folder = wanted?.folder ?? (await picker.pickFolder());
     if (!folder) return;
-    const task = wanted?.task ?? (await picker.pickTask(folder, 'Run which task?'));
+    const task = wanted?.task ?? (await picker.pickTask(folder, l10n.t('Run which task?')));
     if (task) await this.run({ folder, task });
   }
 
@@ -67,14 +69,15 @@ export class RunCommands {
   /** Saves, sends, submits and opens the log. */
   async run({ folder, task }: WorkspaceRun): Promise<void> {
     const location = vscode.ProgressLocation.Notification;
-    const title = `Running ${nameOf(task)}`;
+    const title = l10n.t('Running {0}', nameOf(task));
     const submitted = await vscode.window.withProgress({ location, title, cancellable: true }, (progress, cancel) =>
       this.submit({ folder, task }, { say: message => progress.report({ message }), signal: signalOf(cancel) }),
     );
     if (!submitted) return;
     await this.#options.picker.remember({ folder, task });
+    const showing = this.#options.panels.show({ task: submitted.id });
     this.#options.onRun(submitted.id);
-    await this.#options.panels.show({ task: submitted.id });
+    await showing;
   }
 
   /** Undefined if the user did not want what he was asked on the way. */
@@ -95,6 +98,7 @@ export class RunCommands {
         isLocal: choice.id === LOCAL_CLUSTER,
         onProgress: progress => say(progressText(progress)),
         ask,
+        withdraw: id => this.#withdraw(id),
       },
       signal,
     );
@@ -107,10 +111,15 @@ export class RunCommands {
     return submitted;
   }
 
+  async #withdraw(id: string): Promise<void> {
+    await using client = await this.#options.clusters.connection.client();
+    await client.call('cancelTask', { params: { id } }, AbortSignal.timeout(WITHDRAW_MS));
+  }
+
   async #choice(): Promise<ClusterChoice> {
     await this.#options.clusters.ready();
     const { connection } = this.#options.clusters.connection;
-    if (connection.kind === 'none') throw new Error('Cannot run a task as no cluster is chosen');
+    if (connection.kind === 'none') throw new Error(l10n.t('Cannot run a task as no cluster is chosen'));
     return connection.choice;
   }
 
@@ -120,12 +129,16 @@ export class RunCommands {
     await clusters.ready();
     if (clusters.connection.connection.kind !== 'none') return true;
     const local = {
-      label: '$(vm) Start a local node',
-      detail: 'On this machine, with nothing to set up.',
+      label: `$(vm) ${l10n.t('Start a local node')}`,
+      detail: l10n.t('On this machine, with nothing to set up.'),
       id: 'local',
     };
-    const remote = { label: '$(plug) Connect to a cluster', detail: 'With its address and a token.', id: 'remote' };
-    const picked = await vscode.window.showQuickPick([local, remote], { title: 'Where should tasks run?' });
+    const remote = {
+      label: `$(plug) ${l10n.t('Connect to a cluster')}`,
+      detail: l10n.t('With its address and a token.'),
+      id: 'remote',
+    };
+    const picked = await vscode.window.showQuickPick([local, remote], { title: l10n.t('Where should tasks run?') });
     if (!picked) return false;
     const command = picked.id === 'local' ? 'simple-ci.startLocalNode' : 'simple-ci.connect';
     await vscode.commands.executeCommand(command);
@@ -136,10 +149,11 @@ export class RunCommands {
   async checkConsent(choice: ClusterChoice): Promise<boolean> {
     if (this.#hasConsent(choice)) return true;
     const { id, label } = choice;
-    const send = 'Send';
-    const detail =
-      'It gets all files of the folder with their uncommitted changes, apart from those that git ignores. This is asked once for each host.';
-    const text = `Send files of your workspaces to cluster ${label} at ${new URL(id).host}?`;
+    const send = l10n.t('Send');
+    const detail = l10n.t(
+      'It gets all files of the folder with their uncommitted changes, apart from those that git ignores. This is asked once for each host.',
+    );
+    const text = l10n.t('Send files of your workspaces to cluster {0} at {1}?', label, new URL(id).host);
     if ((await vscode.window.showInformationMessage(text, { modal: true, detail }, send)) !== send) return false;
     await this.#options.consents.update(CONSENTS, [...this.#consents, id]);
     return true;
@@ -157,33 +171,37 @@ export class RunCommands {
 function noConsent({ label }: ClusterChoice): CiError {
   return new CiError(
     'forbidden',
-    `Cannot send files to cluster ${label} as that was never allowed: run a task there once`,
+    l10n.t`Cannot send files to cluster ${label} as that was never allowed: run a task there once`,
   );
 }
 
 function progressText(progress: Progress): string {
   switch (progress.kind) {
     case 'looking':
-      return 'taking a snapshot …';
+      return l10n.t('taking a snapshot …');
     case 'sending':
-      return `sending ${formatBytes(progress.bytes)} of ${count(progress.files, 'file')} …`;
+      return l10n.t('sending {0} of {1} …', formatBytes(progress.bytes), filesText(progress.files));
     case 'submitting':
-      return 'submitting …';
+      return l10n.t('submitting …');
   }
 }
 
+function filesText(files: number): string {
+  return count(files, l10n.t('file'), l10n.t('files'));
+}
+
 export async function askUser(question: Question): Promise<boolean> {
-  const send = question.kind === 'secrets' ? 'Send Them' : 'Send';
+  const send = question.kind === 'secrets' ? l10n.t('Send Them') : l10n.t('Send');
   const text =
     question.kind === 'secrets'
-      ? 'Files that look like secrets would be sent'
-      : `${formatBytes(question.bytes)} of ${count(question.files, 'file')} would be sent`;
+      ? l10n.t('Files that look like secrets would be sent')
+      : l10n.t('{0} of {1} would be sent', formatBytes(question.bytes), filesText(question.files));
   const detail =
     question.kind === 'secrets'
       ? `${question.files
           .slice(0, 10)
           .map(({ path, why }) => `${path}: ${why}`)
-          .join('\n')}\n\nTo keep them here, name them in .gitignore.`
-      : 'Later runs send only what has changed. To leave files out, name them in .gitignore.';
+          .join('\n')}\n\n${l10n.t('To keep them here, name them in .gitignore.')}`
+      : l10n.t('Later runs send only what has changed. To leave files out, name them in .gitignore.');
   return (await vscode.window.showWarningMessage(text, { modal: true, detail }, send)) === send;
 }

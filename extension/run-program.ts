@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Program } from './program.ts';
 
@@ -53,7 +54,7 @@ export async function runProgram(
     return { code, said: said() };
   } catch (error) {
     signal.throwIfAborted();
-    throw new CiError('unavailable', `Cannot start ${program.command}`, { cause: error });
+    throw new CiError('unavailable', l10n.t`Cannot start ${program.command}`, { cause: error });
   } finally {
     signal.removeEventListener('abort', interrupt);
   }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { isCiError } from '../shared/errors.ts';
 import type { Clock } from './clock.ts';
@@ -35,7 +36,7 @@ export class SaveRuns implements vscode.Disposable {
 
   constructor(options: SaveRunsOptions) {
     this.#options = options;
-    this.#item.name = 'Simple CI: Run on Save';
+    this.#item.name = l10n.t('Simple CI: Run on Save');
     this.#item.command = 'simple-ci.toggleRunOnSave';
     this.#listening = [vscode.workspace.onDidSaveTextDocument(document => this.#saved(document))];
     const chosen = options.memory.get<Record<string, WantedTask>>(ON_SAVE, {});
@@ -50,7 +51,7 @@ export class SaveRuns implements vscode.Disposable {
     const folder = await picker.pickFolder();
     if (!folder) return;
     if (this.#active.has(folder.toString())) return this.#end(folder.toString());
-    const task = await picker.pickTask(folder, 'Run which task on each save?');
+    const task = await picker.pickTask(folder, l10n.t('Run which task on each save?'));
     if (!task || !(await running.mayRun())) return;
     this.#begin(folder.toString(), task);
     await this.#remember();
@@ -132,7 +133,7 @@ export class SaveRuns implements vscode.Disposable {
   async #happened(folder: string, task: WantedTask, event: RunOnSaveEvent): Promise<void> {
     const { note, onRun, panels } = this.#options;
     const name = nameOf(task);
-    this.#problem = event.kind === 'failed' ? `Cannot run ${name} on save: ${event.why}` : undefined;
+    this.#problem = event.kind === 'failed' ? l10n.t`Cannot run ${name} on save: ${event.why}` : undefined;
     this.#show();
     switch (event.kind) {
       case 'failed':
@@ -140,7 +141,7 @@ export class SaveRuns implements vscode.Disposable {
       case 'superseded':
         note(`Cancelled ${name} (${event.task}), as files were saved since`);
         vscode.window.setStatusBarMessage(
-          `$(circle-slash) Cancelled the last run of ${name}: files were saved since`,
+          `$(circle-slash) ${l10n.t`Cancelled the last run of ${name}: files were saved since`}`,
           MESSAGE_MS,
         );
         return;
@@ -159,9 +160,10 @@ export class SaveRuns implements vscode.Disposable {
       return;
     }
     const icon = this.#problem === undefined ? 'save' : 'warning';
-    const text = `${names.join(', ')} on save`;
-    this.#item.text = `$(${icon}) ${text}`;
-    this.#item.tooltip = `${this.#problem ?? `Runs ${names.join(', ')} whenever a file is saved`}. Click to switch it off.`;
+    const all = names.join(', ');
+    this.#item.text = `$(${icon}) ${l10n.t`${all} on save`}`;
+    const what = this.#problem ?? l10n.t`Runs ${all} whenever a file is saved`;
+    this.#item.tooltip = l10n.t`${what}. Click to switch it off.`;
     this.#item.accessibilityInformation = { label: `Simple CI: ${this.#item.tooltip}` };
     this.#item.show();
   }

@@ -1,13 +1,12 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskNotice } from './task-notice.ts';
 
-const OPEN_LOG = 'Open Log';
-const RUN_AGAIN = 'Run Again';
-
 export async function showNotice({ task, text, isFailure }: TaskNotice): Promise<void> {
+  const openLog = l10n.t('Open Log');
   const { showErrorMessage, showInformationMessage } = vscode.window;
-  const answer = await (isFailure ? showErrorMessage : showInformationMessage)(text, OPEN_LOG, RUN_AGAIN);
+  const answer = await (isFailure ? showErrorMessage : showInformationMessage)(text, openLog, l10n.t('Run Again'));
   if (answer === undefined) return;
-  const command = answer === OPEN_LOG ? 'simple-ci.openLog' : 'simple-ci.runAgain';
+  const command = answer === openLog ? 'simple-ci.openLog' : 'simple-ci.runAgain';
   await vscode.commands.executeCommand(command, { row: { task } });
 }

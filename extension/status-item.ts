@@ -1,6 +1,8 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
-import { outcomeIcon, stateWord } from './outcome-icon.ts';
+import { outcomeIcon } from './outcome-icon.ts';
+import { stateWord } from './outcome-word.ts';
 
 const LAST = 'lastSubmitted';
 
@@ -43,16 +45,21 @@ export class StatusItem implements vscode.Disposable {
     }
     const { choice } = connection;
     if (connection.kind === 'waiting' || connection.kind === 'refused') {
-      this.#set(`$(warning) ${choice.label}`, `${connection.reason}. Click to try again.`, 'simple-ci.reconnect');
+      this.#set(`$(warning) ${choice.label}`, l10n.t`${connection.reason}. Click to try again.`, 'simple-ci.reconnect');
     } else {
       const task = this.#last && state.tasks?.get(this.#last.id);
-      if (!task) this.#set('$(play) Run task', `Run a task of this workspace on ${choice.label}`, 'simple-ci.runTask');
+      if (!task)
+        this.#set(
+          `$(play) ${l10n.t('Run task')}`,
+          l10n.t`Run a task of this workspace on ${choice.label}`,
+          'simple-ci.runTask',
+        );
       else {
         const icon = task.state === 'finished' ? outcomeIcon(task.outcome).name : 'loading~spin';
         const text = `${task.name}: ${stateWord(task)}`;
-        this.#set(`$(${icon}) ${task.name}`, `${text}. Click to open its log.`, {
+        this.#set(`$(${icon}) ${task.name}`, l10n.t`${text}. Click to open its log.`, {
           command: 'simple-ci.openLog',
-          title: 'Open log',
+          title: l10n.t('Open log'),
           arguments: [{ row: { task: task.id } }],
         });
       }

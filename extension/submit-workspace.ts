@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Program } from './program.ts';
 import { runProgram } from './run-program.ts';
@@ -37,6 +38,8 @@ export interface Submission {
   readonly onProgress: (progress: Progress) => void;
   /** Whether to go on; asked at most once for each kind. */
   readonly ask: (question: Question) => Promise<boolean>;
+  /** Ends a task that was submitted at the very moment at which the user did not want it any more. */
+  readonly withdraw: (id: string) => Promise<void>;
 }
 
 export interface Submitted {
@@ -76,14 +79,14 @@ export async function submitWorkspace(submission: Submission, signal: AbortSigna
     if (sent.id !== undefined) return { ...sent, id: sent.id };
     const [flag, question] = questionOf(sent, code, allowed) ?? [];
     if (flag === undefined || question === undefined)
-      throw new CiError('invalid', said || `simple-ci ended with ${code}`);
+      throw new CiError('invalid', said || l10n.t('simple-ci ended with {0}', String(code)));
     if (!(await submission.ask(question))) return undefined;
     allowed.push(flag);
   }
 }
 
 async function runOnce(submission: Submission, allowed: readonly string[], signal: AbortSignal) {
-  const { program, folder, task, urls, token, isLocal, onProgress } = submission;
+  const { program, folder, task, urls, token, isLocal, onProgress, withdraw } = submission;
   const sent: Sent = {
     root: folder,
     files: 0,
@@ -104,8 +107,13 @@ async function runOnce(submission: Submission, allowed: readonly string[], signa
     const progress = take(sent, line);
     if (progress) onProgress(progress);
   };
-  const end = await runProgram(program, call, onLine, signal);
-  return { sent, ...end };
+  try {
+    const end = await runProgram(program, call, onLine, signal);
+    return { sent, ...end };
+  } catch (error) {
+    if (sent.id !== undefined) await withdraw(sent.id);
+    throw error;
+  }
 }
 
 /** Of a command that means the same without a shell, so that its name in lists is what was typed. */

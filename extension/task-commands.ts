@@ -1,37 +1,23 @@
-import { createWriteStream } from 'node:fs';
-import { basename } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
-import type { Client } from '../shared/client.ts';
+import type { TaskSummary } from '../shared/api.ts';
 import { CiError } from '../shared/errors.ts';
 import { quote } from '../shared/ids.ts';
 import type { LogLineName } from '../shared/log-model/panel-messages.ts';
-import { signalOf } from './abort.ts';
-import { artifactUri } from './artifact-uri.ts';
 import type { ClusterViews } from './cluster-views.ts';
 import type { Clusters } from './clusters.ts';
+import { checkTrust } from './connect-commands.ts';
+import { type Given, type GivenLine, lineOf, rowOf } from './given.ts';
 import type { LogPanels } from './log-panels.ts';
-import { findWorkspaceFile } from './open-file.ts';
-import { stateWord } from './outcome-icon.ts';
+import { stateWord } from './outcome-word.ts';
 import { attemptsOf } from './panel-task.ts';
-import type { Row } from './row.ts';
 import type { RowElement } from './row-tree.ts';
+import { saveAs } from './save-as.ts';
 import type { TaskPages } from './task-pages.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
-/** What menus and clicks give to a command: the row, or nothing from the palette. */
-export type Given = { readonly row: Row } | RowElement | undefined;
-
-/** What the menu of a log's line gives: the line. */
-export type GivenLine = Given | (LogLineName & { readonly task: string });
-
 const CALL_MS = 30_000;
-
-function lineOf(given: GivenLine) {
-  return typeof given === 'object' && 'offset' in given ? given : undefined;
-}
 
 export interface TaskCommandsOptions {
   readonly clusters: Clusters;
@@ -40,11 +26,6 @@ export interface TaskCommandsOptions {
   readonly views: ClusterViews;
   readonly branches: WorkspaceBranches;
   readonly onRun: (task: string) => void;
-}
-
-/** Menus of editors give the address of what they show. */
-function rowOf(given: GivenLine): Row | undefined {
-  return typeof given === 'object' && 'row' in given ? given.row : undefined;
 }
 
 /** What can be done with tasks that exist. */
@@ -71,18 +52,19 @@ export class TaskCommands {
   }
 
   async openPage(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask('Open the page of which task?'));
+    const id =
+      rowOf(given)?.task ?? this.#panels.task ?? (await this.#pickTask(l10n.t('Open the page of which task?')));
     if (id !== undefined) this.#pages.show(id);
   }
 
   async openLog(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? (await this.#pickTask('Open the log of which task?'));
+    const id = rowOf(given)?.task ?? (await this.#pickTask(l10n.t('Open the log of which task?')));
     const { attempt, line } = rowOf(given) ?? {};
     if (id !== undefined) await this.#panels.show({ task: id, attempt, line });
   }
 
   async openLogToSide(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Open the log of which task?'));
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask(l10n.t('Open the log of which task?')));
     if (id !== undefined) this.#panels.showInEditor({ task: id, attempt: rowOf(given)?.attempt });
   }
 
@@ -90,13 +72,13 @@ export class TaskCommands {
   async compareAttempts(given: Given): Promise<void> {
     // Attempts are compared by their logs: the one that is seen counts before a page.
     const shown = this.#panels.task ?? this.#pages.task;
-    const id = rowOf(given)?.task ?? shown ?? (await this.#pickTask('Compare the attempts of which task?'));
+    const id = rowOf(given)?.task ?? shown ?? (await this.#pickTask(l10n.t('Compare the attempts of which task?')));
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const attempts = attemptsOf(await client.call('getTask', { params: { id } }, AbortSignal.timeout(CALL_MS)));
     if (attempts.length < 2) {
       void vscode.window.showInformationMessage(
-        'There was one attempt at this task only: there is nothing to compare.',
+        l10n.t('There was one attempt at this task only: there is nothing to compare.'),
       );
       return;
     }
@@ -113,7 +95,9 @@ export class TaskCommands {
     const shown = [this.#pages.task, this.#panels.task].find(task => task !== undefined && this.#isUnfinished(task));
     const chosen = ids.length > 0 ? ids : shown !== undefined ? [shown] : [];
     const id =
-      chosen.length > 0 ? undefined : await this.#pickTask('Cancel which task?', task => this.#isUnfinished(task));
+      chosen.length > 0
+        ? undefined
+        : await this.#pickTask(l10n.t('Cancel which task?'), ({ state }) => state !== 'finished');
     await using client = await this.#clusters.connection.client();
     for (const task of id === undefined ? chosen : [id])
       await client.call('cancelTask', { params: { id: task } }, AbortSignal.timeout(CALL_MS));
@@ -121,12 +105,14 @@ export class TaskCommands {
 
   /** The same task on the same files as then. */
   async runAgain(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Run which task again?'));
+    if (!(await checkTrust())) return;
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask(l10n.t('Run which task again?')));
     if (id === undefined) return;
     await using client = await this.#clusters.connection.client();
     const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
+    const showing = this.#panels.show({ task: view.id });
     this.#onRun(view.id);
-    await this.#panels.show({ task: view.id });
+    await showing;
   }
 
   async copyTaskId(given: Given): Promise<void> {
@@ -146,7 +132,7 @@ export class TaskCommands {
     const line = lineOf(given) ?? this.#panels.line;
     if (task !== undefined && line) return this.#copyLink(task, line);
     void vscode.window.showInformationMessage(
-      'Choose a line of a log first: click it, or go to it with the arrow keys.',
+      l10n.t('Choose a line of a log first: click it, or go to it with the arrow keys.'),
     );
   }
 
@@ -165,44 +151,24 @@ export class TaskCommands {
     if (here.cluster !== cluster)
       throw new CiError(
         'not-found',
-        `Cannot open task as it is on cluster ${quote(cluster)}, and this window is connected to ${quote(here.cluster)}`,
+        l10n.t(
+          'Cannot open task as it is on cluster {0}, and this window is connected to {1}',
+          quote(cluster),
+          quote(here.cluster),
+        ),
       );
     await this.#panels.show({ task, attempt: line?.attempt, line: line?.offset });
   }
 
-  /** Straight to the disk: a log may be larger than memory. */
   async saveLog(given: Given): Promise<void> {
-    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask('Save the log of which task?'));
+    const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask(l10n.t('Save the log of which task?')));
     if (id === undefined) return;
     const name = this.#clusters.connection.state.tasks?.get(id)?.name ?? id;
-    await this.#save(`${name.replace(/[^\w.-]+/g, '-')}.log`, `log of ${name}`, (client, signal) =>
-      client.rawLog(id, {}, signal),
-    );
-  }
-
-  async openArtifact(given: Given): Promise<void> {
-    const { task, path } = rowOf(given) ?? {};
-    if (task === undefined || path === undefined) return;
-    await vscode.commands.executeCommand('vscode.open', artifactUri(task, path));
-  }
-
-  async saveArtifact(given: Given): Promise<void> {
-    const { task, path } = rowOf(given) ?? {};
-    if (task === undefined || path === undefined) return;
-    await this.#save(basename(path), path, (client, signal) => client.download(task, path, signal));
-  }
-
-  /** With the file of the same path in the workspace. */
-  async compareArtifact(given: Given): Promise<void> {
-    const { task, path } = rowOf(given) ?? {};
-    if (task === undefined || path === undefined) return;
-    const own = await findWorkspaceFile(path);
-    if (!own) {
-      void vscode.window.showInformationMessage(`There is no ${path} in this workspace to compare with.`);
-      return;
-    }
-    const title = `${path}: workspace ↔ artifact`;
-    await vscode.commands.executeCommand('vscode.diff', own, artifactUri(task, path), title);
+    await saveAs(this.#clusters, {
+      name: `${name.replace(/[^\w.-]+/g, '-')}.log`,
+      what: l10n.t`log of ${name}`,
+      read: (client, signal) => client.rawLog(id, {}, signal),
+    });
   }
 
   async filterTasks(): Promise<void> {
@@ -213,44 +179,39 @@ export class TaskCommands {
     const items = [
       ...(principal === undefined
         ? []
-        : [{ label: 'Mine', description: `submitted by ${principal}`, picked: filter.submitter !== undefined }]),
+        : [
+            {
+              id: 'mine',
+              label: l10n.t('Mine'),
+              description: l10n.t`submitted by ${principal}`,
+              picked: filter.submitter !== undefined,
+            },
+          ]),
       ...(branches.length === 0
         ? []
-        : [{ label: 'This branch', description: branches.join(', '), picked: filter.onlyBranch === true }]),
-      { label: 'Failed', description: 'and not cancelled', picked: filter.onlyFailed },
-      { label: 'Running and queued', description: '', picked: filter.onlyUnfinished },
+        : [
+            {
+              id: 'branch',
+              label: l10n.t('This branch'),
+              description: branches.join(', '),
+              picked: filter.onlyBranch === true,
+            },
+          ]),
+      { id: 'failed', label: l10n.t('Failed'), description: l10n.t('and not cancelled'), picked: filter.onlyFailed },
+      { id: 'unfinished', label: l10n.t('Running and queued'), description: '', picked: filter.onlyUnfinished },
     ];
     const picked = await vscode.window.showQuickPick(items, {
-      title: 'Which tasks should be shown?',
-      placeHolder: 'None of these: all tasks',
+      title: l10n.t('Which tasks should be shown?'),
+      placeHolder: l10n.t('None of these: all tasks'),
       canPickMany: true,
     });
     if (!picked) return;
-    const has = (label: string) => picked.some(item => item.label === label);
+    const has = (id: string) => picked.some(item => item.id === id);
     await this.#views.setFilter({
-      ...(principal !== undefined && has('Mine') && { submitter: principal }),
-      onlyBranch: has('This branch'),
-      onlyFailed: has('Failed'),
-      onlyUnfinished: has('Running and queued'),
-    });
-  }
-
-  async #save(
-    name: string,
-    what: string,
-    read: (client: Client, signal: AbortSignal) => AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
-    const target = await vscode.window.showSaveDialog({
-      ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),
-      title: `Save ${what}`,
-    });
-    if (!target) return;
-    const location = vscode.ProgressLocation.Notification;
-    await vscode.window.withProgress({ location, title: `Saving ${what} …`, cancellable: true }, async (_, cancel) => {
-      await using client = await this.#clusters.connection.client();
-      const signal = signalOf(cancel);
-      await pipeline(Readable.from(read(client, signal)), createWriteStream(target.fsPath), { signal });
+      ...(principal !== undefined && has('mine') && { submitter: principal }),
+      onlyBranch: has('branch'),
+      onlyFailed: has('failed'),
+      onlyUnfinished: has('unfinished'),
     });
   }
 
@@ -259,12 +220,12 @@ export class TaskCommands {
     return task !== undefined && task.state !== 'finished';
   }
 
-  async #pickTask(title: string, isWanted: (id: string) => boolean = () => true): Promise<string | undefined> {
+  async #pickTask(title: string, isWanted: (task: TaskSummary) => boolean = () => true): Promise<string | undefined> {
     await this.#clusters.ready();
     await using client = await this.#clusters.connection.client();
     const { tasks } = await client.call('listTasks', { query: { limit: 200 } }, AbortSignal.timeout(CALL_MS));
     const items = tasks
-      .filter(({ id, state }) => isWanted(id) || (state !== 'finished' && title.startsWith('Cancel')))
+      .filter(isWanted)
       .map(task => ({ label: task.name, description: stateWord(task), detail: task.id, id: task.id }));
     return (await vscode.window.showQuickPick(items, { title, matchOnDetail: true }))?.id;
   }
@@ -272,10 +233,10 @@ export class TaskCommands {
 
 async function pickTwo(attempts: readonly number[]): Promise<readonly number[] | undefined> {
   const items = attempts.map((attempt, at) => ({
-    label: `Attempt ${attempt}`,
+    label: l10n.t`Attempt ${attempt}`,
     picked: at >= attempts.length - 2,
     attempt,
   }));
-  const picked = await vscode.window.showQuickPick(items, { title: 'Which two attempts?', canPickMany: true });
+  const picked = await vscode.window.showQuickPick(items, { title: l10n.t('Which two attempts?'), canPickMany: true });
   return picked?.map(({ attempt }) => attempt).slice(0, 2);
 }

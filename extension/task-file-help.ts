@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskFileCompletion } from '../shared/task-file/complete-task-file.ts';
 
@@ -36,7 +37,7 @@ function itemOf(completion: TaskFileCompletion, order: number, document: vscode.
   item.keepWhitespace = true;
   item.sortText = String(order).padStart(3, '0');
   if (completion.description !== undefined) item.documentation = completion.description;
-  if (completion.hasChoices) item.command = { command: 'editor.action.triggerSuggest', title: 'Choose' };
+  if (completion.hasChoices) item.command = { command: 'editor.action.triggerSuggest', title: l10n.t('Choose') };
   return item;
 }
 

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskFileProblem } from '../shared/task-file.ts';
 import type { Clock } from './clock.ts';
@@ -116,7 +117,7 @@ function rangeOf(document: vscode.TextDocument, { line, column }: TaskFileProble
 }
 
 function change(document: vscode.TextDocument, diagnostic: vscode.Diagnostic, suggestion: string): vscode.CodeAction {
-  const action = new vscode.CodeAction(`Change to “${suggestion}”`, vscode.CodeActionKind.QuickFix);
+  const action = new vscode.CodeAction(l10n.t`Change to “${suggestion}”`, vscode.CodeActionKind.QuickFix);
   action.edit = new vscode.WorkspaceEdit();
   action.edit.replace(document.uri, diagnostic.range, suggestion);
   action.diagnostics = [diagnostic];

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { showsCodeLens } from './settings.ts';
 import type { WorkspaceRun } from './task-picker.ts';
@@ -12,8 +13,8 @@ export class TaskLenses implements vscode.CodeLensProvider {
       const run: WorkspaceRun = { folder, task: { kind: 'named', name } };
       return new vscode.CodeLens(new vscode.Range(line, 0, line, 0), {
         command: 'simple-ci.runNamedTask',
-        title: '$(play) Run',
-        tooltip: `Run "${name}" on the workspace as it is now`,
+        title: `$(play) ${l10n.t('Run')}`,
+        tooltip: l10n.t`Run "${name}" on the workspace as it is now`,
         arguments: [run],
       });
     });

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import { parseTaskId, quote, type TaskId } from '../shared/ids.ts';
 import type { LogLineName } from '../shared/log-model/panel-messages.ts';
@@ -21,15 +22,16 @@ export function taskLinkText(
 
 /** Anybody can make a link: what is not exactly one of ours is refused. */
 export function parseTaskLink({ path, query }: { readonly path: string; readonly query: string }): TaskLink {
-  const refuse = (why: string) => new CiError('invalid', `Cannot open link as ${why}: ${quote(`${path}?${query}`)}`);
+  const refuse = (why: string) =>
+    new CiError('invalid', l10n.t('Cannot open link as {0}: {1}', why, quote(`${path}?${query}`)));
   const [, task] = /^\/task\/([0-9a-z]+)$/.exec(path) ?? [];
   const words = new URLSearchParams(query);
   const cluster = words.get('cluster');
-  if (task === undefined || cluster === null) throw refuse('it does not name a task and its cluster');
+  if (task === undefined || cluster === null) throw refuse(l10n.t('it does not name a task and its cluster'));
   if (!words.has('attempt') && !words.has('byte')) return { task: parseTaskId(task), cluster };
   const line = { attempt: wholeNumber(words.get('attempt')), offset: wholeNumber(words.get('byte')) };
   if (!(line.attempt >= 1) || Number.isNaN(line.offset))
-    throw refuse('it does not name an attempt and a byte of its log');
+    throw refuse(l10n.t('it does not name an attempt and a byte of its log'));
   return { task: parseTaskId(task), cluster, line };
 }
 

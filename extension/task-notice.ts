@@ -1,6 +1,7 @@
+import * as l10n from '@vscode/l10n';
 import { durationBetween } from '../shared/amounts.ts';
 import type { TaskSummary } from '../shared/api.ts';
-import { stateWord } from './outcome-icon.ts';
+import { stateWord } from './outcome-word.ts';
 
 /** Of which ends the user wants to hear. */
 export type NoticeSetting = 'off' | 'failed' | 'all';
@@ -18,7 +19,8 @@ const LONG_MS = 30_000;
 export function taskNotice(task: TaskSummary, setting: NoticeSetting): TaskNotice | undefined {
   const { id, name, submitted, finished, outcome, message = '' } = task;
   if (setting === 'off' || finished === undefined || outcome === 'cancelled') return undefined;
-  const after = `${name}: ${stateWord(task)} after ${durationBetween(submitted, finished)}`;
+  const took = durationBetween(submitted, finished) ?? '';
+  const after = l10n.t('{0}: {1} after {2}', name, stateWord(task), took);
   if (outcome !== 'passed') return { task: id, isFailure: true, text: message === '' ? after : `${after}. ${message}` };
   const isLong = finished - submitted > LONG_MS;
   return setting === 'all' && isLong ? { task: id, isFailure: false, text: after } : undefined;

@@ -1,9 +1,11 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskView } from '../shared/api.ts';
-import { describeError, isCiError } from '../shared/errors.ts';
+import { isCiError } from '../shared/errors.ts';
 import type { FromTaskPage, ToTaskPage } from '../shared/task-page/task-page-messages.ts';
 import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
+import { whyNotShown } from './not-shown.ts';
 import { pageHtml } from './page-html.ts';
 import type { TaskPageKnowledge } from './task-page-content.ts';
 
@@ -40,7 +42,7 @@ export class TaskPage implements vscode.Disposable {
       webview.onDidReceiveMessage((message: FromTaskPage) => void this.#receive(message)),
       new vscode.Disposable(() => again[Symbol.dispose]()),
     ];
-    webview.html = pageHtml(webview, options.extension, { title: 'Task', script: 'task-page.js', style: '' });
+    webview.html = pageHtml(webview, options.extension, { title: l10n.t('Task'), script: 'task-page.js', style: '' });
   }
 
   get task(): string | undefined {
@@ -79,6 +81,8 @@ export class TaskPage implements vscode.Disposable {
         return commands.executeCommand('simple-ci.runAgain', { row });
       case 'cancel':
         return commands.executeCommand('simple-ci.cancelTask', { row });
+      case 'saveAll':
+        return commands.executeCommand('simple-ci.saveArtifacts', { row });
       case 'artifact':
         return commands.executeCommand(`simple-ci.${message.action}Artifact`, { row: { ...row, path: message.path } });
     }
@@ -129,7 +133,7 @@ export class TaskPage implements vscode.Disposable {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        this.#send({ type: 'problem', problem: describeError(error) });
+        this.#send({ type: 'problem', problem: whyNotShown(error, connection.connection) });
         if (!isCiError(error, 'unavailable')) return;
         await clock.sleep(AGAIN_MS, signal).catch(() => undefined);
       }

@@ -1,4 +1,6 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
+import { OpenPanels } from './open-panels.ts';
 import type { TaskPageState } from '../shared/task-page/task-page-messages.ts';
 import { TaskPage, type TaskPageOptions } from './task-page.ts';
 
@@ -8,7 +10,7 @@ const PANEL = 'simple-ci.taskPage';
 export class TaskPages implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #options: Omit<TaskPageOptions, 'onTitle'>;
   readonly #registered: vscode.Disposable;
-  readonly #panels = new Map<vscode.WebviewPanel, TaskPage>();
+  readonly #panels = new OpenPanels<TaskPage>('graph');
 
   constructor(options: Omit<TaskPageOptions, 'onTitle'>) {
     this.#options = options;
@@ -17,18 +19,18 @@ export class TaskPages implements vscode.WebviewPanelSerializer, vscode.Disposab
 
   /** The task of the page that has the focus. */
   get task(): string | undefined {
-    return [...this.#panels].find(([panel]) => panel.active)?.[1].task;
+    return this.#panels.active?.task;
   }
 
   /** Whether the page of the task can be seen. */
   isShown(task: string): boolean {
-    return [...this.#panels].some(([panel, page]) => panel.visible && page.task === task);
+    return this.#panels.isShown(task);
   }
 
   show(task: string): void {
-    const open = [...this.#panels].find(([, page]) => page.task === task);
-    if (open) open[0].reveal();
-    else this.#adopt(vscode.window.createWebviewPanel(PANEL, 'Task', vscode.ViewColumn.Active)).show(task);
+    const open = this.#panels.panelOf(task);
+    if (open) open.reveal();
+    else this.#adopt(vscode.window.createWebviewPanel(PANEL, l10n.t('Task'), vscode.ViewColumn.Active)).show(task);
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: TaskPageState | undefined): Promise<void> {
@@ -38,25 +40,10 @@ export class TaskPages implements vscode.WebviewPanelSerializer, vscode.Disposab
 
   dispose(): void {
     this.#registered.dispose();
-    for (const page of this.#panels.values()) page.dispose();
+    this.#panels.dispose();
   }
 
   #adopt(panel: vscode.WebviewPanel): TaskPage {
-    panel.iconPath = new vscode.ThemeIcon('graph');
-    const page = new TaskPage(panel.webview, {
-      ...this.#options,
-      onTitle: title => {
-        panel.title = title;
-      },
-    });
-    this.#panels.set(panel, page);
-    panel.onDidChangeViewState(() => {
-      if (!panel.visible) page.hidden();
-    });
-    panel.onDidDispose(() => {
-      page.dispose();
-      this.#panels.delete(panel);
-    });
-    return page;
+    return this.#panels.adopt(panel, onTitle => new TaskPage(panel.webview, { ...this.#options, onTitle }));
   }
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { Program } from './program.ts';
 import { nameOf, type WantedTask } from './submit-workspace.ts';
@@ -37,11 +38,12 @@ export class TaskPicker {
   async pickFolder(): Promise<vscode.Uri | undefined> {
     const folders = vscode.workspace.workspaceFolders ?? [];
     if (folders.length === 0) {
-      void vscode.window.showInformationMessage('Open a folder to run a task of it.');
+      void vscode.window.showInformationMessage(l10n.t('Open a folder to run a task of it.'));
       return undefined;
     }
     if (folders.length === 1) return folders[0]?.uri;
-    return (await vscode.window.showWorkspaceFolderPick({ placeHolder: 'The workspace to run a task of' }))?.uri;
+    return (await vscode.window.showWorkspaceFolderPick({ placeHolder: l10n.t('The workspace to run a task of') }))
+      ?.uri;
   }
 
   async pickTask(folder: vscode.Uri, title: string): Promise<WantedTask | undefined> {
@@ -49,7 +51,7 @@ export class TaskPicker {
     const looking = new AbortController();
     try {
       pick.title = title;
-      pick.placeholder = 'A task of this workspace, or a command';
+      pick.placeholder = l10n.t('A task of this workspace, or a command');
       pick.matchOnDescription = true;
       pick.busy = true;
       pick.show();
@@ -110,7 +112,7 @@ function itemOf(
   isRecent: boolean,
 ): TaskItem {
   const label = nameOf(task);
-  const from = details?.from ?? 'command';
+  const from = details?.from ?? l10n.t('command');
   return {
     label: `$(${isRecent ? 'history' : 'play'}) ${label}`,
     description: from,
@@ -126,7 +128,7 @@ function commandItem(text: string): TaskItem[] {
   return [
     {
       label: `$(terminal) ${command}`,
-      description: 'run this command',
+      description: l10n.t('run this command'),
       alwaysShow: true,
       task: { kind: 'command', command },
     },

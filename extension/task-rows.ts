@@ -1,7 +1,10 @@
+import * as l10n from '@vscode/l10n';
 import { durationBetween, formatAge, formatBytes } from '../shared/amounts.ts';
 import type { TaskSummary, TaskView } from '../shared/api.ts';
+import { pastEndText } from '../shared/task-page/task-life.ts';
 import type { Artifact, PastAttempt, StepResult } from '../shared/result.ts';
-import { outcomeIcon, stateWord, taskIcon } from './outcome-icon.ts';
+import { outcomeIcon, taskIcon } from './outcome-icon.ts';
+import { outcomeWord, stateWord } from './outcome-word.ts';
 import type { Row } from './row.ts';
 
 /** Which tasks the tree shows. Conditions add up; none shows all. */
@@ -33,8 +36,8 @@ export function taskRow(task: TaskSummary, now: number): Row {
   const parts = [
     ...(task.state === 'finished' && task.outcome === 'passed' ? [] : [stateWord(task)]),
     ...(took === undefined ? [] : [took]),
-    ...(task.attempt !== undefined && task.attempt > 1 ? [`attempt ${task.attempt}`] : []),
-    ...(task.node !== undefined && task.state === 'running' ? [`on ${task.node}`] : []),
+    ...(task.attempt !== undefined && task.attempt > 1 ? [l10n.t`attempt ${task.attempt}`] : []),
+    ...(task.node !== undefined && task.state === 'running' ? [l10n.t`on ${task.node}`] : []),
     ...(task.finished === undefined ? [] : [ageText(task.finished, now)]),
   ];
   const description = parts.join(' · ');
@@ -45,7 +48,7 @@ export function taskRow(task: TaskSummary, now: number): Row {
     icon: taskIcon(task),
     kind: `task-${task.state}`,
     expandable: task.state !== 'queued',
-    spoken: `Task ${task.name}, ${stateWord(task)}${description === '' ? '' : `, ${description}`}`,
+    spoken: l10n.t('Task {0}, {1}', task.name, [stateWord(task), description].filter(Boolean).join(', ')),
     isTicking: true,
     task: task.id,
   };
@@ -69,17 +72,16 @@ export function taskChildren(view: TaskView, artifacts: readonly Artifact[], now
 }
 
 function attemptRow({ id }: TaskView, { attempt, node, end, message }: PastAttempt): Row {
-  const how = { lost: 'lost with its node', drained: 'handed back', infrastructure: 'given up', crashed: 'crashed' }[
-    end
-  ];
+  const how = pastEndText(end);
+  const spoken = l10n.t`Attempt ${attempt} on ${node}, ${how}`;
   return {
     id: `task:${id}/attempt:${attempt}`,
-    label: `Attempt ${attempt}`,
-    description: `${how} · on ${node}`,
+    label: l10n.t`Attempt ${attempt}`,
+    description: `${how} · ${l10n.t`on ${node}`}`,
     icon: { name: 'history', color: 'problemsWarningIcon.foreground' },
     kind: 'attempt',
     expandable: false,
-    spoken: `Attempt ${attempt} on ${node}, ${how}${message === undefined ? '' : `: ${message}`}`,
+    spoken: message === undefined ? spoken : `${spoken}: ${message}`,
     task: id,
     attempt,
   };
@@ -87,15 +89,15 @@ function attemptRow({ id }: TaskView, { attempt, node, end, message }: PastAttem
 
 function runningRow(view: Extract<TaskView, { state: 'running' }>, now: number): Row {
   const { id, attempt, node, claimed } = view;
-  const description = `on ${node} · ${durationBetween(claimed, now)}`;
+  const description = `${l10n.t`on ${node}`} · ${durationBetween(claimed, now)}`;
   return {
     id: `task:${id}/attempt:${attempt}`,
-    label: `Attempt ${attempt}`,
+    label: l10n.t`Attempt ${attempt}`,
     description,
     icon: { name: 'vm-running', color: 'charts.blue' },
     kind: 'attempt',
     expandable: false,
-    spoken: `Attempt ${attempt}, running ${description}`,
+    spoken: l10n.t`Attempt ${attempt}, running ${description}`,
     task: id,
     attempt,
   };
@@ -103,8 +105,8 @@ function runningRow(view: Extract<TaskView, { state: 'running' }>, now: number):
 
 function stepRow(task: string, step: StepResult, at: number): Row {
   const took = durationBetween(step.started, step.finished);
-  const exit = step.exitCode !== undefined && step.exitCode !== 0 ? [`exit code ${step.exitCode}`] : [];
-  const word = step.outcome === 'passed' ? [] : [step.outcome.replaceAll('-', ' ')];
+  const exit = step.exitCode !== undefined && step.exitCode !== 0 ? [l10n.t`exit code ${step.exitCode}`] : [];
+  const word = step.outcome === 'passed' ? [] : [outcomeWord(step.outcome)];
   const description = [...word, ...exit, ...(took === undefined ? [] : [took])].join(' · ');
   return {
     id: `task:${task}/step:${at}`,
@@ -113,7 +115,11 @@ function stepRow(task: string, step: StepResult, at: number): Row {
     icon: outcomeIcon(step.outcome),
     kind: 'step',
     expandable: false,
-    spoken: `Step ${at + 1}, ${step.name}, ${step.outcome}, ${description}`,
+    spoken: l10n.t(
+      'Step {0}, {1}',
+      at + 1,
+      [step.name, outcomeWord(step.outcome), ...exit, took].filter(Boolean).join(', '),
+    ),
     task,
   };
 }
@@ -126,7 +132,7 @@ function artifactRow(task: string, { path, size }: Artifact): Row {
     icon: { name: 'file' },
     kind: 'artifact',
     expandable: false,
-    spoken: `Artifact ${path}, ${formatBytes(size)}`,
+    spoken: l10n.t('Artifact {0}, {1}', path, formatBytes(size)),
     task,
     path,
   };
@@ -155,7 +161,7 @@ function passes(task: TaskSummary, { submitter, onlyFailed, onlyUnfinished, bran
 
 /** In minutes at the finest: a row that changes every second is hard to click on. */
 function ageText(finished: number, now: number): string {
-  return now - finished < 60_000 ? 'just now' : formatAge(finished, now);
+  return now - finished < 60_000 ? l10n.t('just now') : formatAge(finished, now);
 }
 
 function rank({ state }: TaskSummary): number {

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
 import { EXIT, exitCodeOfOutcome } from '../shared/exit-codes.ts';
@@ -6,6 +7,7 @@ import { LogText } from '../shared/log-text.ts';
 import type { TaskResult } from '../shared/result.ts';
 import type { Clusters } from './clusters.ts';
 import type { RunCommands } from './run-commands.ts';
+import { outcomeWord } from './outcome-word.ts';
 import type { Submitted } from './submit-workspace.ts';
 import type { WorkspaceRun } from './task-picker.ts';
 import { WorkspacePaths } from './workspace-paths.ts';
@@ -58,11 +60,11 @@ export class TaskTerminal implements vscode.Pseudoterminal {
       const submitted = await running.submit(run, { say: text => this.#say(text), signal });
       if (!submitted) return EXIT.cancelled;
       this.#id = submitted.id;
-      this.#say(`task ${submitted.id}`);
+      this.#say(l10n.t`task ${submitted.id}`);
       await using client = await clusters.connection.client();
       await this.#show(client, submitted, signal);
       const result = await resultOf(client, submitted.id, signal);
-      this.#say(`${result.outcome}: ${result.message}`);
+      this.#say(`${outcomeWord(result.outcome)}: ${result.message}`);
       return exitCodeOfOutcome(result.outcome);
     } catch (error) {
       if (signal.aborted) return EXIT.cancelled;

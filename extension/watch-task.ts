@@ -64,7 +64,7 @@ export async function watchTask(watch: TaskWatch, signal: AbortSignal): Promise<
 async function* attemptsOf(watch: TaskWatch, client: Client, signal: AbortSignal): AsyncGenerator<LiveSteps> {
   const { task } = watch;
   let steps = new LiveSteps();
-  for await (const event of client.log(task, { tail: 0, follow: true }, signal)) {
+  for await (const event of client.log(task, { tail: 0, follow: true, isWithoutBytes: true }, signal)) {
     if (event.kind === 'attempt') {
       steps = new LiveSteps();
       for (const mark of await marksOf(watch, client, event, signal)) steps.add(mark);

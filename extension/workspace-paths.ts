@@ -4,8 +4,13 @@ import { attemptFolder, BUBBLEWRAP_WORKSPACE, POD_WORKSPACE, WORKSPACE_FOLDER } 
 
 /** A path that is longer is not waited for: it is none of ours. Characters. */
 const LONGEST_PATH = 4096;
-/** What cannot be part of a path: those with spaces in them are not recognised. */
-const END = `(?=$|[/\\s:;,'"\`()\\[\\]{}<>])`;
+/** What may go on in the next piece: a word, or a path between quotes. */
+const UNFINISHED = /(?:['"`]\/[^'"`\n]*|\S*)$/;
+/** What cannot be part of a path; in one that is between quotes, a space can. */
+const STOP = `\\s:;,'"\`()\\[\\]{}<>`;
+const END = `(?=$|[/${STOP}])`;
+/** What follows the workspace in a path. */
+const REST = `(?<rest>(?:/[^${STOP}]*)?)`;
 
 /**
  * Makes absolute paths in a task's workspace on its node those of the same files in the user's: problem matchers of VS Code, and
@@ -28,7 +33,7 @@ export class WorkspacePaths {
 
   push(text: string): string {
     const all = this.#held + text;
-    const cut = all.length - (/[^\s]*$/.exec(all.slice(-LONGEST_PATH))?.[0].length ?? 0);
+    const cut = all.length - (UNFINISHED.exec(all.slice(-LONGEST_PATH))?.[0].length ?? 0);
     const isPath = all.indexOf('/', cut) >= 0 && all.length - cut < LONGEST_PATH;
     this.#held = isPath ? all.slice(cut) : '';
     return this.#mapped(isPath ? all.slice(0, cut) : all);
@@ -42,8 +47,16 @@ export class WorkspacePaths {
   }
 
   #mapped(text: string): string {
-    return this.#inside ? text.replace(this.#inside, () => this.#root) : text;
+    if (!this.#inside) return text;
+    return text.replace(this.#inside, (_, ...match) => {
+      const [at, , { rest }] = match.slice(-3) as [number, string, { rest: string }];
+      return text.slice(0, at).endsWith('file://') ? addressOf(this.#root + rest) : this.#root + rest;
+    });
   }
+}
+
+function addressOf(path: string): string {
+  return encodeURI(path).replaceAll('#', '%23').replaceAll('?', '%3F');
 }
 
 /** Where it is the same for all tasks. */
@@ -54,13 +67,12 @@ const FIXED: Readonly<Record<string, RegExp>> = {
 
 /** A path of that name may well be within another. */
 function wholePath(path: string): RegExp {
-  return new RegExp(`(?<=file://|(?<![\\w./~-]))${path}${END}`, 'g');
+  return new RegExp(`(?<=file://|(?<![\\w./~-]))${path}${END}${REST}`, 'g');
 }
 
-/** The name of the attempt's folder is in no other path. */
+/** The name of the attempt’s folder is in no other path. Folders above it may have spaces in their names where quotes tell where it begins. */
 function ownFolder(name: string): RegExp {
-  return new RegExp(
-    `/(?:[^\\s:;,'"\`()\\[\\]{}<>/][^\\s:;,'"\`()\\[\\]{}<>]*/)?${name}/${WORKSPACE_FOLDER}${END}`,
-    'g',
-  );
+  const above = `/(?:[^/${STOP}][^${STOP}]*/)?`;
+  const quoted = `(?<=['"\`])/(?:[^/'"\`\\n][^'"\`\\n]*/)?`;
+  return new RegExp(`(?:${quoted}|${above})${name}/${WORKSPACE_FOLDER}${END}${REST}`, 'g');
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Program } from './program.ts';
 import { runProgram } from './run-program.ts';
@@ -25,6 +26,6 @@ export async function listWorkspaceTasks(
     },
     signal,
   );
-  if (code !== 0) throw new CiError('invalid', said || `simple-ci ended with ${code}`);
+  if (code !== 0) throw new CiError('invalid', said || l10n.t('simple-ci ended with {0}', String(code)));
   return tasks;
 }

@@ -14,7 +14,7 @@ export interface PodParts {
   readonly marker: PodMarker;
   /** When nodes scale their Deployment themselves. */
   readonly scaling?: NonNullable<NodeOptions['scale']> & {
-    readonly api: KubernetesApi;
+    readonly api: Pick<KubernetesApi, 'namespace' | 'get' | 'patch'>;
     readonly retirement: Retirement;
   };
 }

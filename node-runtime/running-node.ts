@@ -1,7 +1,8 @@
 import { CiError, describeError } from '../shared/errors.ts';
-import type { NodeId, TaskId } from '../shared/ids.ts';
+import type { NodeId } from '../shared/ids.ts';
 import type { MemberRecord } from '../shared/result.ts';
 import type { ApiServer } from './api/api-server.ts';
+import { Attempts } from './attempts.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { updateMember } from './cluster/membership.ts';
 import type { Session } from './cluster/session.ts';
@@ -12,13 +13,10 @@ import { claimTasks } from './queue/claim-loop.ts';
 import { keepDemand } from './queue/keep-demand.ts';
 import type { History } from './queue/history.ts';
 import type { NodeHealth } from './queue/node-health.ts';
-import type { Claim } from './queue/records.ts';
 import { RestingTasks } from './queue/resting-tasks.ts';
 import { retain } from './queue/retention.ts';
 import type { Slots } from './queue/slots.ts';
-import { taskTrace } from './queue/task-trace.ts';
 import type { Executor } from './runner/executor.ts';
-import { type AttemptEnding, runAttempt } from './runner/run-attempt.ts';
 import type { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { deadline, neverAborted } from './system/clock.ts';
 import type { Logger } from './system/logger.ts';
@@ -75,7 +73,7 @@ export class Node implements RunningNode {
   readonly #claiming = new AbortController();
   readonly #handBack = new AbortController();
   readonly #living = new AbortController();
-  readonly #attempts = new Set<Promise<void>>();
+  readonly #attempts: Attempts;
   readonly #pod: PodLife | undefined;
   readonly #resting: RestingTasks;
   /** These, and the claims, never reject: a loop that fails makes the node stop. */
@@ -90,7 +88,14 @@ export class Node implements RunningNode {
     this.#resources = resources;
     this.#resting = new RestingTasks(parts.cluster.clock);
     const { pod, ...rest } = parts;
-    const work = { isBusy: () => this.#attempts.size > 0, announce: () => this.#announce() };
+    this.#attempts = new Attempts({
+      ...rest,
+      resting: this.#resting,
+      handBack: this.#handBack.signal,
+      onChanged: () => this.#pod?.changed.notify(),
+      onBug: error => this.#fail(error),
+    });
+    const work = { isBusy: () => !this.#attempts.isEmpty, announce: () => this.#announce() };
     this.#pod = pod && new PodLife(pod, { ...rest, labels: options.labels, slots: options.slots, ...work });
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.
@@ -108,24 +113,16 @@ export class Node implements RunningNode {
   async begin(): Promise<void> {
     const keeping = this.#sessionKeeping();
     const session = await openSession(keeping, this.#living.signal);
-    const { cluster, history, supervisors, logger } = this.#parts;
     const living = this.#living.signal;
-    this.#loops.push(this.#loop('session', keepSession(keeping, session, living)));
-    const onError = (error: unknown) => logger.warn('Cannot archive finished tasks', { error });
-    const retention = retain(cluster, history, this.#options.retention ?? {}, onError, living);
-    this.#loops.push(this.#loop('retention', retention));
+    this.#keep('session', keepSession(keeping, session, living));
+    this.#keep('retention', this.#retain());
     // A cluster on one machine has nobody who would add nodes.
-    if (this.#options.etcd) this.#loops.push(this.#loop('demand', this.#keepDemand()));
+    if (this.#options.etcd) this.#keep('demand', this.#keepDemand());
     if (this.#options.slots === 0) return;
-    const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
-    this.#loops.push(this.#loop('supervisor', supervisors.keep(onLost, living)));
-    if (this.#parts.reapPods) this.#loops.push(this.#loop('pods', this.#parts.reapPods(living)));
-    for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#loops.push(this.#loop(name, loop));
-    const claiming = this.#claiming.signal;
-    this.#claims = this.#loop(
-      'claims',
-      this.#pod ? this.#pod.claim(on => this.#claim(on), claiming) : this.#claim(claiming),
-    );
+    this.#keep('supervisor', this.#keepSupervisor());
+    if (this.#parts.reapPods) this.#keep('pods', this.#parts.reapPods(living));
+    for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#keep(name, loop);
+    this.#claims = this.#loop('claims', this.#keepClaiming());
   }
 
   drain(): Promise<void> {
@@ -185,7 +182,7 @@ export class Node implements RunningNode {
 
   async #tasksEnded(): Promise<void> {
     await this.#claims;
-    while (this.#attempts.size > 0) await Promise.all(this.#attempts);
+    await this.#attempts.ended();
   }
 
   /**
@@ -221,10 +218,27 @@ export class Node implements RunningNode {
     if (state.session) await updateMember(cluster, state.session, member(), this.#living.signal);
   }
 
+  #retain(): Promise<void> {
+    const { cluster, history, logger } = this.#parts;
+    const onError = (error: unknown) => logger.warn('Cannot archive finished tasks', { error });
+    return retain(cluster, history, this.#options.retention ?? {}, onError, this.#living.signal);
+  }
+
   #keepDemand(): Promise<void> {
     const { cluster, nodeId: node, instance, state, logger } = this.#parts;
     const onError = (error: unknown) => logger.warn('Cannot count the demand', { error });
     return keepDemand(cluster, { node, instance, session: () => state.session }, onError, this.#living.signal);
+  }
+
+  #keepSupervisor(): Promise<void> {
+    const { supervisors, logger } = this.#parts;
+    const onLost = () => logger.error('The supervisor process was lost: its tasks are dead. Starting another');
+    return supervisors.keep(onLost, this.#living.signal);
+  }
+
+  #keepClaiming(): Promise<void> {
+    const { signal } = this.#claiming;
+    return this.#pod ? this.#pod.claim(on => this.#claim(on), signal) : this.#claim(signal);
   }
 
   #claim(signal: AbortSignal): Promise<void> {
@@ -240,7 +254,7 @@ export class Node implements RunningNode {
         session: () => (supervisors.isRunning && health.isWell ? state.session : undefined),
         accepts: this.#options.accepts ?? (() => true),
         resting: this.#resting,
-        run: (claim, session, freeSlots) => this.#run(claim, session, freeSlots),
+        run: (claim, session, freeSlots) => this.#attempts.run(claim, session, freeSlots),
         observe: {
           claimed: transactions => {
             metrics.tasksClaimed.inc();
@@ -253,60 +267,8 @@ export class Node implements RunningNode {
     );
   }
 
-  async #run(claim: Claim, session: Session, freeSlots: () => void): Promise<void> {
-    const attempt = this.#attempt(claim, session, freeSlots);
-    this.#attempts.add(attempt);
-    this.#pod?.changed.notify();
-    await attempt.finally(() => this.#attempts.delete(attempt));
-    this.#pod?.changed.notify();
-  }
-
-  /** Never rejects: a bug in one attempt ends that attempt, and its claim with the lease of a node that is told to stop. */
-  async #attempt(claim: Claim, session: Session, onExecuted: () => void): Promise<void> {
-    const { cluster, executor, metrics, logger } = this.#parts;
-    metrics.running.inc();
-    metrics.claimLatency.observe(Math.max(0, claim.lock.claimed - claim.task.submitted) / 1000);
-    logger.info('Claimed', { ...nameOf(claim), name: claim.task.name });
-    try {
-      const handBack = this.#handBack.signal;
-      const ending = await runAttempt({ cluster, session, executor, handBack, onExecuted }, claim);
-      this.#note(claim, ending);
-    } catch (error) {
-      logger.error('An attempt failed by a bug in the node: the node stops, so that others can take the task', {
-        ...nameOf(claim),
-        error,
-      });
-      this.#fail(error);
-    } finally {
-      metrics.running.dec();
-    }
-  }
-
-  #note(claim: Claim, ending: AttemptEnding): void {
-    const { cluster, health, metrics, logger, traces } = this.#parts;
-    if (ending.kind === 'completed') {
-      health.noteSuccess();
-      const { outcome, message, times, log } = ending.result;
-      metrics.tasksCompleted.inc({ outcome });
-      metrics.logBytes.inc(log.bytes);
-      metrics.taskDuration.observe({ outcome }, Math.max(0, times.finished - claim.lock.claimed) / 1000);
-      traces?.add(taskTrace(claim.id, cluster.id, ending.result));
-      logger.info('Completed', { ...nameOf(claim), outcome, message });
-      return;
-    }
-    const end = ending.kind === 'fenced' ? 'lost' : ending.end;
-    metrics.attemptsEnded.inc({ end });
-    logger.warn('Gave up an attempt', {
-      ...nameOf(claim),
-      end,
-      ...(ending.kind === 'released' && { message: ending.message }),
-    });
-    if (end === 'infrastructure' && health.noteFailure())
-      logger.warn('Claims nothing for a while, as an attempt failed by the fault of this node', {
-        ...nameOf(claim),
-        seconds: Math.round(health.pauseMs / 1000),
-      });
-    if (ending.kind === 'released') this.#resting.noteGivenUp(claim.id, health.pauseMs);
+  #keep(name: string, running: Promise<void>): void {
+    this.#loops.push(this.#loop(name, running));
   }
 
   /** A loop that fails takes the node down with it: another node does its work, and whoever started it hears why. */
@@ -335,9 +297,4 @@ function reasonOf(error: unknown): Error {
 function fired(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-/** What every line about an attempt is found by. */
-function nameOf({ id, lock, fence }: Claim): { task: TaskId; attempt: number; fence: number } {
-  return { task: id, attempt: lock.attempt, fence };
 }

@@ -9,9 +9,9 @@ import { billOfMaterials } from './binary/bill-of-materials.mjs';
 import { dropAuthenticode } from './binary/drop-authenticode.mjs';
 import { HERE, nodesFor, TARGETS } from './binary/node-releases.mjs';
 import { signMachO } from './binary/sign-mach-o.mjs';
-import { splitProgram } from './binary/split-program.mjs';
+import { splitProgram } from './split-program.mjs';
 import { stripElf } from './binary/strip-elf.mjs';
-import { buildInfo } from './bundle-options.mjs';
+import { buildInfo, NODE_FLAGS } from './bundle-options.mjs';
 import { root, run } from './checks.mjs';
 
 const dist = join(root, 'dist');
@@ -19,8 +19,8 @@ export const binary = join(dist, HERE === 'win-x64' ? 'simple-ci.exe' : 'simple-
 
 /** What marks the place in Node’s code that says whether it holds a program, in all releases. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
-/** V8 draws the names of what it writes down by chance: with one seed, two builds of a commit are the same bytes. */
-const SEED = '--random-seed=1';
+/** V8 draws the names of what it writes down by chance: with one seed, two builds of a commit are the same bytes. It takes no code of a V8 with other flags. */
+const BUILDER_FLAGS = ['--random-seed=1', ...NODE_FLAGS];
 
 /** @param targets undefined for this system’s own executable; each that cannot be made is said, and returned. */
 export async function buildBinaries({ targets, log = () => {} } = {}) {
@@ -80,8 +80,8 @@ function prepareNode(target, node) {
 async function makeBlob({ isNative, builder, parts, work }) {
   const folder = join(work, 'parts');
   await mkdir(folder);
-  for (const [name, text] of parts) await writeFile(join(folder, name), text, 'latin1');
-  if (isNative) await call([builder, SEED, join(root, 'scripts/binary/compile-parts.mjs'), folder], work);
+  for (const [name, text] of parts) await writeFile(join(folder, name), asFunction(text), 'latin1');
+  if (isNative) await call([builder, ...BUILDER_FLAGS, join(root, 'scripts/binary/compile-parts.mjs'), folder], work);
   await writeFile(join(work, 'start.cjs'), await readFile(join(root, 'scripts/binary/start.cjs')));
   const names = [...parts.keys()].flatMap(name => (isNative ? [name, `${name}.code`] : [name]));
   const config = {
@@ -89,13 +89,18 @@ async function makeBlob({ isNative, builder, parts, work }) {
     output: 'blob',
     disableExperimentalSEAWarning: true,
     useCodeCache: isNative,
+    execArgv: NODE_FLAGS,
     // NODE_OPTIONS of the machine are for other programs.
     execArgvExtension: 'none',
     assets: Object.fromEntries(names.sort().map(name => [name, `parts/${name}`])),
   };
   await writeFile(join(work, 'config.json'), JSON.stringify(config));
-  await call([builder, SEED, '--experimental-sea-config', 'config.json'], work);
+  await call([builder, ...BUILDER_FLAGS, '--experimental-sea-config', 'config.json'], work);
   return join(work, 'blob');
+}
+
+function asFunction(text) {
+  return `(function(exports,require,module,__filename,__dirname){${text}\n})`;
 }
 
 async function inject(target, executable, blob) {

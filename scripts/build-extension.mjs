@@ -21,8 +21,11 @@ export async function buildExtension({ log = () => {} } = {}) {
     mainFields: ['module', 'main'],
     logLevel: 'warning',
     metafile: true,
-    // Its other form calls require, which a module has not.
-    alias: { yaml: `${root}node_modules/yaml/browser/dist/index.js` },
+    // Their other forms call require, which a module has not.
+    alias: {
+      yaml: `${root}node_modules/yaml/browser/dist/index.js`,
+      '@vscode/l10n': `${root}node_modules/@vscode/l10n/dist/browser.js`,
+    },
     plugins: [zodLocales()],
   };
   const [extension, pages] = await Promise.all([

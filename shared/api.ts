@@ -59,6 +59,8 @@ export const TaskSummary = z.object({
   attempt: z.int().optional(),
   cancelling: z.boolean().optional(),
   labels: z.array(z.string()).optional(),
+  /** Absent: 1. */
+  slots: z.int().optional(),
   /** That was checked out in the workspace which was sent. */
   branch: z.string().optional(),
 });

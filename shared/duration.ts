@@ -1,5 +1,6 @@
 import { CiError } from './errors.ts';
 import { quote } from './ids.ts';
+import { formatTenths } from './number-language.ts';
 
 /** No duration is longer: a year. */
 export const LONGEST_DURATION_MS = 365 * 86_400_000;
@@ -31,7 +32,7 @@ export function unitsToMs(text: string): number {
 /** A duration as people read it: `820 ms`, `12.4 s`, `3 min 05 s`, `2 h 10 min`. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 60_000) return `${formatTenths(ms / 1000)} s`;
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 60) return `${minutes} min ${String(Math.floor((ms % 60_000) / 1000)).padStart(2, '0')} s`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;

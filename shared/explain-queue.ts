@@ -1,6 +1,6 @@
+import * as l10n from '@vscode/l10n';
 import type { NodeView, TaskSummary } from './api.ts';
 import type { TaskId } from './ids.ts';
-import { CONTAINER_LABEL } from './container-label.ts';
 import type { TaskSpec } from './task.ts';
 import { count } from './amounts.ts';
 
@@ -19,16 +19,25 @@ export function explainQueue(
 ): QueueExplanation {
   const { labels = [], slots = 1 } = task;
   const alive = [...nodes].filter(node => !node.draining && node.slots > 0);
-  if (alive.length === 0) return { reason: 'no-node', text: 'no node is there to run it' };
+  if (alive.length === 0) return { reason: 'no-node', text: l10n.t('no node is there to run it') };
   const labelled = alive.filter(node => labels.every(label => node.labels.includes(label)));
-  if (labels.includes(CONTAINER_LABEL) && !alive.some(node => node.labels.includes(CONTAINER_LABEL)))
-    return { reason: 'no-label', text: `no node has the label ${CONTAINER_LABEL}, as none runs tasks in containers` };
-  if (labelled.length === 0)
-    return { reason: 'no-label', text: `no node has ${count(labels.length, 'label')} ${labels.join(', ')}` };
+  if (labelled.length === 0) return { reason: 'no-label', text: noLabelText(labels) };
   if (!labelled.some(node => node.slots >= slots))
-    return { reason: 'no-slots', text: `no node that it may run on has ${count(slots, 'slot')}` };
+    return { reason: 'no-slots', text: l10n.t('no node that it may run on has {0}', slotsText(slots)) };
   const ahead = [...tasks].filter(other => other.state === 'queued' && other.id < id).length;
-  const places = count(labelled.length, 'node');
-  if (ahead > 0) return { reason: 'behind', text: `${count(ahead, 'task')} ahead of it, ${places} it may run on` };
-  return { reason: 'next', text: `next, when one of ${places} is free` };
+  const places = count(labelled.length, l10n.t('node'), l10n.t('nodes'));
+  if (ahead > 0) {
+    const tasksText = count(ahead, l10n.t('task'), l10n.t('tasks'));
+    return { reason: 'behind', text: l10n.t`${tasksText} ahead of it, ${places} it may run on` };
+  }
+  return { reason: 'next', text: l10n.t`next, when one of ${places} is free` };
+}
+
+function noLabelText(labels: readonly string[]): string {
+  if (labels.length === 1) return l10n.t('no node has the label {0}', labels[0]!);
+  return l10n.t('no node has all of the labels {0}', labels.join(', '));
+}
+
+function slotsText(amount: number): string {
+  return count(amount, l10n.t('slot'), l10n.t('slots'));
 }

@@ -26,6 +26,14 @@ export class LogCursor {
     return this.#offset;
   }
 
+  /** What lies before the offset is not wanted. */
+  skipTo(offset: number): void {
+    if (offset <= this.#offset) return;
+    this.#offset = offset;
+    this.#marksHere = 0;
+    this.#repeated = 0;
+  }
+
   /** What is new in the event, or undefined. Throws if something before it is missing. */
   accept<E extends LogBytesEvent | LogMarkEvent | LogEndEvent>(event: E): E | undefined {
     if (event.kind === 'bytes') return this.#acceptBytes(event) as E | undefined;

@@ -32,6 +32,8 @@ export const ClientMessage = z.discriminatedUnion('type', [
       follow: z.boolean().optional(),
       /** Only the attempt that `from` names, and only what the node asked has itself: how nodes ask each other. */
       local: z.boolean().optional(),
+      /** Only where steps begin and end, without what was printed. */
+      marks: z.boolean().optional(),
     }),
   ]),
   z.object({ type: z.literal('unsubscribe'), id: Subscription }),

@@ -11,10 +11,11 @@ const Duration = z
     z
       .string()
       .regex(DURATION_PATTERN, 'must be like "90s", "10m" or "1h30m"')
-      .refine(text => !(unitsToMs(text) > LONGEST_DURATION_MS), 'must be a year at most: "365d"'),
+      .refine(text => !(unitsToMs(text) > LONGEST_DURATION_MS), 'must be a year at most: "365d"')
+      .refine(text => !(unitsToMs(text) < 1), 'must be a millisecond at least'),
     z
       .number()
-      .nonnegative()
+      .min(0.001)
       .max(LONGEST_DURATION_MS / 1000),
   ])
   .describe('How long: "90s", "10m", "1h30m", or a number of seconds.');

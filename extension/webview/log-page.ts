@@ -11,6 +11,7 @@ import type {
 } from '../../shared/log-model/panel-messages.ts';
 import type { LogSource } from '../../shared/log-viewer/log-source.ts';
 import { defineLogViewer } from '../../shared/log-viewer/log-viewer.ts';
+import { useTexts } from './use-texts.ts';
 
 /** The page of a log in VS Code: a viewer, and messages between it and the extension. */
 declare function acquireVsCodeApi(): {
@@ -20,6 +21,7 @@ declare function acquireVsCodeApi(): {
 };
 
 const vscode = acquireVsCodeApi();
+useTexts();
 defineLogViewer();
 const viewer = document.createElement('log-viewer');
 document.body.append(viewer);

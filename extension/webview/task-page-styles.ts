@@ -1,7 +1,7 @@
 export const styles = `
 :root {
   --passed: var(--vscode-testing-iconPassed, #2a7d2a);
-  --failed: var(--vscode-testing-iconFailed, #c72e2e);
+  --failed: var(--vscode-testing-iconFailed, var(--vscode-errorForeground, #c72e2e));
   --running: var(--vscode-charts-blue, #1a85ff);
   --lost: var(--vscode-problemsWarningIcon-foreground, #bf8803);
   --quiet: var(--vscode-descriptionForeground, #666);
@@ -52,11 +52,17 @@ table { width: 100%; border-collapse: collapse; }
 th { text-align: left; font-weight: normal; color: var(--quiet); }
 th, td { padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); vertical-align: middle; }
 thead th { font-size: 0.9em; }
+/* What fits not beside the name of a part goes below it. */
+.what { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 8px; }
 .life td:first-child { width: 34%; }
+@media (max-width: 640px) {
+  .life td:first-child { width: 46%; }
+  .life .took { width: 6em; }
+}
 .life tr.inner td:first-child { padding-left: 20px; }
 thead th:last-child { text-align: right; padding-right: 0; }
 .life .took { width: 9em; text-align: right; padding-right: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.note { color: var(--quiet); margin-left: 6px; overflow-wrap: anywhere; }
+.note { color: var(--quiet); overflow-wrap: anywhere; }
 .axis { display: flex; justify-content: space-between; }
 .track { position: relative; height: 14px; min-width: 160px; }
 .bar {

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { durationBetween } from '../../shared/amounts.ts';
 import type { LifeSpan } from '../../shared/task-page/task-life.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
 } from '../../shared/task-page/task-page-messages.ts';
 import { button, element, fill, keyedRows } from './elements.ts';
 import { styles } from './task-page-styles.ts';
+import { useTexts } from './use-texts.ts';
 
 /** The page of a task in VS Code. What a cluster says gets into it as text and never as markup. */
 declare function acquireVsCodeApi(): {
@@ -18,6 +20,7 @@ declare function acquireVsCodeApi(): {
 };
 
 const vscode = acquireVsCodeApi();
+useTexts();
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(styles);
 document.adoptedStyleSheets = [sheet];
@@ -28,14 +31,15 @@ state.setAttribute('role', 'status');
 const message = element('p', 'message');
 const problem = element('p', 'problem');
 problem.setAttribute('role', 'alert');
-const openLog = button('Open Log', 'first', () => vscode.postMessage({ type: 'log' }));
-const runAgain = button('Run Again', '', () => vscode.postMessage({ type: 'runAgain' }));
-const cancel = button('Cancel', '', () => vscode.postMessage({ type: 'cancel' }));
+const openLog = button(l10n.t('Open Log'), 'first', () => vscode.postMessage({ type: 'log' }));
+const runAgain = button(l10n.t('Run Again'), '', () => vscode.postMessage({ type: 'runAgain' }));
+const cancel = button(l10n.t('Cancel'), '', () => vscode.postMessage({ type: 'cancel' }));
+const saveAll = button(l10n.t('Save All'), 'link', () => vscode.postMessage({ type: 'saveAll' }));
 const total = element('span');
 const life = keyedRows<LifeSpan>({ keyOf: ({ id }) => id, draw: drawSpan, update: placeSpan });
 const facts = element('dl');
 const artifacts = keyedRows<TaskPageContent['artifacts'][number]>({ keyOf: ({ path }) => path, draw: drawArtifact });
-const kept = section('Artifacts', table('kept', ['File', 'Size', ''], artifacts.body));
+const kept = section(l10n.t('Artifacts'), table('kept', [l10n.t('File'), l10n.t('Size'), saveAll], artifacts.body));
 const main = element('main');
 let shown: TaskPageContent | undefined;
 
@@ -44,9 +48,12 @@ fill(
   fill(element('header'), name, state, message),
   problem,
   fill(element('div', 'actions'), openLog, runAgain, cancel),
-  section('Life', table('life', ['Part', fill(element('div', 'axis'), text('0'), total), 'Took'], life.body)),
+  section(
+    l10n.t('Life'),
+    table('life', [l10n.t('Part'), fill(element('div', 'axis'), text('0'), total), l10n.t('Took')], life.body),
+  ),
   kept,
-  section('Details', facts),
+  section(l10n.t('Details'), facts),
 );
 main.hidden = true;
 problem.hidden = true;
@@ -83,15 +90,15 @@ function drawSpan(row: HTMLTableRowElement, span: LifeSpan): void {
   const hasLog = span.attempt !== undefined && span.start !== undefined && span.id !== 'queued';
   const open = () => vscode.postMessage({ type: 'log', attempt: span.attempt, step: span.step });
   const label = hasLog ? button(span.label, 'link', open) : element('span', '', span.label);
-  if (hasLog) label.title = 'Open its log';
-  const word = span.state === 'done' ? '' : span.state;
-  const what = fill(element('td'), label);
+  if (hasLog) label.title = l10n.t('Open its log');
+  const word = spanWord(span.state);
+  const what = fill(element('div', 'what'), label);
   if (word !== '') what.append(' ', element('span', `note word ${span.state}`, word));
   if (span.note !== '') what.append(' ', element('span', 'note', span.note));
   const bar = element('div', `bar ${span.state}${span.isEndGuessed ? ' guessed' : ''}`);
   const track = fill(element('td'), fill(element('div', 'track'), bar));
   track.setAttribute('aria-hidden', 'true');
-  fill(row, what, track, element('td', 'took'));
+  fill(row, fill(element('td'), what), track, element('td', 'took'));
 }
 
 /** Where its bar is, and how long it took, as the task goes on. */
@@ -109,10 +116,24 @@ function placeSpan(row: HTMLTableRowElement, span: LifeSpan): void {
   setText(took, tookText(span));
 }
 
+function spanWord(state: LifeSpan['state']): string {
+  const words: Readonly<Record<LifeSpan['state'], string>> = {
+    waiting: l10n.t('waiting'),
+    running: l10n.t('running'),
+    done: '',
+    passed: l10n.t('passed'),
+    failed: l10n.t('failed'),
+    stopped: l10n.t('stopped'),
+    skipped: l10n.t('skipped'),
+    lost: l10n.t('lost'),
+  };
+  return words[state];
+}
+
 function tookText({ start, end, isEndGuessed }: LifeSpan): string {
   const took = durationBetween(start, end ?? shown?.to);
   if (took === undefined) return '';
-  return isEndGuessed ? `at most ${took}` : took;
+  return isEndGuessed ? l10n.t`at most ${took}` : took;
 }
 
 function drawArtifact(
@@ -122,8 +143,8 @@ function drawArtifact(
   const act = (action: 'open' | 'compare' | 'save') => () => vscode.postMessage({ type: 'artifact', path, action });
   const more = element('td');
   for (const [label, action] of [
-    ['Compare', 'compare'],
-    ['Save', 'save'],
+    [l10n.t('Compare'), 'compare'],
+    [l10n.t('Save'), 'save'],
   ] as const) {
     const one = button(label, 'link', act(action));
     one.setAttribute('aria-label', `${label} ${path}`);
@@ -144,7 +165,7 @@ function drawFacts(list: readonly Fact[]): void {
 
 /** Times as the user's own clock shows them. */
 function valueText(value: string | number): string {
-  return typeof value === 'string' ? value : new Date(value).toLocaleString();
+  return typeof value === 'string' ? value : new Date(value).toLocaleString(document.documentElement.lang);
 }
 
 function section(title: string, content: HTMLElement): HTMLElement {

@@ -15,9 +15,18 @@ export class Credit {
     this.#given.notify();
   }
 
+  get isUsedUp(): boolean {
+    return this.#bytes === 0;
+  }
+
+  /** Resolves when there is some, or quietly when the signal fires. */
+  async untilGiven(signal: AbortSignal): Promise<void> {
+    while (this.#bytes === 0 && !signal.aborted) await this.#given.wait(signal);
+  }
+
   /** Takes up to `most` bytes, at least one; waits while there are none. */
   async take(most: number, signal: AbortSignal): Promise<number> {
-    while (this.#bytes === 0 && !signal.aborted) await this.#given.wait(signal);
+    await this.untilGiven(signal);
     signal.throwIfAborted();
     const taken = Math.min(most, this.#bytes);
     this.#bytes -= taken;

@@ -2,9 +2,11 @@ import type { RawData, WebSocket } from 'ws';
 import type { NodeView } from '../../shared/api.ts';
 import { ClientMessage, INITIAL_LOG_CREDIT, type ServerMessage } from '../../shared/socket-protocol.ts';
 import { CiError } from '../../shared/errors.ts';
+import type { LogPosition } from '../../shared/log.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Logger } from '../system/logger.ts';
 import type { Metrics } from '../system/metrics.ts';
+import { BlockRoom } from '../logs/block-room.ts';
 import type { Logs, TaskLogs } from '../logs/logs.ts';
 import type { TasksService } from '../queue/tasks-service.ts';
 import type { Principal } from './authorize.ts';
@@ -32,6 +34,8 @@ export type NodesEvent =
 export const CLOSE_CODES = { stopping: 1001, abuse: 1008, unauthenticated: 4401 } as const;
 
 const MOST_SUBSCRIPTIONS = 64;
+/** Pieces of logs, of 1 MiB at most, that all subscriptions of a socket may hold between them. */
+const MOST_PIECES = 8;
 const MOST_MALFORMED = 10;
 /** A client may say so much at once, and so much a second from then on. */
 const MESSAGE_BURST = 4000;
@@ -52,6 +56,7 @@ export class SocketSession {
   heardAt: number;
   readonly #parts: SessionParts;
   readonly #outbox: Outbox;
+  readonly #room = new BlockRoom(MOST_PIECES);
   readonly #subscriptions = new Map<number, Subscription>();
   readonly #closed = new AbortController();
   #malformed = 0;
@@ -173,7 +178,10 @@ export class SocketSession {
         return this.#sendNodes(id, signal);
       case 'log': {
         const onBytes = (count: number) => this.#parts.metrics.followedBytes.inc(count);
-        return sendLog(openLog(message, this.#parts, signal), { id, outbox: this.#outbox, credit, onBytes }, signal);
+        const room = this.#room;
+        const open = (from?: LogPosition) => openLog({ message, from, room }, this.#parts, signal);
+        const isWithoutBytes = message.marks === true;
+        return sendLog(open, { id, outbox: this.#outbox, room, credit, isWithoutBytes, onBytes }, signal);
       }
     }
   }

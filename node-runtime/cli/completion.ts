@@ -5,7 +5,7 @@ export type Shell = (typeof SHELLS)[number];
 
 /** A script that completes commands, options and known words; made of the same table as the help. */
 export function completionScript(shell: Shell, commands: readonly Command[]): string {
-  const visible = commands.filter(command => !command.hidden);
+  const visible = withTopics(commands.filter(command => !command.hidden));
   switch (shell) {
     case 'bash':
       return bashScript(visible);
@@ -14,6 +14,14 @@ export function completionScript(shell: Shell, commands: readonly Command[]): st
     case 'fish':
       return fishScript(visible);
   }
+}
+
+/** What `help` takes are the commands themselves. */
+function withTopics(commands: readonly Command[]): readonly Command[] {
+  const choices = summaries(commands).map(([word]) => word);
+  return commands.map(command =>
+    command.name === 'help' ? { ...command, arguments: [{ name: 'COMMAND', summary: '', choices }] } : command,
+  );
 }
 
 function bashScript(commands: readonly Command[]): string {

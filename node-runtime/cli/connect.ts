@@ -2,6 +2,7 @@ import { createClient, type Client } from '../../shared/client.ts';
 import { CiError, isCiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, type TaskId } from '../../shared/ids.ts';
 import type { LogLevel } from '../system/logger.ts';
+import { cancelAbandoned, nameOfEmbeddedNode } from './cancel-abandoned.ts';
 import type { ConnectionOptions } from './common-options.ts';
 import type { CliContext } from './context.ts';
 import { activeLogin, readLogins } from './logins.ts';
@@ -35,12 +36,12 @@ export async function connect(
 ): Promise<Connection> {
   const address = await findAddress(context, options);
   if (!address) return connectEmbedded(context, options, work);
-  for (const url of address.urls) checkAddress(url, options['insecure-http']);
+  for (const url of address.urls) checkAddress(url, address.allowsHttp);
   const client = createClient({ urls: address.urls, token: address.token });
   return {
     client,
     isEmbedded: false,
-    learnNodes: signal => learnNodes(client, address.urls, options['insecure-http'], signal),
+    learnNodes: signal => learnNodes(client, address.urls, address.allowsHttp, signal),
     hint: words => `${context.environment.program} ${words}${hintOptions({ url: address.given })}`,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
@@ -66,18 +67,23 @@ interface Address {
   readonly token: string;
   /** The addresses that have to be given again next time. */
   readonly given: readonly string[];
+  /** Whether the token may go there over plain http. */
+  readonly allowsHttp: boolean;
 }
 
 async function findAddress({ environment }: CliContext, options: ConnectionOptions): Promise<Address | undefined> {
   if (options.url.length === 0 && options.data !== undefined) return undefined;
   const logins = await readLogins(environment.configFolder);
+  const allowsHttp = options['insecure-http'];
   if (options.url.length === 0) {
     const login = activeLogin(logins);
-    return login && { urls: login.urls, token: options.token ?? login.token, given: [] };
+    if (!login) return undefined;
+    const { urls, insecureHttp = false } = login;
+    return { urls, token: options.token ?? login.token, given: [], allowsHttp: allowsHttp || insecureHttp };
   }
   const known = logins.clusters.find(login => options.url.some(url => login.urls.includes(url)));
   const token = options.token ?? known?.token;
-  if (token !== undefined) return { urls: options.url, token, given: options.url };
+  if (token !== undefined) return { urls: options.url, token, given: options.url, allowsHttp };
   throw new CiError(
     'unauthenticated',
     `Cannot ask ${options.url[0]} without a token: set SIMPLE_CI_TOKEN, or run \`${environment.program} login ${options.url[0]}\``,
@@ -97,7 +103,7 @@ async function connectEmbedded(
   const node = started.use(
     await context.startNode({
       cluster: parseClusterId('local'),
-      nodeId: parseNodeId(`run-${chance.word(8)}`),
+      nodeId: parseNodeId(nameOfEmbeddedNode(chance.word(8))),
       dataDir,
       secretsKey: await ownSecretsKey(join(dataDir, 'secrets-key')),
       listen: { host: '127.0.0.1', port: 0 },
@@ -113,6 +119,7 @@ async function connectEmbedded(
     }),
   );
   const client = started.use(createClient({ urls: [node.address], token: await node.localToken() }));
+  await cancelAbandoned(client, context.signal);
   const owned = started.move();
   return {
     client,

@@ -4,8 +4,11 @@ import type { Clock } from '../system/clock.ts';
 export interface Interrupts {
   /** Fires at an interrupt that nobody has taken. */
   readonly signal: AbortSignal;
-  /** From now on until disposed of, `handler` gets them: first 1, then 2, and so on. */
-  take(handler: (howMany: number) => void): Disposable;
+  /**
+   * From now on until disposed of, `handler` gets them: first 1, then 2, and so on. With `hangUp` also that the terminal was
+   * closed, which ends the process otherwise.
+   */
+  take(handler: (howMany: number) => void, options?: { readonly hangUp?: boolean }): Disposable;
 }
 
 /** Why `signal` fired. */
@@ -34,10 +37,16 @@ export function processInterrupts(clock: Clock, exit: () => void): Interrupts {
   process.on('SIGTERM', interrupt);
   return {
     signal: controller.signal,
-    take: handle => {
+    take: (handle, { hangUp = false } = {}) => {
       const taken = { handle, seen: 0 };
       handlers.push(taken);
-      return { [Symbol.dispose]: () => void handlers.splice(handlers.indexOf(taken), 1) };
+      if (hangUp) process.on('SIGHUP', interrupt);
+      return {
+        [Symbol.dispose]: () => {
+          handlers.splice(handlers.indexOf(taken), 1);
+          if (hangUp) process.off('SIGHUP', interrupt);
+        },
+      };
     },
   };
 }

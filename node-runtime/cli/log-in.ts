@@ -1,4 +1,5 @@
 import { createClient } from '../../shared/client.ts';
+import { CiError } from '../../shared/errors.ts';
 import { askSecret } from './ask-secret.ts';
 import { checkAddress } from './node-address.ts';
 import type { CliContext } from './context.ts';
@@ -21,7 +22,8 @@ export async function logIn(context: CliContext, urls: readonly string[], option
   const token = (await findToken(context, urls[0]!, options)).trim();
   await using client = createClient({ urls, token });
   const { cluster, principal, role } = await client.call('cluster', {}, signal);
-  const login = { cluster, urls: urls.map(url => url.replace(/\/+$/, '')), token, added: clock.now() };
+  const insecure = options['insecure-http'] ? { insecureHttp: true } : {};
+  const login = { cluster, urls: urls.map(url => url.replace(/\/+$/, '')), token, added: clock.now(), ...insecure };
   await writeLogins(environment.configFolder, withLogin(logins, login));
   if (options.json) terminal.print(JSON.stringify({ cluster, principal, role, urls: login.urls }));
   else terminal.say(`Logged in to ${terminal.sayStyle.bold(cluster)} as ${principal} (${role}).`);
@@ -29,8 +31,10 @@ export async function logIn(context: CliContext, urls: readonly string[], option
 }
 
 async function findToken(context: CliContext, url: string, options: LoginOptions): Promise<string> {
-  if (options['token-stdin']) return context.terminal.readInput(context.signal);
-  return options.token ?? askSecret(context, `Token for ${url}: `);
+  const token = options['token-stdin'] ? await context.terminal.readInput(context.signal) : options.token;
+  if (token === undefined) return askSecret(context, `Token for ${url}: `);
+  if (token.trim() !== '') return token;
+  throw new CiError('invalid', `Cannot log in to ${url} as the token that was given is empty`);
 }
 
 export async function listLogins({ terminal, environment }: CliContext, json: boolean): Promise<ExitCode> {

@@ -8,7 +8,14 @@ export const Logins = z.looseObject({
   v: z.literal(1),
   active: z.string().optional(),
   clusters: z.array(
-    z.looseObject({ cluster: z.string(), urls: z.array(z.url()).min(1), token: z.string(), added: z.number() }),
+    z.looseObject({
+      cluster: z.string(),
+      urls: z.array(z.url()).min(1),
+      token: z.string(),
+      added: z.number(),
+      /** The token may go to these addresses over plain http: it was said when logging in. */
+      insecureHttp: z.boolean().optional(),
+    }),
   ),
 });
 export type Logins = z.infer<typeof Logins>;

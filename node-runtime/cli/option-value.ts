@@ -1,5 +1,5 @@
-import { parseDuration } from '../../shared/duration.ts';
-import { CiError, describeError } from '../../shared/errors.ts';
+import { unitsToMs } from '../../shared/duration.ts';
+import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import type { OptionSpec } from './command.ts';
 
@@ -35,7 +35,7 @@ function readWord(spec: OptionSpec, word: string, name: string): unknown {
       return readDuration(word, name);
     case 'choice':
       if (spec.choices?.includes(word)) return word;
-      throw refuse(name, `it is one of ${spec.choices?.join(', ')}`, word);
+      throw refuse(name, `it is none of ${spec.choices?.join(', ')}`, word);
     default:
       return word;
   }
@@ -49,11 +49,9 @@ function readNumber({ min = 0, max = Number.MAX_SAFE_INTEGER }: OptionSpec, word
 }
 
 function readDuration(word: string, name: string): number {
-  try {
-    return parseDuration(/^\d+$/.test(word) ? Number(word) : word);
-  } catch (error) {
-    throw new CiError('invalid', `Cannot use ${name}: ${describeError(error)}`);
-  }
+  const ms = /^\d+$/.test(word) ? Number(word) * 1000 : unitsToMs(word);
+  if (Number.isFinite(ms)) return Math.round(ms);
+  throw refuse(name, 'it is not like 90s, 10m, 1h30m or a number of seconds', word);
 }
 
 function readSwitch(value: string, name: string): boolean {

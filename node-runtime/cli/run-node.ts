@@ -56,10 +56,11 @@ export async function runNode(context: CliContext, options: NodeCommandOptions):
   const { interrupts, signal } = context;
   const node = await context.startNode(await nodeOptions(context, options));
   const report = reporter(context, options);
-  using _ = interrupts.take(howMany => {
+  const stop = (howMany: number) => {
     if (howMany > 1) node.hurry();
     else drain(node, report);
-  });
+  };
+  using _ = interrupts.take(stop, { hangUp: true });
   await announce(node, context, options, report);
   using settling = deadline(context.clock, SETTLED_MS, neverAborted);
   settling.signal.addEventListener('abort', giveBackMemory, { once: true });

@@ -100,6 +100,22 @@ export async function readSecrets(
   return values;
 }
 
+/** The values of all of the names; besides what `readSecrets` rejects with, `invalid` when some do not exist. */
+export async function readAllSecrets(
+  cluster: Cluster,
+  key: Buffer | undefined,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const values = await readSecrets(cluster, key, names, signal);
+  const missing = names.filter(name => !values.has(name));
+  if (missing.length === 0) return values;
+  throw new CiError(
+    'invalid',
+    `Cannot run the task as it asks for secrets that the cluster does not have: ${missing.join(', ')}`,
+  );
+}
+
 function seal(cluster: Cluster, key: Buffer, name: string, value: string): string {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(cluster, name));

@@ -8,7 +8,7 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 export type PodMark = 'idle' | 'busy' | 'retired';
 
 export interface PodMarkerOptions {
-  readonly api: KubernetesApi;
+  readonly api: Pick<KubernetesApi, 'namespace' | 'patch'>;
   /** Its own pod. */
   readonly pod: string;
   readonly clock: Clock;

@@ -16,7 +16,7 @@ import { nextScaleStep, type ScaledNode, type ScaleStep } from './next-scale-ste
 export interface ScalerOptions {
   readonly cluster: PostParts;
   readonly applicant: Applicant;
-  readonly api: KubernetesApi;
+  readonly api: Pick<KubernetesApi, 'namespace' | 'get' | 'patch'>;
   /** In the namespace of the pod. */
   readonly deployment: string;
   /** What its nodes have, all alike. */

@@ -5,6 +5,7 @@ import { type LogStretch, logEvents } from '../../shared/log-events.ts';
 import type { LogManifest, LogManifestPiece } from '../../shared/log-manifest.ts';
 import { LOG_BLOCK_BYTES, type LogPiece } from '../../shared/log-piece.ts';
 import type { LogPieceName } from '../../shared/log-piece-name.ts';
+import type { BlockRoom } from './block-room.ts';
 import { fetchAhead } from './fetch-ahead.ts';
 import type { LiveLog } from './live-log.ts';
 import type { LogPieces } from './log-pieces.ts';
@@ -15,12 +16,14 @@ export type AttemptLogEvent = LogBytesEvent | LogMarkEvent | LogEndEvent;
 export class LiveLogReader {
   readonly #live: LiveLog;
   readonly #pieces: LogPieces;
+  readonly #room: BlockRoom | undefined;
   #at: number;
   #nextMark: number;
 
-  constructor(live: LiveLog, pieces: LogPieces, from: number) {
+  constructor(live: LiveLog, pieces: LogPieces, from: number, room?: BlockRoom) {
     this.#live = live;
     this.#pieces = pieces;
+    this.#room = room;
     this.#at = from;
     this.#nextMark = live.marksBefore(from);
   }
@@ -61,6 +64,7 @@ export class LiveLogReader {
       this.#blocksBeforeMemory(),
       (name, either) => this.#block(name, either),
       signal,
+      this.#room,
     ))
       yield* this.#give(piece);
   }
@@ -89,9 +93,11 @@ export class StoredLogReader {
   /** The ordinal of the next mark to give; unknown until a piece tells. */
   #nextMark = 0;
   readonly #from: number;
+  readonly #room: BlockRoom | undefined;
 
-  constructor(pieces: LogPieces, from: number) {
+  constructor(pieces: LogPieces, from: number, room?: BlockRoom) {
     this.#pieces = pieces;
+    this.#room = room;
     this.#from = from;
     this.#at = from;
   }
@@ -115,7 +121,7 @@ export class StoredLogReader {
     const names = await this.#pieces.list(this.#at, signal);
     const fetch = (name: LogPieceName, either: AbortSignal) => this.#pieces.get(name, either);
     const withBytes = names.filter(name => name.start < name.end);
-    for await (const piece of fetchAhead(coverPieces(withBytes, this.#at), fetch, signal)) {
+    for await (const piece of fetchAhead(coverPieces(withBytes, this.#at), fetch, signal, this.#room)) {
       if (piece === undefined) return false;
       yield* this.#give(piece);
     }
@@ -134,7 +140,7 @@ export class StoredLogReader {
   ): AsyncGenerator<LogBytesEvent | LogMarkEvent, boolean> {
     const fetch = (piece: LogManifestPiece, either: AbortSignal) => this.#pieces.finished(piece, either);
     const pieces = manifest.pieces.filter(piece => piece.end > this.#at);
-    for await (const piece of fetchAhead(pieces, fetch, signal)) {
+    for await (const piece of fetchAhead(pieces, fetch, signal, this.#room)) {
       if (piece === undefined) throw missing(this.#at);
       yield* this.#give(piece);
     }

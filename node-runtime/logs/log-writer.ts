@@ -15,6 +15,8 @@ import type { Mask } from './mask.ts';
 const HOLD_MS = 100;
 /** So many small pieces of a block are replaced by one. */
 const SMALL_PIECES = 64;
+/** So many small pieces may be on their way at once: a slow one does not keep the next from being sent in time. */
+const SMALL_IN_FLIGHT = 4;
 /** A last piece up to this size goes into the manifest: a task that prints a few lines costs one put. */
 const INLINE_BYTES = 65_536;
 
@@ -58,7 +60,8 @@ export class PieceLogWriter implements LogWriter {
   /** Small pieces of the open block. */
   #small: SmallPiece[] = [];
   #flushing: Promise<void> | undefined;
-  #storingSmall: Promise<void> = Promise.resolve();
+  /** Small pieces on their way. */
+  readonly #storing = new Set<Promise<void>>();
   #releasing: Promise<void> | undefined;
 
   constructor(parts: LogWriterParts) {
@@ -97,6 +100,7 @@ export class PieceLogWriter implements LogWriter {
     for (const part of this.#mask.flush()) await this.#append(part);
     this.#hurry.abort();
     await this.#flushing;
+    await this.#smallStored();
     await this.#uploads.blocksStored();
     const summary = await this.#storeEnd();
     this.#close('finished');
@@ -109,6 +113,7 @@ export class PieceLogWriter implements LogWriter {
     this.#close('lost');
     this.#hurry.abort();
     await Promise.all([this.#flushing, this.#releasing]);
+    await this.#smallStored();
     await this.#uploads[Symbol.asyncDispose]();
   }
 
@@ -166,7 +171,7 @@ export class PieceLogWriter implements LogWriter {
 
   #storeFullBlock(block: LogBlock): void {
     const small = this.#small;
-    const lastSmall = this.#storingSmall;
+    const smallStored = this.#smallStored();
     this.#small = [];
     const piece = this.#piece(block, block.start, block.end);
     this.#cut = { offset: block.end, marks: piece.firstMark + piece.marks.length };
@@ -174,7 +179,7 @@ export class PieceLogWriter implements LogWriter {
     this.#uploads.sendBlock(piece, async stored => {
       entry.stored = stored;
       this.#blockStored();
-      await lastSmall;
+      await smallStored;
       await this.#uploads.remove(small);
     });
   }
@@ -204,10 +209,23 @@ export class PieceLogWriter implements LogWriter {
   async #flushWhileWaiting(): Promise<void> {
     while (this.#isWaiting() && !this.#hurry.signal.aborted) {
       const wait = this.#waitingSince + this.#flushMs - this.#clock.monotonic();
-      // A failure has been noted and fires `failed`; nothing is to be done about it here.
-      if (wait <= 0) this.#storingSmall = this.#storeWaiting().catch(() => undefined);
-      await (wait > 0 ? this.#pause(wait) : this.#storingSmall);
+      if (wait > 0) await this.#pause(wait);
+      else if (this.#storing.size < SMALL_IN_FLIGHT) this.#beginStoring();
+      else await Promise.race(this.#storing);
     }
+  }
+
+  #beginStoring(): void {
+    // A failure has been noted and fires `failed`; nothing is to be done about it here.
+    const storing = this.#storeWaiting()
+      .catch(() => undefined)
+      .finally(() => this.#storing.delete(storing));
+    this.#storing.add(storing);
+  }
+
+  /** Waits for the small pieces that are on their way by now. */
+  async #smallStored(): Promise<void> {
+    await Promise.all(this.#storing);
   }
 
   /** Stores what has come since the last piece: as a small piece, or with the others of the block when these are many. */
@@ -228,8 +246,9 @@ export class PieceLogWriter implements LogWriter {
     const replaced = from === block.start ? this.#small : [];
     const small: SmallPiece = { start: from, end: to };
     this.#small = [...this.#small.slice(replaced.length), small];
+    const before = this.#smallStored();
     small.stored = await this.#uploads.put(this.#piece(block, from, to));
-    this.#uploads.inBackground(this.#uploads.remove(replaced));
+    this.#uploads.inBackground(before.then(() => this.#uploads.remove(replaced)));
   }
 
   /** Marks with no bytes after them yet: a step that is silent for long has its heading nevertheless. */
@@ -237,6 +256,8 @@ export class PieceLogWriter implements LogWriter {
     const small: SmallPiece = { start: offset, end: offset, firstMark };
     this.#small.push(small);
     const marks = this.#live.marks.slice(firstMark);
+    // Whoever reads marks of one place takes the later ones for all that there are.
+    await this.#smallStored();
     small.stored = await this.#uploads.put({ ...this.#piece(block, offset, offset), firstMark, marks }, small);
   }
 

@@ -1,3 +1,4 @@
+import type { BlockRoom } from './block-room.ts';
 import type { ObjectKeys } from '../../shared/keyspace.ts';
 import type { Fence, TaskId } from '../../shared/ids.ts';
 import type { LogBytesEvent, LogEndEvent, LogEvent, LogMark, LogMarkEvent, LogPosition } from '../../shared/log.ts';
@@ -39,7 +40,8 @@ export interface Logs {
   open(attempt: AttemptName, mask: readonly string[]): LogWriter;
   /**
    * What one attempt printed, from the byte at `from` on, without gap or repeat, and the marks from there on. With `follow` it
-   * goes on until the attempt ends, else it ends with what is there now. Memory: three pieces. Bytes that are not here yet are
+   * goes on until the attempt ends, else it ends with what is there now. Memory: three pieces, fewer
+   * where others share `room`. Bytes that are not here yet are
    * looked for in the object store every second; `isOver` tells when nobody will write more. An event has at most 256 KiB.
    * Marks at `from` itself are given: who has seen some of them already drops these (`LogCursor`).
    */
@@ -65,6 +67,8 @@ export interface ReadRequest extends AttemptName {
    * log that has its manifest is finished whatever this says.
    */
   readonly isOver?: () => Promise<LogEndEvent['reason'] | undefined>;
+  /** For the pieces that it holds, where other readers share it. */
+  readonly room?: BlockRoom;
 }
 
 /** A task's log over all its attempts: what people mean by "the log". */
@@ -83,6 +87,7 @@ export interface FollowRequest {
   readonly from?: LogPosition;
   readonly tail?: number;
   readonly follow: boolean;
+  readonly room?: BlockRoom;
 }
 
 /** Asks the node at `address` for the log of an attempt that it runs. Rejects with `unavailable` when it cannot be reached. */

@@ -62,10 +62,12 @@ class NodeLogs implements Logs {
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<AttemptLogEvent> {
     const from = request.tail === undefined ? request.from : await this.#tailStart(request, request.tail, signal);
     const pieces = this.#pieces(request);
-    const reader = new StoredLogReader(pieces, from);
+    const { room } = request;
+    const reader = new StoredLogReader(pieces, from, room);
     for (;;) {
       const live = this.#live.get(nameOf(request));
-      if (live !== undefined) return yield* new LiveLogReader(live, pieces, reader.at).read(request.follow, signal);
+      if (live !== undefined)
+        return yield* new LiveLogReader(live, pieces, reader.at, room).read(request.follow, signal);
       const over = await request.isOver?.();
       const isWhole = yield* reader.readOn(signal);
       if (isWhole) return yield { kind: 'end', offset: reader.at, reason: 'finished' };

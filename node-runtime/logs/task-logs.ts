@@ -48,7 +48,9 @@ class ClusterTaskLogs implements TaskLogs {
     while (attempt !== undefined) {
       const offset: number = from ?? 0;
       yield { kind: 'attempt', fence: attempt.fence, attempt: attempt.attempt, node: attempt.node, offset };
-      yield* this.#readAttempt(attempt, { task, fence: attempt.fence, from: offset, follow }, signal);
+      const { room } = request;
+      const wanted = { task, fence: attempt.fence, from: offset, follow, ...(room && { room }) };
+      yield* this.#readAttempt(attempt, wanted, signal);
       if (!follow || request.attempt !== undefined) return;
       attempt = await this.#next(task, attempt.fence, signal);
       from = 0;

@@ -1,10 +1,11 @@
 import { createReadStream, type Stats } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { readdir, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import type { Chance } from '../system/chance.ts';
 import type { Clock } from '../system/clock.ts';
+import { codeOf, openNew, publish, whenThere } from './durable-files.ts';
 import { checkObjectKey, compareKeys } from './object-key.ts';
 import { type Entry, folderPath, objectPath, parseEntry } from './object-path.ts';
 import type {
@@ -32,7 +33,6 @@ export interface DirectoryOptions {
 const STALE_MS = 3_600_000;
 const SWEEP_EVERY_MS = 600_000;
 const TOGETHER = 64;
-const MOST_TRIES = 100;
 const READ_BYTES = 262_144;
 
 /**
@@ -238,52 +238,6 @@ function infoOf(key: string, stats: Stats): ObjectInfo {
   return { key, size: stats.size, modified: stats.mtimeMs };
 }
 
-async function openNew(path: string) {
-  const file = await whenThere(open(path, 'wx'));
-  if (file !== undefined) return file;
-  await makeDirectory(dirname(path));
-  return open(path, 'wx');
-}
-
-/**
- * Moves a finished file into place. Its directories are made when they are missing, again and again, as other processes
- * remove them when they are empty.
- */
-async function publish(draft: string, path: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      if (tries > 1) await makeDirectory(dirname(path));
-      await rename(draft, path);
-      break;
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT' || tries === MOST_TRIES) throw error;
-    }
-  }
-  await whenThere(syncDirectory(dirname(path)));
-}
-
-/** Not mkdir's own `recursive`: that one fails in odd ways (ENOTDIR, ENOENT) when a directory goes away meanwhile. */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return;
-    if (codeOf(error) !== 'ENOENT') throw error;
-    await makeDirectory(dirname(path));
-    return makeDirectory(path);
-  }
-  await whenThere(syncDirectory(dirname(path)));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 async function entriesOf(path: string, start = ''): Promise<Exclude<Entry, { kind: 'continued' }>[]> {
   const entries = [];
   for (const name of (await whenThere(readdir(path))) ?? []) {
@@ -292,20 +246,6 @@ async function entriesOf(path: string, start = ''): Promise<Exclude<Entry, { kin
     else if (entry !== undefined) entries.push(entry);
   }
   return entries;
-}
-
-/** The outcome, or undefined when there is no such file. */
-async function whenThere<T>(operation: Promise<T>): Promise<T | undefined> {
-  try {
-    return await operation;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'syscall' in error ? (error as NodeJS.ErrnoException).code : undefined;
 }
 
 function* windows<T>(all: readonly T[], size: number): Iterable<readonly T[]> {

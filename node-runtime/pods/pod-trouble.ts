@@ -58,9 +58,7 @@ export function lossOf(pod: PodObject | undefined, role: Role): SandboxLost {
   if (!pod) return new SandboxLost('place', 'The pod of the task was deleted');
   const { status, metadata } = pod;
   if (status.reason === 'Evicted') {
-    const end = /exceeds (the total|its|the) .*limit|exceeds the limit/i.test(status.message)
-      ? 'crashed'
-      : 'place';
+    const end = /exceeds (the total|its|the) .*limit|exceeds the limit/i.test(status.message) ? 'crashed' : 'place';
     return new SandboxLost(end, `The pod of the task was evicted: ${status.message}`);
   }
   if (metadata.deletionTimestamp !== undefined)

@@ -6,8 +6,8 @@ const SHRINK_AFTER_WIN = 0.88;
 const SMALLEST_MS = 2;
 /** Enough for 50 nodes that take each task of a long queue as soon as they have ended one: with a tenth, 4 of 10 claims were lost. */
 const LARGEST_MS = 30_000;
-/** A task that comes alone is not kept waiting for longer, whatever the competition was like before. */
-const LONGEST_WAIT_MS = 3000;
+/** A task that comes alone, or is handed back by a node that leaves, is not kept waiting for longer, whatever the competition was like before. */
+const LONGEST_WAIT_MS = 1000;
 /** Wins of a node while it waits are about this far apart when its delay is right; more candidates are worth a wider choice. */
 const MS_PER_CANDIDATE = 10;
 const WIDEST_CHOICE = 256;

@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { isCiError } from '../../shared/errors.ts';
 import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { TaskResult } from '../../shared/result.ts';
 import { FORMAT_VERSION } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { getBytes } from '../objects/collect.ts';
-import { parseRecord } from './records.ts';
+import { checkRecord, parseRecord } from './records.ts';
 import type { HistoryPlace, TaskHistory } from './tasks-service.ts';
 
 /** One list of a day: written once, never changed. */
 const DayList = z.looseObject({
   v: z.int().min(1),
-  tasks: z.array(z.looseObject({ id: z.string(), result: TaskResult })),
+  tasks: z.array(z.looseObject({ id: z.string(), result: z.unknown() })),
 });
 
 export interface FinishedTask {
@@ -71,8 +72,11 @@ export class History implements TaskHistory {
     for await (const { key } of objects.list(objectKeys.historyDay(day), { signal })) {
       const bytes = await getBytes(objects, key, { signal });
       if (!bytes) continue;
-      const list = parseRecord(DayList, { key, value: bytes.toString() });
-      for (const { id, result } of list.tasks) found.set(id, { id: parseTaskId(id), result });
+      const list = readable(() => parseRecord(DayList, { key, value: bytes.toString() }));
+      for (const { id, result } of list?.tasks ?? []) {
+        const task = readable(() => ({ id: parseTaskId(id), result: checkRecord(TaskResult, key, result) }));
+        if (task) found.set(id, task);
+      }
     }
     return [...found.values()].sort((a, b) => compare(a, placeOf(b)));
   }
@@ -81,6 +85,16 @@ export class History implements TaskHistory {
     const { store, keys, clock } = this.#cluster;
     const record = (await store.range({ key: keys.cluster, limit: 1 }, { signal, timeoutMs: 3000 })).records[0];
     return record ? (JSON.parse(record.value) as { created: number }).created : clock.now();
+  }
+}
+
+/** Undefined for what is damaged, or of a newer release: it keeps nothing else from being listed. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isCiError(error)) return undefined;
+    throw error;
   }
 }
 

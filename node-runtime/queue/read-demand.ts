@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { DemandReport, PoolDemand } from '../../shared/api.ts';
-import { CiError } from '../../shared/errors.ts';
+import { CiError, isCiError } from '../../shared/errors.ts';
 import { poolLabels, poolName } from '../../shared/pools.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { PostRecord } from '../cluster/posts.ts';
@@ -15,7 +15,20 @@ const MOST = 10_000;
  * The demand of each pool as the node that counts has written it, and who is there to meet it, all at one revision: the same from
  * any node. Rejects with `unavailable` when nobody counts, or has not yet: what is not known is never 0.
  */
-export async function readDemand(
+export function readDemand(
+  cluster: Pick<Cluster, 'id' | 'keys' | 'store'>,
+  signal: AbortSignal,
+): Promise<DemandReport> {
+  return readAtOnce(cluster, signal).catch(cause => {
+    // A node that stood still between two looks finds that etcd has dropped what it began to read.
+    if (!isCiError(cause, 'gone')) throw cause;
+    throw new CiError('unavailable', 'Cannot tell the demand as its revision is gone, so long did reading it take', {
+      cause,
+    });
+  });
+}
+
+async function readAtOnce(
   { id, keys, store }: Pick<Cluster, 'id' | 'keys' | 'store'>,
   signal: AbortSignal,
 ): Promise<DemandReport> {

@@ -72,18 +72,23 @@ export function parseRecord<T extends z.ZodType>(schema: T, record: Pick<StoreRe
       cause: error,
     });
   }
+  return checkRecord(schema, record.key, json);
+}
+
+/** The same for what has been parsed already; `key` is where it was found. */
+export function checkRecord<T extends z.ZodType>(schema: T, key: string, json: unknown): z.infer<T> {
   const version = (json as { v?: unknown } | null)?.v;
   if (typeof version === 'number' && version > FORMAT_VERSION) {
     throw new CiError(
       'newer-format',
-      `Cannot read ${record.key} as a newer release wrote it: format ${version}, this release knows ${FORMAT_VERSION}`,
+      `Cannot read ${key} as a newer release wrote it: format ${version}, this release knows ${FORMAT_VERSION}`,
     );
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const what = issue.path.length === 0 ? 'the record' : `"${issue.path.join('.')}"`;
-  throw new CiError('invalid', `Cannot read ${record.key} as ${what} is wrong: it ${describeIssue(issue, json)}`);
+  throw new CiError('invalid', `Cannot read ${key} as ${what} is wrong: it ${describeIssue(issue, json)}`);
 }
 
 /** What a claim gives: the right to run one attempt of a task and to complete it, as long as the lock lives. */

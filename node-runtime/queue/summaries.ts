@@ -30,7 +30,7 @@ export function summaryOfTask(id: TaskId, task: TaskRecord, lock: LockRecord | u
     submitted: task.submitted,
     ...(lock && { claimed: lock.claimed, node: lock.node, attempt: lock.attempt }),
     ...(task.cancelled && { cancelling: true }),
-    ...(task.labels && { labels: task.labels }),
+    ...wantsOf(task),
     ...branchOf(task),
   };
 }
@@ -49,9 +49,14 @@ export function summaryOfResult(id: TaskId, result: TaskResult): TaskSummary {
     finished: times.finished,
     node: result.node,
     attempt: result.attempt,
-    ...(task.labels && { labels: task.labels }),
+    ...wantsOf(task),
     ...branchOf(task),
   };
+}
+
+/** What a node must have for it. */
+function wantsOf({ labels, slots }: TaskRecord): Pick<TaskSummary, 'labels' | 'slots'> {
+  return { ...(labels && { labels }), ...(slots !== undefined && { slots }) };
 }
 
 function branchOf({ source }: TaskRecord): Pick<TaskSummary, 'branch'> {

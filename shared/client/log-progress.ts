@@ -13,9 +13,14 @@ export class LogProgress {
   #cursor: LogCursor | undefined;
   #isAttemptTold = false;
   #isEndTold = false;
+  readonly #isWithoutBytes: boolean;
 
-  /** @param from where the reader wants to begin, if it knows */
-  constructor(from: LogPosition | undefined, isTail: boolean) {
+  /**
+   * @param from where the reader wants to begin, if it knows
+   * @param isWithoutBytes what was printed is not told, and so not missed
+   */
+  constructor(from: LogPosition | undefined, isTail: boolean, isWithoutBytes = false) {
+    this.#isWithoutBytes = isWithoutBytes;
     if (!from) return;
     this.#fence = from.fence;
     if (!isTail) this.#cursor = new LogCursor(from.offset);
@@ -39,6 +44,8 @@ export class LogProgress {
         return this.#attempt(message);
       case 'bytes': {
         const { offset, time, bytes } = message;
+        // An older release sends them all the same.
+        if (this.#isWithoutBytes) return undefined;
         return this.#at(offset).accept({ kind: 'bytes', offset, time, bytes });
       }
       case 'mark':
@@ -52,6 +59,7 @@ export class LogProgress {
 
   #at(offset: number): LogCursor {
     this.#cursor ??= new LogCursor(offset);
+    if (this.#isWithoutBytes) this.#cursor.skipTo(offset);
     return this.#cursor;
   }
 

@@ -17,6 +17,8 @@ export interface LogRequest {
   readonly follow?: boolean;
   /** Only the attempt that `from` names, and only what the node asked has itself: how nodes ask each other. */
   readonly local?: boolean;
+  /** Only where attempts and steps begin and end, without what was printed. */
+  readonly isWithoutBytes?: boolean;
 }
 
 /** What may be on its way to a reader at once, in bytes: 100 MB/s when there and back takes 20 ms. A slow reader keeps that much waiting. */
@@ -37,7 +39,7 @@ export async function* streamLog(
   request: LogRequest,
   signal: AbortSignal,
 ): AsyncGenerator<LogEvent> {
-  const progress = new LogProgress(request.from, request.tail !== undefined);
+  const progress = new LogProgress(request.from, request.tail !== undefined, request.isWithoutBytes);
   for (let gaps = 1; ; gaps++) {
     try {
       yield* read(http, task, request, progress, signal);
@@ -86,9 +88,14 @@ function accept(progress: LogProgress, message: Incoming): LogEvent | undefined 
 
 function wanted(
   task: string,
-  { attempt, from, tail, follow = false, local }: LogRequest,
+  { attempt, from, tail, follow = false, local, isWithoutBytes }: LogRequest,
   at: LogPosition | undefined,
 ): Wanted {
   const start = at ? { from: at } : { ...(from && { from }), ...(tail !== undefined && { tail }) };
-  return { topic: 'log', task, follow, ...(attempt !== undefined && { attempt }), ...(local && { local }), ...start };
+  const what = {
+    ...(attempt !== undefined && { attempt }),
+    ...(local && { local }),
+    ...(isWithoutBytes && { marks: true }),
+  };
+  return { topic: 'log', task, follow, ...what, ...start };
 }

@@ -1,4 +1,5 @@
 import type { LogEvent, LogMark } from '../log.ts';
+import type { TaskTone } from '../task-tone.ts';
 import type { TextLink } from './links.ts';
 import type { LogQuery } from './log-search.ts';
 import type { ByteRange } from './log-window.ts';
@@ -7,12 +8,15 @@ import type { ByteRange } from './log-window.ts';
 export interface PanelTask {
   readonly id: string;
   readonly name: string;
-  /** `queued`, `running`, `passed`, … */
+  /** For people: `queued`, `running`, `passed`, … */
   readonly state: string;
+  readonly tone: TaskTone;
   /** A sentence for people: why it waits, or how it ended. */
   readonly message: string;
   readonly isFinished: boolean;
   readonly attempts: readonly number[];
+  /** How those ended that were not the last, in words. */
+  readonly pastEnds: Readonly<Record<number, string>>;
 }
 
 /** From the extension to the page. */

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import type { LogEvent } from '../log.ts';
@@ -117,7 +118,7 @@ export class LogViewer extends LitElement {
     const { window, viewport } = this.#log;
     const rows = viewport.seen(window?.rows ?? []);
     const chosen = rows.find(({ key }) => key === this.#log.cursor.key);
-    const label = this.#task ? `Log of ${this.#task.name}` : 'Log';
+    const label = this.#task ? l10n.t`Log of ${this.#task.name}` : l10n.t('Log');
     return html`${this.#bar()}${this.#isSearchOpen ? this.#searchBar() : html`<div></div>`}
       <div class="body">
         <div class="view" id="view" role=${rows.length > 0 ? 'tree' : 'region'} tabindex="0" aria-label=${label} aria-activedescendant=${chosen ? rowId(chosen) : nothing} @keydown=${this.#key}>${rows.length > 0 ? this.#rows(rows) : html`<div class="empty">${this.#emptyText()}</div>`}</div>
@@ -173,15 +174,18 @@ export class LogViewer extends LitElement {
 
   #emptyText(): string {
     if (this.#log.problem !== undefined) return this.#log.problem;
-    if (!this.#task) return 'Choose a task in the side bar, or run one, to see its log here.';
+    if (!this.#task) return l10n.t('Choose a task in the side bar, or run one, to see its log here.');
     if (!this.#log.window) return this.#task.message;
-    return this.#task.isFinished ? 'It printed nothing.' : 'Nothing printed yet.';
+    const { isLost, hasEnded } = this.#log;
+    const how = this.#task.pastEnds[this.attempt ?? 0] ?? l10n.t('lost with its node');
+    if (isLost) return l10n.t`Nothing of what this attempt printed was kept: ${how}.`;
+    return this.#task.isFinished || hasEnded ? l10n.t('It printed nothing.') : l10n.t('Nothing printed yet.');
   }
 
   #pill(): TemplateResult | typeof nothing {
     const { window, viewport } = this.#log;
     if (!window || viewport.isFollowing || viewport.thumb(window).length >= 1) return nothing;
-    const text = viewport.hasNews(window) ? 'New lines' : 'To the end';
+    const text = viewport.hasNews(window) ? l10n.t('New lines') : l10n.t('To the end');
     return html`<button class="pill" @click=${() => this.#log.toEnd()}>${ICONS.toEnd}${text}</button>`;
   }
 

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { html, nothing, type TemplateResult } from 'lit';
 import { formatDuration } from '../duration.ts';
 import type { TextStyle } from '../log-model/ansi.ts';
@@ -56,7 +57,8 @@ function stepTemplate(row: StepRow): TemplateResult {
 }
 
 function stepLabel(row: StepRow): string {
-  return `Step ${row.step + 1}, ${row.text}, ${row.end?.text ?? 'running'} ${duration(row)}`.trim();
+  const state = row.end?.text ?? l10n.t('running');
+  return l10n.t('Step {0}, {1}, {2}', row.step + 1, row.text, `${state} ${duration(row)}`.trim());
 }
 
 function duration({ end, time }: StepRow): string {
@@ -74,7 +76,7 @@ function textTemplate(part: RowText, context: RowContext, isChosen: boolean): Te
     event.stopPropagation();
     context.follow(link);
   };
-  const title = link.kind === 'address' ? link.address : `Open ${link.path}`;
+  const title = link.kind === 'address' ? link.address : l10n.t`Open ${link.path}`;
   return html`<a href="#" tabindex=${isChosen ? 0 : -1} title=${title} @click=${open}>${styled}</a>`;
 }
 

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import { html, type TemplateResult } from 'lit';
 import type { LogQuery } from '../log-model/log-search.ts';
 import { ICONS } from './icons.ts';
@@ -36,19 +37,23 @@ export function searchBar({ query, search, onQuery, onStep, onClose }: SearchBar
     event.preventDefault();
   };
   const isEmpty = hits.length === 0;
+  const what = l10n.t('Search the whole log');
+  const matchCase = l10n.t('Match case');
+  const regExp = l10n.t('Regular expression');
+  const [previous, next, close] = [l10n.t('Previous'), l10n.t('Next'), l10n.t('Close')];
   return html`<div class="bar" role="search">
-    <input id="query" type="text" placeholder="Search the whole log" aria-label="Search the whole log" .value=${query.text} @input=${typed} @keydown=${key} />
-    <button class="icon" title="Match case" aria-label="Match case" aria-pressed=${query.isCaseSensitive} @click=${toggle('isCaseSensitive')}>Aa</button>
-    <button class="icon" title="Regular expression" aria-label="Regular expression" aria-pressed=${query.isRegExp} @click=${toggle('isRegExp')}>.*</button>
+    <input id="query" type="text" placeholder=${what} aria-label=${what} .value=${query.text} @input=${typed} @keydown=${key} />
+    <button class="icon" title=${matchCase} aria-label=${matchCase} aria-pressed=${query.isCaseSensitive} @click=${toggle('isCaseSensitive')}>Aa</button>
+    <button class="icon" title=${regExp} aria-label=${regExp} aria-pressed=${query.isRegExp} @click=${toggle('isRegExp')}>.*</button>
     <span class=${problem === undefined ? 'count' : 'count problem'} role="status">${problem ?? progressText(search)}</span>
-    <button class="icon" title="Previous (Shift+Enter)" aria-label="Previous" ?disabled=${isEmpty} @click=${() => onStep(-1)}>${ICONS.up}</button>
-    <button class="icon" title="Next (Enter)" aria-label="Next" ?disabled=${isEmpty} @click=${() => onStep(1)}>${ICONS.down}</button>
-    <button class="icon" title="Close (Escape)" aria-label="Close" @click=${onClose}>${ICONS.close}</button>
+    <button class="icon" title=${`${previous} (Shift+Enter)`} aria-label=${previous} ?disabled=${isEmpty} @click=${() => onStep(-1)}>${ICONS.up}</button>
+    <button class="icon" title=${`${next} (Enter)`} aria-label=${next} ?disabled=${isEmpty} @click=${() => onStep(1)}>${ICONS.down}</button>
+    <button class="icon" title=${`${close} (Escape)`} aria-label=${close} @click=${onClose}>${ICONS.close}</button>
   </div>`;
 }
 
 function progressText({ wanted, hits, at, isDone }: Search): string {
   if (!wanted) return '';
-  if (hits.length === 0) return isDone ? 'Nothing' : 'Searching …';
-  return `${at + 1} of ${hits.length}${isDone ? '' : '…'}`;
+  if (hits.length === 0) return isDone ? l10n.t('Nothing found') : l10n.t('Searching …');
+  return `${l10n.t('{0} of {1}', at + 1, hits.length)}${isDone ? '' : '…'}`;
 }

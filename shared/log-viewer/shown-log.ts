@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type { LogEvent } from '../log.ts';
 import { type LogRow, type LogWindow, outputKey, stepKey } from '../log-model/log-window.ts';
 import type { LogPlace } from '../log-model/panel-messages.ts';
@@ -30,6 +31,7 @@ export class ShownLog {
   #goTo: LogPlace | undefined;
   #note: string | undefined;
   #problem: string | undefined;
+  #isLost = false;
 
   constructor(options: ShownLogOptions) {
     this.#options = options;
@@ -46,6 +48,16 @@ export class ShownLog {
 
   get fence(): number | undefined {
     return this.#log?.fence;
+  }
+
+  /** Whether the attempt is over. */
+  get hasEnded(): boolean {
+    return this.#log?.hasEnded === true;
+  }
+
+  /** Whether nobody saw the end of the attempt: its node was gone. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Why nothing more can be shown. */
@@ -184,7 +196,7 @@ export class ShownLog {
     const isNext = this.#log !== undefined && this.#log.fence !== fence;
     const before = this.#attempt;
     this.#forget();
-    if (isNext) this.#note = `Attempt ${before} did not finish; attempt ${attempt} runs on ${node}`;
+    if (isNext) this.#note = l10n.t`Attempt ${before ?? 1} did not finish; attempt ${attempt} runs on ${node}`;
     this.#attempt = attempt;
     this.#log = new AttemptLog({
       source: this.#options.source(),
@@ -228,7 +240,10 @@ export class ShownLog {
   }
 
   #ended(reason: 'finished' | 'lost'): void {
-    if (reason === 'lost') this.#note = 'The attempt was lost with its node: its last second of output may be missing';
+    if (reason === 'lost') {
+      this.#isLost = true;
+      this.#note = l10n.t('The attempt was lost with its node: its last second of output may be missing');
+    }
     if (!this.#log) return;
     this.#log.hasEnded = true;
     this.#foldPassed(this.#log);
@@ -251,6 +266,7 @@ export class ShownLog {
     this.#log = undefined;
     this.#problem = undefined;
     this.#note = undefined;
+    this.#isLost = false;
     this.viewport.reset();
     this.cursor.choose(undefined);
     this.#options.onRestarted();

@@ -23,7 +23,7 @@ export const styles: CSSResult = css`
     --line: var(--vscode-panel-border, var(--vscode-contrastBorder, #8884));
     --accent: var(--vscode-focusBorder, #06c);
     --passed: var(--vscode-testing-iconPassed, #2a7d2a);
-    --failed: var(--vscode-testing-iconFailed, #c72e2e);
+    --failed: var(--vscode-testing-iconFailed, var(--vscode-errorForeground, #c72e2e));
     display: grid;
     grid-template: auto auto minmax(0, 1fr) / minmax(0, 1fr);
     height: 100%;
@@ -56,7 +56,7 @@ export const styles: CSSResult = css`
     font-weight: 600;
     overflow: hidden;
     text-overflow: ellipsis;
-    flex: 0 1 auto;
+    flex: 0 0.1 auto;
   }
   .state {
     display: inline-flex;
@@ -126,6 +126,13 @@ export const styles: CSSResult = css`
     background: var(--vscode-dropdown-background, transparent);
     color: var(--vscode-dropdown-foreground, inherit);
     border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, #8886));
+  }
+  #attempt {
+    flex: none;
+  }
+  /* What it says is short, and what it opens is as wide as it has to be. */
+  #steps {
+    width: 6.5em;
   }
   input {
     flex: 0 1 22em;

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type { TaskView } from '../api.ts';
 import type { Outcome, PastAttempt, StepResult } from '../result.ts';
 import { stepName } from '../step-name.ts';
@@ -64,7 +65,7 @@ function queueSpan(view: TaskView, current: CurrentAttempt | undefined): LifeSpa
   const isOver = end !== undefined;
   return {
     id: 'queued',
-    label: 'In the queue',
+    label: l10n.t('In the queue'),
     note: '',
     level: 0,
     state: isOver ? 'done' : 'waiting',
@@ -73,12 +74,16 @@ function queueSpan(view: TaskView, current: CurrentAttempt | undefined): LifeSpa
   };
 }
 
-const PAST_ENDS: Readonly<Record<PastAttempt['end'], string>> = {
-  lost: 'lost with its node',
-  drained: 'handed back',
-  infrastructure: 'given up',
-  crashed: 'crashed',
-};
+/** How an attempt ended that was not the last. */
+export function pastEndText(end: PastAttempt['end']): string {
+  const texts: Readonly<Record<PastAttempt['end'], string>> = {
+    lost: l10n.t('lost with its node'),
+    drained: l10n.t('handed back'),
+    infrastructure: l10n.t('given up'),
+    crashed: l10n.t('crashed'),
+  };
+  return texts[end];
+}
 
 /** Of when they ended there is no record: at the latest when the next one began. */
 function pastSpans(view: TaskView, current: CurrentAttempt | undefined): LifeSpan[] {
@@ -86,8 +91,8 @@ function pastSpans(view: TaskView, current: CurrentAttempt | undefined): LifeSpa
     const end = view.past[at + 1]?.claimed ?? current?.claimed ?? finishedOf(view);
     return {
       id: `attempt:${attempt}`,
-      label: `Attempt ${attempt} on ${node}`,
-      note: message ?? PAST_ENDS[how],
+      label: l10n.t`Attempt ${attempt} on ${node}`,
+      note: message ?? pastEndText(how),
       level: 0,
       state: how === 'drained' ? 'stopped' : 'lost',
       start: claimed,
@@ -107,7 +112,7 @@ function attemptSpans(
   const steps = stepsOf(view, live);
   const whole: LifeSpan = {
     id: `attempt:${attempt}`,
-    label: `Attempt ${attempt} on ${node}`,
+    label: l10n.t`Attempt ${attempt} on ${node}`,
     note: '',
     level: 0,
     state: view.state === 'finished' ? stateOf(view.result.outcome) : 'running',
@@ -127,19 +132,19 @@ type Part = Omit<LifeSpan, 'level' | 'attempt'>;
 
 function preparation(start: number, firstStep: number | undefined, taskEnd: number | undefined): Part {
   const end = firstStep ?? taskEnd;
-  const label = 'Prepare the files';
+  const label = l10n.t('Prepare the files');
   if (end === undefined) return { id: 'prepare', label, note: '', state: 'running', start };
   return { id: 'prepare', label, note: '', state: firstStep === undefined ? 'failed' : 'done', start, end };
 }
 
 function stepSpan(step: KnownStep, at: number, isTaskOver: boolean): Part {
   const { name: label, outcome, exitCode, signal, started, finished } = step;
-  const exit = exitCode !== undefined && exitCode !== 0 ? `exit code ${exitCode}` : '';
+  const exit = exitCode !== undefined && exitCode !== 0 ? l10n.t`exit code ${exitCode}` : '';
   const pending = isTaskOver ? 'skipped' : started === undefined ? 'waiting' : 'running';
   return {
     id: `step:${at}`,
     label,
-    note: exit || (signal === undefined ? '' : `killed by ${signal}`),
+    note: exit || (signal === undefined ? '' : l10n.t`killed by ${signal}`),
     state: outcome === undefined ? pending : stateOf(outcome),
     ...(started !== undefined && { start: started }),
     ...(finished !== undefined && { end: finished }),
@@ -153,7 +158,7 @@ function closing(view: TaskView, steps: readonly KnownStep[], end: number | unde
   if (isRunning && steps.some(({ finished }) => finished === undefined)) return [];
   const start = Math.max(0, ...steps.map(({ finished = 0 }) => finished));
   if (start === 0) return [];
-  const label = view.task.artifacts?.length ? 'Keep artifacts, and end' : 'End';
+  const label = view.task.artifacts?.length ? l10n.t('Keep artifacts, and end') : l10n.t('End');
   const part = { id: 'end', label, note: '', start };
   return [end === undefined ? { ...part, state: 'running' } : { ...part, state: 'done', end }];
 }

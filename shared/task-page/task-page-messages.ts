@@ -1,12 +1,13 @@
+import type { TaskTone } from '../task-tone.ts';
 import type { LifeSpan } from './task-life.ts';
 
 /** What the page of a task shows. */
 export interface TaskPageContent {
   readonly id: string;
   readonly name: string;
-  /** `queued`, `running`, `passed`, `timed out`, … */
+  /** For people: `queued`, `running`, `passed`, `timed out`, … */
   readonly state: string;
-  readonly tone: 'waiting' | 'running' | 'passed' | 'failed';
+  readonly tone: TaskTone;
   /** A sentence for people: why it waits, where it runs, or how it ended. */
   readonly message: string;
   readonly isFinished: boolean;
@@ -37,6 +38,7 @@ export type FromTaskPage =
   | { readonly type: 'log'; readonly attempt?: number | undefined; readonly step?: number | undefined }
   | { readonly type: 'runAgain' }
   | { readonly type: 'cancel' }
+  | { readonly type: 'saveAll' }
   | { readonly type: 'artifact'; readonly path: string; readonly action: 'open' | 'compare' | 'save' };
 
 /** What survives when the page is gone and comes back. */

@@ -357,11 +357,39 @@ test('login tries the token, keeps it, and commands use it from then on', async 
   assert.doesNotMatch(await readFile(join(folder, 'config/logins.json'), 'utf8'), new RegExp(api.adminToken));
 });
 
+test('a login that was allowed to go over plain http is used without asking for that again', async t => {
+  const { api, folder } = await bench(t);
+  // This machine under an address that does not say so.
+  const url = api.url.replace('127.0.0.1', '0.0.0.0');
+  const setting = { folder, home: folder, input: api.adminToken };
+  const refused = await cli(['login', url, '--token-stdin'], setting);
+  assert.match(refused.err, /unencrypted.*--insecure-http/);
+  const login = await cli(['login', url, '--token-stdin', '--insecure-http'], setting);
+  assert.equal(login.code, 0, login.err);
+  const tasks = await cli(['tasks', '--json'], { folder, home: folder });
+  assert.equal(tasks.code, 0, tasks.err);
+});
+
 test('a token that is wrong is not kept', async t => {
   const { api, folder } = await bench(t);
   const { code } = await cli(['login', api.url, '--token-stdin'], { folder, home: folder, input: 'sci_wrong\n' });
   assert.equal(code, 2);
   assert.deepEqual((await cli(['login', '--json'], { folder, home: folder })).json, [{ logins: [] }]);
+});
+
+test('an empty token is refused before anybody is asked', async t => {
+  const { folder } = await bench(t);
+  const setting = { folder, home: folder, input: '\n' };
+  const { code, err } = await cli(['login', 'http://127.0.0.1:9', '--token-stdin'], setting);
+  assert.equal(code, 2);
+  assert.match(err, /^simple-ci: Cannot log in to http:\/\/127\.0\.0\.1:9 as the token that was given is empty\n$/);
+});
+
+test('a token is revoked by its id: a name is refused with where ids are to be seen', async t => {
+  const { run } = await bench(t);
+  const { code, err } = await run('token', 'revoke', 'erika');
+  assert.equal(code, 2);
+  assert.match(err, /^simple-ci: Cannot revoke token as .*`token list` shows.*: "erika"\n$/);
 });
 
 test('a cluster that cannot be reached is 3, and one without a token is 2', async t => {

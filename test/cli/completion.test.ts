@@ -30,6 +30,10 @@ test('bash offers the values of an option that has few', () => {
   assert.deepEqual(offered('tasks', '--state', ''), ['queued', 'running', 'finished']);
 });
 
+test('bash offers the commands that help is about', () => {
+  assert.deepEqual(offered('help', 'to'), ['top', 'token']);
+});
+
 test('bash does not take a command for the beginning of another', () => {
   assert.ok(offered('task', '--').includes('--json'));
   assert.ok(!offered('task', '--').includes('--watch'));

@@ -122,8 +122,8 @@ test('of an option that is given twice the last one counts, so that aliases can 
 test('numbers, durations and choices are checked, with what they may be', () => {
   refusal('run --priority 10', /--priority as it must be a whole number from 0 to 9: "10"$/);
   refusal('run --priority 1.5', /from 0 to 9: "1.5"$/);
-  refusal('run --timeout soon', /--timeout: Cannot use duration .*"soon"$/);
-  refusal('run --state done', /--state as it is one of queued, running: "done"$/);
+  refusal('run --timeout soon', /^Cannot use --timeout as it is not like 90s, .*"soon"\n?/);
+  refusal('run --state done', /--state as it is none of queued, running: "done"$/);
 });
 
 test('a duration may be a number of seconds', () => {

@@ -46,11 +46,16 @@ test('busy nodes and what has run for longest come first', () => {
 
 test('a task that waits says for how long and why, and how many wait is counted', () => {
   const nodes = new Map([node('n1')]);
-  const tasks = new Map([task('t1', { labels: ['gpu'] }), task('t2', { submitted: NOW - 5000 })]);
+  const tasks = new Map([
+    task('t1', { labels: ['gpu'] }),
+    task('t2', { submitted: NOW - 5000 }),
+    task('t3', { slots: 3, submitted: NOW - 5000 }),
+  ]);
   const lines = topLines({ tasks, nodes }, layout);
-  assert.match(lines[1]!, /2 queued, the oldest for 1 min/);
-  assert.match(lines.find(line => line.startsWith('t1 '))!, /no node has 1 label gpu/);
+  assert.match(lines[1]!, /3 queued, the oldest for 1 min/);
+  assert.match(lines.find(line => line.startsWith('t1 '))!, /no node has the label gpu/);
   assert.match(lines.find(line => line.startsWith('t2 '))!, /1 task ahead of it/);
+  assert.match(lines.find(line => line.startsWith('t3 '))!, /no node that it may run on has 3 slots/);
 });
 
 test('what ended lately is shown with its outcome, what ended long ago is not', () => {

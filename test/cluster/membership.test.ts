@@ -7,6 +7,7 @@ import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { isCiError } from '../../shared/errors.ts';
 import type { NodeId } from '../../shared/ids.ts';
 import type { MemberRecord } from '../../shared/result.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { testCluster } from '../support/test-cluster.ts';
 
 const signal = neverAborted;
@@ -42,6 +43,28 @@ test('a node waits for the lease of a dead one of its id, and joins when it has 
   );
   assert.equal(JSON.parse(records[0]!.value).instance, 'next');
 });
+
+for (const [what, value] of [
+  ['that is damaged', 'junk'],
+  ['of a newer release', '{"v":2,"node":"n1","addresses":["http://n1"]}'],
+] as const)
+  test(`a record ${what} is in the way of a node of its id, until it is gone`, async () => {
+    const clock = new FakeClock();
+    await using cluster = await testCluster({ clock });
+    const call = { signal, timeoutMs: 1000 };
+    const key = cluster.keys.member('n1' as NodeId);
+    await cluster.store.commit({ when: [], then: [{ put: key, value }] }, call);
+    let end: unknown;
+    join(cluster, await open(cluster), 'second').then(
+      () => (end = 'joined'),
+      error => (end = error),
+    );
+    await clock.advanceUntil(() => end !== undefined);
+    assert.ok(isCiError(end, 'conflict'), String(end));
+    assert.match(end.message, /under its id cannot be read by this release: .*members\/n1\. Give this one another/);
+    await cluster.store.commit({ when: [], then: [{ delete: key }] }, call);
+    await join(cluster, await open(cluster), 'third');
+  });
 
 test('a lease that ends before the node is a member is no duplicate node: the node may try again', async () => {
   await using cluster = await testCluster();

@@ -160,6 +160,25 @@ test('Ctrl-C cancels the task, and nothing of it is left', async t => {
   assert.equal(await isRunning(pid), false);
 });
 
+test('a task whose command was killed is cancelled, once the node in it is known to be dead', async t => {
+  const { start, run } = await place(t);
+  const command = await start('run', '--', 'sh', '-c', 'echo begun; sleep 3600');
+  await eventually('it runs', () => command.out().includes('begun') || undefined);
+  command.child.kill('SIGKILL');
+  await command.ended;
+  const [task] = JSON.parse((await run('tasks', '--json')).stdout).tasks as { id: string; state: string }[];
+  assert.equal(task?.state, 'running');
+  await eventually(
+    'it is over',
+    async () => {
+      const { stdout } = await run('task', task!.id, '--json');
+      const { state, result } = JSON.parse(stdout);
+      return (state === 'finished' && result.outcome === 'cancelled') || undefined;
+    },
+    90_000,
+  );
+});
+
 test('an interrupt that comes twice at once, as from npm, is one', async t => {
   const { start } = await place(t);
   const running = await start('run', '--', 'sh', '-c', 'echo started; sleep 300');
@@ -307,6 +326,15 @@ test('a node tells where it is and what it is, drains when it is told to, and en
   assert.match(node.out(), /^Formed cluster acme\/ci$/m);
   assert.match(node.out(), /^Admin token of this new cluster, shown this once: sci_\w+$/m);
   node.child.kill('SIGTERM');
+  assert.equal(await node.ended, 0);
+  assert.match(node.out(), /\nDraining: .*\nStopped\.\n$/s);
+});
+
+test('a node whose terminal is closed drains', async t => {
+  const { start, home } = await place(t);
+  const node = await start('node', '--cluster', 'acme/ci', '--listen', '127.0.0.1:0', '--data', home);
+  await eventually('it is ready', () => node.out().includes('Ready at http://127.0.0.1:'));
+  node.child.kill('SIGHUP');
   assert.equal(await node.ended, 0);
   assert.match(node.out(), /\nDraining: .*\nStopped\.\n$/s);
 });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { after, before, suite, test } from 'node:test';
+import { suite, test } from 'node:test';
 import { METRIC } from '../../node-runtime/kubernetes/external-metrics.ts';
 import { type AggregatorSetting, metricRequest, replay } from '../support/aggregator.ts';
 import { makeAuthority, makeCertificate } from '../support/certificates.ts';
-import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
+import { etcdAndKubernetes } from '../support/etcd-and-kubernetes.ts';
+import { startEtcd } from '../support/etcd-server.ts';
 import { recordAt } from '../support/etcdctl.ts';
-import { KubernetesServer } from '../support/kubernetes-server.ts';
 import { AUTHENTICATION_READER } from '../support/rbac.ts';
 import { realCluster } from '../support/real-cluster.ts';
 import { simpleCi, start } from '../support/simple-ci.ts';
@@ -16,20 +16,11 @@ import { eventually } from '../support/test-tasks.ts';
 const SERVICE = 'simple-ci-metrics.ci.svc';
 
 suite('simple-ci metrics-adapter, beside real nodes and a real etcd', { concurrency: 1 }, () => {
-  let etcd: EtcdServer;
-  let kubernetes: KubernetesServer;
-
-  before(async () => {
-    etcd = await startEtcd();
-    kubernetes = await KubernetesServer.start();
-  });
-  after(async () => {
-    await kubernetes[Symbol.asyncDispose]();
-    await etcd[Symbol.asyncDispose]();
-  });
+  const servers = etcdAndKubernetes();
 
   /** A process of it, with all that its pod would have. */
-  async function startAdapter(cluster: string, endpoints = etcd.endpoints.join(',')) {
+  async function startAdapter(cluster: string, endpoints = servers.etcd.endpoints.join(',')) {
+    const { kubernetes } = servers;
     const authority = makeAuthority(kubernetes.folder, 'front-proxy-ca');
     const ca = makeAuthority(kubernetes.folder, 'metrics-ca');
     const own = makeCertificate(kubernetes.folder, 'metrics', ca, 'serverAuth', { hosts: [SERVICE] });
@@ -50,7 +41,7 @@ suite('simple-ci metrics-adapter, beside real nodes and a real etcd', { concurre
         '--service-account',
         account.folder,
       ]),
-      { env: { KUBERNETES_SERVICE_HOST: account.host, KUBERNETES_SERVICE_PORT: String(account.port) } },
+      { env: account.env },
     );
     let text = '';
     child.stdout!.on('data', chunk => (text += chunk));
@@ -80,7 +71,7 @@ suite('simple-ci metrics-adapter, beside real nodes and a real etcd', { concurre
     eventually(what, async () => (await adapter.ask()) === wanted || undefined, 90_000);
 
   test('it tells what waits and what runs, and every node tells the same', async () => {
-    await using cluster = await realCluster({ etcd }, 'n1', 'n2');
+    await using cluster = await realCluster(servers, 'n1', 'n2');
     await using adapter = await startAdapter(cluster.id);
     await until('nothing is asked for', adapter, '0');
     for (let n = 0; n < 11; n++) await cluster.submit({ steps: [{ run: 'sleep 3600' }] });
@@ -96,7 +87,7 @@ suite('simple-ci metrics-adapter, beside real nodes and a real etcd', { concurre
   });
 
   test('it counts on when all nodes are gone, and stops on SIGTERM', async () => {
-    await using cluster = await realCluster({ etcd }, 'n1');
+    await using cluster = await realCluster(servers, 'n1');
     await using adapter = await startAdapter(cluster.id);
     await until('nothing is asked for', adapter, '0');
     const task = await cluster.submit({ slots: 3, steps: [{ run: 'sleep 3600' }] });
@@ -105,7 +96,7 @@ suite('simple-ci metrics-adapter, beside real nodes and a real etcd', { concurre
     await eventually(
       'the adapter counts',
       async () => {
-        const post = await recordAt(etcd, `${cluster.id}/posts/demand`);
+        const post = await recordAt(servers.etcd, `${cluster.id}/posts/demand`);
         return String(post?.node).startsWith('metrics-adapter') || undefined;
       },
       90_000,

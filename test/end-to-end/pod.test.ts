@@ -1,42 +1,30 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
-import { after, before, suite, test } from 'node:test';
-import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
-import { KubernetesServer } from '../support/kubernetes-server.ts';
+import { suite, test } from 'node:test';
+import { etcdAndKubernetes } from '../support/etcd-and-kubernetes.ts';
 import { shippedRole } from '../support/rbac.ts';
 import { realCluster } from '../support/real-cluster.ts';
 import { simpleCi } from '../support/simple-ci.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 suite('a node in a pod', { concurrency: 1 }, () => {
-  let etcd: EtcdServer;
-  let kubernetes: KubernetesServer;
-  before(async () => {
-    etcd = await startEtcd();
-    kubernetes = await KubernetesServer.start();
-  });
-  after(async () => {
-    await kubernetes[Symbol.asyncDispose]();
-    await etcd[Symbol.asyncDispose]();
-  });
+  const servers = etcdAndKubernetes();
 
   const inPod = (name: string) => {
-    kubernetes.put('pods', name, {});
-    const { folder, port } = kubernetes.account('simple-ci', { ci: [shippedRole('mark-pods')] });
-    return {
-      args: ['--pod', name, '--service-account', folder],
-      env: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(port) },
-    };
+    servers.kubernetes.put('pods', name, {});
+    const { folder, env } = servers.kubernetes.account('simple-ci', { ci: [shippedRole('mark-pods')] });
+    return { args: ['--pod', name, '--service-account', folder], env };
   };
   const busy = (name: string, wanted: 'true' | 'false') =>
     eventually(`pod ${name} is ${wanted === 'true' ? 'busy' : 'idle'}`, () => {
-      const found = kubernetes.get('pods', name)?.metadata.labels?.['simple-ci/busy'];
+      const found = servers.kubernetes.get('pods', name)?.metadata.labels?.['simple-ci/busy'];
       return found === wanted || undefined;
     });
 
   test('Kubernetes hears when it becomes busy, and that it is so while it drains, ready as before', async () => {
+    const { kubernetes } = servers;
     const { args, env } = inPod('ci-1');
-    await using cluster = await realCluster({ etcd, env });
+    await using cluster = await realCluster({ etcd: servers.etcd, env });
     const node = await cluster.add('ci-1', '--isolation', 'none', ...args);
     await cluster.add('other', '--slots', '0');
     await busy('ci-1', 'false');
@@ -62,7 +50,7 @@ suite('a node in a pod', { concurrency: 1 }, () => {
   });
 
   test('what still runs 15 s before it would be killed is handed back, charged to nobody', async () => {
-    await using cluster = await realCluster({ etcd }, 'server');
+    await using cluster = await realCluster(servers, 'server');
     const node = await cluster.add('ci-2', '--termination-grace', '17s', '--labels', 'once');
     const task = await cluster.submit({ labels: ['once'], steps: [{ run: 'sleep 3600' }] });
     await cluster.running(task);
@@ -77,7 +65,7 @@ suite('a node in a pod', { concurrency: 1 }, () => {
   });
 
   test('a grace that is too short to wait hands back at once', async () => {
-    await using cluster = await realCluster({ etcd }, 'server');
+    await using cluster = await realCluster(servers, 'server');
     const node = await cluster.add('ci-3', '--termination-grace', '5s', '--labels', 'once');
     const task = await cluster.submit({ labels: ['once'], steps: [{ run: 'sleep 3600' }] });
     await cluster.running(task);

@@ -93,3 +93,54 @@ test('when the node that was named is gone, another one of the cluster is asked'
   await using client = await connection.client();
   assert.equal((await client.call('cluster', {}, t.signal)).node, 'n2');
 });
+
+test('a connection from before the machine slept is made anew, without waiting for it to be found dead', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  let asleepMs = 0;
+  const clock = { ...systemClock, now: () => Date.now() + asleepMs };
+  const reasons: string[] = [];
+  const connection = new ClusterConnection({
+    clock,
+    tokenOf: async () => node.address.token,
+    note: text => reasons.push(text),
+  });
+  t.after(() => connection[Symbol.asyncDispose]());
+  const isConnected = () => (connection.connection.kind === 'connected' ? true : undefined);
+  await connection.choose(choiceOf(node.address.url));
+  connection.want();
+  await eventually('it is connected', isConnected);
+  asleepMs = 3_600_000;
+  await eventually('it is noticed', () => (reasons.length > 0 ? true : undefined));
+  assert.deepEqual(reasons, ['test: The machine was asleep']);
+  await eventually('it is connected again', isConnected);
+});
+
+test('what a busy cluster says in a short time is known at once, and told as one change', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  const pause = Promise.withResolvers<void>();
+  const pauses = new Set<number>();
+  const clock = {
+    ...systemClock,
+    sleep: (ms: number, signal: AbortSignal) => {
+      if (ms >= 1000) return systemClock.sleep(ms, signal);
+      pauses.add(ms);
+      return pause.promise;
+    },
+  };
+  const { token } = node.address;
+  const connection = new ClusterConnection({ clock, tokenOf: async () => token, note: () => undefined });
+  t.after(() => connection[Symbol.asyncDispose]());
+  let told = 0;
+  connection.stateChanged.on(() => told++);
+  await connection.choose(choiceOf(node.address.url));
+  connection.want();
+  await using client = await connection.client();
+  for (let count = 0; count < 20; count++) {
+    const id = newTaskId(5, Date.now(), Math.random);
+    await client.call('submitTask', { body: { id, task: taskSpec() } }, t.signal);
+  }
+  await eventually('all are known', () => (connection.state.tasks?.size === 20 ? true : undefined));
+  assert.deepEqual([told, pauses.size], [0, 1]);
+  pause.resolve();
+  await eventually('it is told', () => (told > 0 ? true : undefined));
+});

@@ -125,7 +125,7 @@ describe('problem matchers in the format of VS Code', () => {
     [
       'no place',
       { pattern: [{ regexp: 'x', message: 0 }, { regexp: 'y' }] },
-      'Cannot use problem matcher 1 as no pattern has a group for file and line or location',
+      'Cannot use problem matcher 1 as no pattern has a group for file, line or location',
     ],
     [
       'a loop that is not the last',

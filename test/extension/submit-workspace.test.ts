@@ -31,6 +31,7 @@ async function bench(t: TestContext, files: Readonly<Record<string, string>>) {
           asked.push(question);
           return answer;
         },
+        withdraw: async () => assert.fail('nothing was submitted'),
       },
       signal,
     );
@@ -110,4 +111,30 @@ test('a submission that is cancelled ends at once', async t => {
   const submitting = submit(command('true'), true, cancelled.signal);
   cancelled.abort(new Error('Cancelled by the user'));
   await assert.rejects(submitting, /Cancelled by the user/);
+});
+
+test('a task that was submitted at the moment of cancelling is cancelled', async t => {
+  const events = [
+    { event: 'submitted', id: 'x', name: 'n' },
+    { event: 'sent', bytes: 1 },
+  ];
+  const script = `console.log(${JSON.stringify(events.map(event => JSON.stringify(event)).join('\n'))}); setInterval(() => {}, 1000)`;
+  const cancelled = new AbortController();
+  const withdrawn: string[] = [];
+  const submitting = submitWorkspace(
+    {
+      program: { command: process.execPath, args: ['-e', script, '--'], env: {} },
+      folder: import.meta.dirname,
+      task: command('true'),
+      urls: [],
+      token: '',
+      isLocal: false,
+      onProgress: ({ kind }) => kind === 'submitting' && cancelled.abort(new Error('Cancelled by the user')),
+      ask: async () => true,
+      withdraw: async id => void withdrawn.push(id),
+    },
+    AbortSignal.any([cancelled.signal, t.signal]),
+  );
+  await assert.rejects(submitting, /Cancelled by the user/);
+  assert.deepEqual(withdrawn, ['x']);
 });

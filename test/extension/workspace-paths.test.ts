@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { placesInLine } from '../../extension/places-in-line.ts';
 import { WorkspacePaths } from '../../extension/workspace-paths.ts';
 
 const TASK = '501hzzzzzzzzzzzzzzzzzzzzzz';
-const ROOT = '/home/me/$& work';
+const ROOT = '/home/me/$&work';
 
-function mapped(pieces: readonly string[], isolation: string): string {
-  const paths = new WorkspacePaths(ROOT);
+function mapped(pieces: readonly string[], isolation: string, root = ROOT): string {
+  const paths = new WorkspacePaths(root);
   paths.begin(TASK, { kind: 'attempt', fence: 42, attempt: 1, node: 'n1', offset: 0 }, isolation);
   return pieces.map(piece => paths.push(piece)).join('') + paths.end();
 }
@@ -27,6 +28,29 @@ test('paths in the workspace of an attempt become those of the user’s files', 
   }
 });
 
+test('in an address a path is written as addresses are', () => {
+  const address = mapped([`at file://${OWN}/a.js:1:2`], 'none', '/home/me/my #1 work');
+  assert.equal(address, 'at file:///home/me/my%20%231%20work/a.js:1:2');
+  assert.equal(mapped([`${OWN}/a.c:1: x`], 'none', '/home/me/my #1 work'), '/home/me/my #1 work/a.c:1: x');
+});
+
+test('files of a folder with a space in its name are found in a line of a terminal', () => {
+  const line = 'in /my work/src/a.c:3:10, /my work, "/my work/b.c", /my workshop/c and /my work/d.c:7';
+  assert.deepEqual(
+    placesInLine(line, '/my work').map(({ index, length, ...place }) => [line.slice(index, index + length), place]),
+    [
+      ['/my work/src/a.c:3:10', { path: '/my work/src/a.c', line: 3, column: 10 }],
+      ['/my work/b.c', { path: '/my work/b.c' }],
+      ['/my work/d.c:7', { path: '/my work/d.c', line: 7 }],
+    ],
+  );
+});
+
+test('quotes tell where a path begins whose folders on the node have spaces in their names', () => {
+  const inside = `/srv/my data/sandboxes/${TASK}-42/workspace`;
+  assert.equal(mapped([`in '${inside}/a.c', line 3\n`], 'none'), `in '${ROOT}/a.c', line 3\n`);
+});
+
 test('other paths stay as they are', () => {
   const others = [
     '/workspaces/a',
@@ -42,9 +66,9 @@ test('other paths stay as they are', () => {
 });
 
 test('where the output was cut makes no difference', () => {
-  const text = `start ${OWN}/a.c:1:1: error\nprogress 10% /\n"${OWN}/b" ${OWN}`;
+  const text = `start ${OWN}/a.c:1:1: error\nprogress 10% /\n"${OWN}/b" ${OWN} '/my data/${TASK}-42/workspace/c'`;
   const whole = mapped([text], 'none');
-  assert.equal(whole.split(ROOT).length, 4);
+  assert.equal(whole.split(ROOT).length, 5);
   fc.assert(
     fc.property(fc.array(fc.nat(text.length), { maxLength: 6 }), cuts => {
       const places = [0, ...cuts.sort((a, b) => a - b), text.length];

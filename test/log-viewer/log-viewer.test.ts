@@ -72,6 +72,12 @@ describe('the log viewer in a browser', () => {
     assert.ok((await viewer.run<number>('performance.memory.usedJSHeapSize')) < 60_000_000);
   });
 
+  check('says what became of an attempt of which nothing was kept', async () => {
+    await viewer.run('page.openLost()');
+    const text = 'Nothing of what this attempt printed was kept: lost with its node.';
+    await viewer.page.getByText(text).waitFor();
+  });
+
   check('shows what a program printed as text, whatever it is, under the strictest policy', async () => {
     const hostile = [
       '<img src=x onerror="window.pwned=1">',

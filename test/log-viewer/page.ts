@@ -1,6 +1,6 @@
 import type { LogEvent, LogMark } from '../../shared/log.ts';
 import type { ByteRange } from '../../shared/log-model/log-window.ts';
-import type { LogPlace } from '../../shared/log-model/panel-messages.ts';
+import type { LogPlace, PanelTask } from '../../shared/log-model/panel-messages.ts';
 import type { LogSource } from '../../shared/log-viewer/log-source.ts';
 import { defineLogViewer, type LogViewer } from '../../shared/log-viewer/log-viewer.ts';
 
@@ -57,6 +57,8 @@ interface Page {
   push(text: string): void;
   /** A task with a step that passed and one that failed, over. */
   openSteps(place?: LogPlace): void;
+  /** The first of two attempts, of which nothing was kept. */
+  openLost(): void;
   asked(): number;
   /** How long each of so many frames took while somebody scrolls, in milliseconds. */
   scroll(frames: number, deltaY: number): Promise<number[]>;
@@ -65,7 +67,16 @@ interface Page {
 let log = new MadeUpLog(0);
 
 const frame = () => new Promise(resolve => requestAnimationFrame(resolve));
-const task = { id: 'x', name: 'made up', state: 'running', message: '', isFinished: false, attempts: [1] };
+const task: PanelTask = {
+  id: 'x',
+  name: 'made up',
+  state: 'running',
+  tone: 'running',
+  message: '',
+  isFinished: false,
+  attempts: [1],
+  pastEnds: {},
+};
 
 const page: Page = {
   viewer,
@@ -104,7 +115,7 @@ const page: Page = {
   },
   openSteps: place => {
     viewer.source = log;
-    viewer.task = { ...task, state: 'failed', message: 'It ended with 3.', isFinished: true };
+    viewer.task = { ...task, state: 'failed', tone: 'failed', message: 'It ended with 3.', isFinished: true };
     viewer.restart(1, place);
     const mark = (offset: number, kind: LogMark['kind'], step: number, text: string): LogEvent => ({
       kind: 'mark',
@@ -125,6 +136,14 @@ const page: Page = {
       bytes(8, 'compiling\nsrc/main.c:3:10: error\nsee https://example.com/help\n'),
       mark(70, 'step-finished', 1, 'failed'),
       { kind: 'end', offset: 70, reason: 'finished' },
+    ]);
+  },
+  openLost: () => {
+    viewer.task = { ...task, attempts: [1, 2], pastEnds: { 1: 'lost with its node' } };
+    viewer.restart(1);
+    viewer.push([
+      { kind: 'attempt', fence: 4, attempt: 1, node: 'n1', offset: 0 },
+      { kind: 'end', offset: 0, reason: 'lost' },
     ]);
   },
   asked: () => log.asked,

@@ -11,6 +11,7 @@ import { LogManifest } from '../../shared/log-manifest.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryObjectStore } from '../support/memory-object-store.ts';
 import { newAttempt, numberedLines, readAll, readNow, testKeys, testLogs } from '../support/test-logs.ts';
+import { until } from '../support/until.ts';
 
 const MIB = 1_048_576;
 
@@ -87,17 +88,35 @@ test('output waits for as long as it may, so that many lines are stored as one p
   assert.deepEqual(names(), ['log/0000000000000000-0000000000000070']);
 });
 
+test('a piece that is long on its way keeps none of what follows from being stored in time', async () => {
+  const { logs, attempt, clock, objects, others, names } = setUp();
+  await using log = logs.open(attempt, []);
+  let isFirst = true;
+  objects.fault = operation => {
+    if (operation !== 'put' || !isFirst) return;
+    isFirst = false;
+    return clock.sleep(2000, neverAborted);
+  };
+  await log.write(Buffer.from('first\n'));
+  await clock.advance(501);
+  await log.write(Buffer.from('second\n'));
+  await clock.advance(501);
+  assert.deepEqual(names(), ['log/0000000000000006-0000000000000013']);
+  assert.equal((await readNow(others, attempt)).bytes.length, 0);
+  await clock.advance(1500);
+  assert.equal((await readNow(others, attempt)).bytes.toString(), 'first\nsecond\n');
+});
+
 test('a log that comes slowly ends as few pieces, and never has many', async () => {
   const { logs, attempt, clock, others, names } = setUp();
   const log = logs.open(attempt, []);
   const lines = numberedLines(100_000);
-  let most = 0;
   for (let at = 0; at < lines.length; at += 100) {
     await log.write(lines.subarray(at, at + 100));
     await clock.advance(700);
-    most = Math.max(most, names().length);
+    // The larger ones are compressed by threads, for which this clock is too fast.
+    await until('no more than 66 pieces', () => names().length <= 66);
   }
-  assert.ok(most <= 66, `there were ${most} pieces`);
   await log.finish();
   await log[Symbol.asyncDispose]();
   assert.deepEqual(names(), ['log.json', 'log/0000000000000000-0000000000100000']);

@@ -70,6 +70,13 @@ test('a list has queued tasks in queue order, then finished ones, newest first, 
   assert.equal((await listAll(tasks, 2, 'finished')).length, 5);
 });
 
+test('a list tells what tasks ask for in a node', async () => {
+  await using cluster = await testCluster();
+  await submit(cluster, { labels: ['gpu'], slots: 3 });
+  const [listed] = await listAll(new Tasks(cluster, new History(cluster)), 1);
+  assert.deepEqual([listed?.labels, listed?.slots], [['gpu'], 3]);
+});
+
 test('a place to go on from that no list has given is refused', async () => {
   await using cluster = await testCluster();
   const tasks = new Tasks(cluster, new History(cluster));
@@ -89,6 +96,25 @@ test('finished tasks beyond the newest kept leave the store, and are found and l
   assert.deepEqual((await listCompleted(cluster, signal)).map(({ id }) => id).sort(), ids.slice(4).sort());
   assert.deepEqual(new Set(await listAll(tasks, 2)), new Set(before));
   assert.equal((await tasks.get(ids[0]!, signal))?.state, 'finished');
+});
+
+test('what of the history is damaged or of a newer release keeps nothing else from being listed', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const ids = await finish(cluster, 3);
+  await clock.advance(QUARTER_MS);
+  const history = new History(cluster);
+  await retainOnce(cluster, history, { keepCount: 0 }, signal);
+  const day = cluster.objectKeys.historyDay(new Date(clock.now()).toISOString().slice(0, 10));
+  const unreadable = [
+    'junk',
+    '{"v":99,"tasks":[]}',
+    '{"v":1,"tasks":[{"id":"x","result":{}},{"id":"y","result":{"v":99}}]}',
+  ];
+  for (const [i, text] of unreadable.entries())
+    await cluster.objects.put(`${day}${i}.json`, Buffer.from(text), { signal });
+  const listed = await listAll(new Tasks(cluster, history), 2);
+  assert.deepEqual(listed.map(({ id }) => id).sort(), ids.toSorted());
 });
 
 test('two nodes that archive the same tasks at once lose and repeat none', async () => {

@@ -210,6 +210,25 @@ describe('logs', () => {
     assert.equal(textOf(rest).toString(), '456789');
   });
 
+  test('can be followed for their steps alone, over every cut, without a byte of what was printed', async () => {
+    await using api = await testApi();
+    await using proxy = await startProxy(api.url);
+    const client = await api.client('viewer', [proxy.url]);
+    api.logs.attempt(7);
+    api.logs.mark('step 0');
+    const told: string[] = [];
+    for await (const event of client.log(task, { follow: true, isWithoutBytes: true }, neverAborted)) {
+      told.push(event.kind === 'mark' ? event.mark.text : event.kind);
+      if (event.kind !== 'mark') continue;
+      api.logs.print(pattern(100_000));
+      proxy.cut();
+      if (told.length < 4) api.logs.mark(`step ${told.length - 1}`);
+      else api.logs.end('finished');
+    }
+    assert.deepEqual(told, ['attempt', 'step 0', 'step 1', 'step 2', 'end']);
+    assert.ok(proxy.opened >= 4, `${proxy.opened} connections`);
+  });
+
   test('of nodes that ask each other come from the one that was asked, also from their end', async () => {
     await using api = await testApi();
     const read = createReadFromNode({ token: () => api.access.issueNodeToken(parseNodeId('n2')) });

@@ -12,7 +12,7 @@ const node = (labels: string[] = [], more: Partial<NodeView> = {}) =>
 const explanations: [string, QueueExplanation][] = [
   ['no node is there to run it', explainQueue(id, {}, [], [])],
   ['no node is there to run it', explainQueue(id, {}, [], [node([], { draining: true }), node([], { slots: 0 })])],
-  ['no node has 2 labels gpu, linux', explainQueue(id, { labels: ['gpu', 'linux'] }, [], [node(['linux'])])],
+  ['no node has all of the labels gpu, linux', explainQueue(id, { labels: ['gpu', 'linux'] }, [], [node(['linux'])])],
   ['no node that it may run on has 4 slots', explainQueue(id, { slots: 4 }, [], [node()])],
   ['next, when one of 1 node is free', explainQueue(id, {}, [queued(id)], [node()])],
 ];

@@ -99,6 +99,12 @@ describe('a mistake in a task file is told with its line and column', () => {
       /:2:24: tasks\.a\.timeout must be a year at most/,
     ],
     [
+      'no time at all',
+      'tasks:\n  a: {run: x, timeout: 0s}\n',
+      /:2:24: tasks\.a\.timeout must be a millisecond at least/,
+    ],
+    ['no time at all as a number', 'tasks:\n  a: {run: x, idleTimeout: 0}\n', /idleTimeout must be at least 0\.001: 0/],
+    [
       'a reserved variable',
       'tasks:\n  a:\n    run: x\n    env:\n      SIMPLE_CI_TASK: x\n',
       /:5:\d+: tasks\.a\.env\.SIMPLE_CI_TASK /,

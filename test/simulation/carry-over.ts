@@ -5,8 +5,8 @@ import { type Link, OVER } from './network.ts';
 /** How long an object store may take for one try before it is tried again, in milliseconds. */
 const OBJECT_TRY_MS = 5000;
 
-/** Requests to the object store over a link. What is lost is tried again after a while, as a client of S3 does. */
-export function carryOver(link: Link): Carry {
+/** Requests to the object store, or another server, over a link. What is lost is tried again after a while, as a client of S3 does. */
+export function carryOver(link: Link, server = 'the object store'): Carry {
   return <T>(operation: string, key: string, effect: () => T, signal: AbortSignal) =>
     new Promise<T>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
@@ -21,14 +21,14 @@ export function carryOver(link: Link): Carry {
       };
       signal.addEventListener('abort', aborted, { once: true });
       link.party.sleep(OBJECT_TRY_MS, over.signal).then(
-        () => fail('the object store did not answer in time'),
+        () => fail(`${server} did not answer in time`),
         () => undefined,
       );
       link.exchange(effect, answer => {
         if (over.signal.aborted) return;
         if (answer.kind === 'done') end(() => resolve(answer.value));
         else if (answer.kind === 'failed') end(() => reject(answer.error));
-        else fail('the object store failed (503)');
+        else fail(`${server} failed (503)`);
       });
     });
 }

@@ -16,8 +16,13 @@ export async function catchMutant({ name }: Mutant): Promise<Catch | undefined> 
 }
 
 /** The same seed under the same faults without the mistake: what is broken then is not the mistake's doing. */
-export async function withoutMistake({ acts }: Mutant, seed: number): Promise<Catch | undefined> {
-  return firstFailure(['--seed', String(seed), ...(acts ? ['--acts', acts.join()] : [])]);
+export async function withoutMistake({ acts, workload }: Mutant, seed: number): Promise<Catch | undefined> {
+  return firstFailure([
+    '--seed',
+    String(seed),
+    ...(acts ? ['--acts', acts.join()] : []),
+    ...(workload ? ['--workload', workload] : []),
+  ]);
 }
 
 /** In a process of its own, as each has other sources. */

@@ -1,9 +1,10 @@
 // `npm run simulate -- [--hours H] [--seed N] [--seeds K] [--json]`: simulates clusters, one seed after the other, until so many hours have
 // passed in them or so many seeds are through. Stops at the first broken promise. `--acts A,B` has these faults only, again and again;
-// `--mutant NAME` simulates with a mistake in the product.
+// `--workload scaling` or `crowd` has nodes that scale their Deployment, or a crowd at a long queue, in every seed; `--mutant NAME` simulates with a mistake in the product.
 import { parseArgs } from 'node:util';
 import { describeFailure } from './describe-failure.ts';
 import { MUTANTS } from './mutants.ts';
+import { WORKLOADS, type Workload } from './workloads.ts';
 import { patchSources } from './patch-sources.ts';
 import { Totals } from './totals.ts';
 
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     hours: { type: 'string' },
     mutant: { type: 'string' },
     acts: { type: 'string' },
+    workload: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -34,9 +36,10 @@ const seeds =
       : Number.POSITIVE_INFINITY
     : numberOf('seeds', values.seeds);
 const acts = values.acts === undefined ? mutant?.acts : parseActs(values.acts);
+const workload = values.workload === undefined ? mutant?.workload : workloadOf(values.workload);
 const totals = new Totals(first);
 for (let seed = first; seed < first + seeds && totals.hours < hours; seed++) {
-  const outcome = await simulate(seed, acts);
+  const outcome = await simulate(seed, acts, workload);
   totals.add(outcome);
   if (!outcome.violation) continue;
   console.log(describeFailure(outcome, values));
@@ -44,6 +47,12 @@ for (let seed = first; seed < first + seeds && totals.hours < hours; seed++) {
   break;
 }
 console.log(values.json ? JSON.stringify(totals.figures) : totals.sentence);
+
+function workloadOf(name: string): Workload {
+  const workload = WORKLOADS.find(known => known === name);
+  if (workload) return workload;
+  throw new Error(`Cannot simulate a workload that is not known: ${name}. There are: ${WORKLOADS.join(', ')}`);
+}
 
 function numberOf(name: string, text: string): number {
   const number = Number(text);

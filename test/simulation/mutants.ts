@@ -1,5 +1,6 @@
 import type { Act } from './nemesis.ts';
 import type { Patch } from './patch-sources.ts';
+import type { Workload } from './workloads.ts';
 
 /** A mistake that somebody could make, in the product or in what surrounds it. */
 export interface Mutant {
@@ -7,10 +8,16 @@ export interface Mutant {
   readonly patches: readonly Patch[];
   /** The faults under which it is looked for, where those that seeds choose would show it too rarely. */
   readonly acts: readonly Act[] | undefined;
+  /** And in which clusters, likewise. */
+  readonly workload?: Workload;
 }
 
 function mutant(name: string, file: string, find: string, replace: string, acts?: readonly Act[]): Mutant {
   return { name, patches: [{ file, find, replace }], acts };
+}
+
+function inEvery(workload: Workload, plain: Mutant): Mutant {
+  return { ...plain, workload };
 }
 
 const claim = 'node-runtime/queue/claim.ts';
@@ -215,5 +222,86 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/logs/node-logs.ts',
     'mask: new Mask(mask)',
     'mask: new Mask(mask.slice(mask.length))',
+  ),
+  mutant(
+    'what its predecessor has counted is taken for the demand',
+    'node-runtime/queue/read-demand.ts',
+    'counted === true;',
+    'counted !== false;',
+    ['a node is paused', 'kill -9 of a node'],
+  ),
+  {
+    name: 'the demand is written by whoever has had the post',
+    patches: [
+      {
+        file: 'node-runtime/queue/keep-demand.ts',
+        find: '    const when = [{ key, createRevision: fence }];',
+        replace: '    const when: { key: string; createRevision: number }[] = fence > 0 ? [] : [];',
+      },
+      // The lease of the post says the same once more: etcd refuses a put under one that has ended.
+      {
+        file: 'node-runtime/queue/keep-demand.ts',
+        find: 'value: JSON.stringify({ ...record, counted: true }), lease };',
+        replace: 'value: JSON.stringify({ ...record, counted: true }), ...(lease === undefined && { lease }) };',
+      },
+    ],
+    acts: ['a node is paused as it tells the demand'],
+  },
+  mutant(
+    'what is not listed yet is taken for nothing',
+    'node-runtime/queue/demand-view.ts',
+    '    if (this.#listed.size < 2) return;',
+    '',
+  ),
+  mutant(
+    'two nodes have one post',
+    'node-runtime/cluster/posts.ts',
+    'if (found) return found.lease === lease ?',
+    'if (found) return found.lease !== undefined ?',
+  ),
+  inEvery(
+    'scaling',
+    mutant(
+      'the scaler does not say which number it has read',
+      'node-runtime/kubernetes/scaler.ts',
+      'await api.patch(path, { metadata, spec:',
+      'await api.patch(path, { ...(metadata === undefined && { metadata }), spec:',
+    ),
+  ),
+  inEvery(
+    'scaling',
+    mutant(
+      'a new scaler takes what it does not know for nothing',
+      'node-runtime/kubernetes/scaler.ts',
+      'nodes: options.max }];',
+      'nodes: options.min }];',
+    ),
+  ),
+  inEvery(
+    'scaling',
+    mutant(
+      'there are fewer nodes as soon as fewer would do',
+      'node-runtime/kubernetes/next-scale-step.ts',
+      'const spare = capacity - Math.max(wanted, recent);',
+      'const spare = capacity - Math.max(wanted, Math.min(0, recent));',
+    ),
+  ),
+  inEvery(
+    'scaling',
+    mutant(
+      'nobody is ever asked to retire',
+      'node-runtime/kubernetes/next-scale-step.ts',
+      'return spare > 0 && idle.length > 0 ?',
+      'return spare > 0 && idle.length < 0 ?',
+    ),
+  ),
+  inEvery(
+    'crowd',
+    mutant(
+      'who looks at stretches is not told of what comes before them',
+      'node-runtime/queue/queue-view.ts',
+      'const isNews = () => this.#isStale || (this.#window.ids[0] ?? head) < head;',
+      'const isNews = () => false;',
+    ),
   ),
 ];

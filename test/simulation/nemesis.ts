@@ -21,10 +21,9 @@ export interface Victims {
   readonly onRestored: () => void;
   /** Whether clocks are set back too: a machine that sleeps cannot tell how long it did when its calendar was set back meanwhile. */
   readonly mayTurnBack: boolean;
+  /** How much a clock is set wrong at most, in milliseconds. */
+  readonly mostWrongByMs: number;
 }
-
-/** Nodes whose clocks differ by more than two hours are not promised anything. */
-const WRONG_BY_MS = 59 * 60_000;
 
 /** What the moves of the protocol write first. */
 const MOVES = {
@@ -32,6 +31,7 @@ const MOVES = {
   submitOrCancel: /\/tasks\/\w+$/,
   claimOrRelease: /\.lock$/,
   complete: /\/completed\//,
+  tellDemand: /\/demand\//,
 };
 
 /** The faults there are. A seed has some of them. */
@@ -52,6 +52,7 @@ export const ACTS = {
   'a node is paused as it lets a task go on': victims => pauseAsItOrders(victims, 'thaw'),
   'a node is paused as it completes': victims => pauseAsItWrites(victims, MOVES.complete),
   'a node is paused as it submits or cancels': victims => pauseAsItWrites(victims, MOVES.submitOrCancel),
+  'a node is paused as it tells the demand': victims => pauseAsItWrites(victims, MOVES.tellDemand),
   'a node is killed as it writes': victims =>
     ambush(victims, victims.chance.pick(Object.values(MOVES)), (process, depart) => {
       if (victims.chance.happens(0.5)) depart();
@@ -70,9 +71,9 @@ export const ACTS = {
       for (const link of links) link.isPartitioned = false;
     });
   },
-  'a clock is set': ({ chance, nodes, trace, mayTurnBack }) => {
+  'a clock is set': ({ chance, nodes, trace, mayTurnBack, mostWrongByMs }) => {
     const { id, machine } = chance.pick(nodes);
-    const ms = chance.between(mayTurnBack ? -WRONG_BY_MS : machine.wrongBy, WRONG_BY_MS);
+    const ms = chance.between(mayTurnBack ? -mostWrongByMs : machine.wrongBy, mostWrongByMs);
     trace.note(id, `has its clock set wrong by ${seconds(ms)}`);
     machine.wrongBy = ms;
   },
@@ -177,7 +178,8 @@ export async function torment(
 
 /** An etcd whose disks are gone, put back from a backup as the manual says: while all nodes are stopped, with revisions that go on. */
 export async function restore(victims: Victims, backup: Backup): Promise<void> {
-  const { etcd, nodes, outside, trace, onRestored } = victims;
+  const { etcd, outside, trace, onRestored } = victims;
+  const nodes = victims.nodes.filter(({ isWanted }) => isWanted);
   for (const node of nodes) {
     node.stopWanting();
     node.cutPower();

@@ -1,6 +1,6 @@
 import type { Operation, Store, Transaction } from '../../node-runtime/store/store.ts';
 
-/** What the next release adds to every record, and this one does not know. */
+/** What the next release adds to every record that is an object, and this one does not know. */
 export const NEXT_FIELD = 'sinceNextRelease';
 
 /**
@@ -25,6 +25,7 @@ function withField(transaction: Transaction): Transaction {
 
 function addField(operation: Operation): Operation {
   if (!('put' in operation)) return operation;
-  const value = { ...JSON.parse(operation.value), [NEXT_FIELD]: { of: 'the next release' } };
-  return { ...operation, value: JSON.stringify(value) };
+  const value: unknown = JSON.parse(operation.value);
+  if (typeof value !== 'object') return operation;
+  return { ...operation, value: JSON.stringify({ ...value, [NEXT_FIELD]: { of: 'the next release' } }) };
 }

@@ -15,9 +15,20 @@ const root = new URL('../../', import.meta.url);
 
 /**
  * What keeps a simulation from being one: threads finish in any order, and files are read by threads. The code around it is the
- * product's. Blocks of a log are small, so that a few kilobytes fill some.
+ * product's. Blocks of a log are small, so that a few kilobytes fill some, and so is what a node keeps in mind of the queue: dozens of
+ * tasks are a long one.
  */
-const WITHOUT_THREADS: readonly Patch[] = [
+const FOR_SIMULATION: readonly Patch[] = [
+  ...(
+    [
+      ['queue-window.ts', 'const MOST_TASKS = 512;', 'const MOST_TASKS = 20;'],
+      ['queue-reader.ts', 'const PAGE = 500;', 'const PAGE = 20;'],
+      ['queue-view.ts', 'const REFILL_BELOW = 64;', 'const REFILL_BELOW = 5;'],
+      ['queue-view.ts', 'const CROWD_TASKS = 64;', 'const CROWD_TASKS = 8;'],
+      ['queue-view.ts', 'const STRETCH_KEYS = 64;', 'const STRETCH_KEYS = 12;'],
+      ['queue-view.ts', 'const STRETCH_BELOW = 8;', 'const STRETCH_BELOW = 3;'],
+    ] as const
+  ).map(([file, find, replace]) => ({ file: `node-runtime/queue/${file}`, find, replace })),
   {
     file: 'node-runtime/logs/log-codec.ts',
     find: 'const SYNCHRONOUS_BYTES = 16_384;',
@@ -43,7 +54,7 @@ const WITHOUT_THREADS: readonly Patch[] = [
 /** Puts patches into the source of modules that are loaded from now on. To be called before any of them is. */
 export function patchSources(more: readonly Patch[] = []): void {
   const patched = new Map<string, string>();
-  for (const { file, find, replace } of [...WITHOUT_THREADS, ...more]) {
+  for (const { file, find, replace } of [...FOR_SIMULATION, ...more]) {
     const url = new URL(file, root).href;
     const text = patched.get(url) ?? readFileSync(fileURLToPath(url), 'utf8');
     const parts = text.split(find);

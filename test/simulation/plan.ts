@@ -1,7 +1,8 @@
 import { ACTS, type Act, badWeather } from './nemesis.ts';
 import { FAIR_WEATHER, type Weather } from './network.ts';
 import { SeededChance } from './seeded-chance.ts';
-import { type PlannedTask, planTasks } from './workload.ts';
+import type { Workload } from './workloads.ts';
+import { planCrowd, type PlannedTask, planTasks } from './workload.ts';
 
 /** What a seed decides: sizes, and which faults there are at all. Few at a time find more than all of them always. */
 export interface Plan {
@@ -19,9 +20,57 @@ export interface Plan {
   /** Hours pass at once by all calendars, so that finished tasks are old enough to leave etcd. */
   readonly hasAging: boolean;
   readonly keepMs: number;
+  readonly scaling: ScalingPlan | undefined;
+  /** When there is a crowd at a long queue. */
+  readonly crowdAt: number | undefined;
 }
 
-export function planOf(seed: number): Plan {
+/** What was begun before the calm goes on for two minutes, and nodes that restart then wait for half a minute more. */
+export const SETTLE_MS = 240_000;
+
+/** Nodes scale their own Deployment: how many pods it has at first, and at least and at most. */
+export interface ScalingPlan {
+  readonly replicas: number;
+  readonly min: number;
+  readonly max: number;
+  /** Of each node. */
+  readonly slots: number;
+  readonly scaleInAfterMs: number;
+}
+
+/** @param workload by default the seed chooses */
+export function planOf(seed: number, workload?: Workload): Plan {
+  const plan = planPlain(seed);
+  // Chance of its own: what has been added later leaves the others as they were.
+  const chance = new SeededChance(seed * 2_246_822_519);
+  const dice = chance.random();
+  const chosen = workload ?? (dice < 0.15 ? 'scaling' : dice < 0.19 ? 'crowd' : undefined);
+  if (chosen === 'scaling') return withScaling(plan, chance);
+  return chosen === 'crowd' ? withCrowd(plan, chance) : plan;
+}
+
+/** Most of it comes when nothing is wrong any more, for no order is promised while nodes die. */
+function withCrowd(plan: Plan, chance: SeededChance): Plan {
+  const slots = Array.from({ length: chance.whole(5, 7) }, () => 1);
+  const crowdAt = plan.faultsMs + SETTLE_MS + 1000;
+  return {
+    ...plan,
+    slots,
+    tasks: planCrowd({ early: chance.whole(5, 30), within: plan.faultsMs, late: 150, at: crowdAt }, chance),
+    crowdAt,
+    hasLongOutage: false,
+    hasRestore: false,
+  };
+}
+
+function withScaling(plan: Plan, chance: SeededChance): Plan {
+  const max = chance.whole(2, 5);
+  const slots = 2;
+  const scaling = { replicas: chance.whole(1, max), min: 1, max, slots, scaleInAfterMs: 150_000 };
+  return { ...plan, slots: Array.from({ length: max }, () => slots), scaling };
+}
+
+function planPlain(seed: number): Plan {
   const chance = new SeededChance(seed * 2_654_435_761);
   const hasAging = chance.happens(0.25);
   const faultsMs = chance.between(60_000, 420_000) + (hasAging ? 600_000 : 0);
@@ -40,6 +89,8 @@ export function planOf(seed: number): Plan {
     hasRestore: !isCalm && chance.happens(0.06),
     hasAging,
     keepMs: chance.pick([0, 86_400_000]),
+    scaling: undefined,
+    crowdAt: undefined,
   };
 }
 

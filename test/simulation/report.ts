@@ -11,6 +11,7 @@ const PAGE = 'docs/reliability.md';
 const hours = Number(process.argv[2] ?? '100');
 const parts = Number(process.argv[3] ?? availableParallelism());
 if (!(hours > 0 && parts >= 1)) throw new Error('Cannot simulate as HOURS and PARTS are to be numbers above 0');
+const NAMES = { scaling: 'nodes scale their Deployment', crowd: 'a crowd at a long queue' };
 const log = (text: string) => console.error(text);
 
 const figures = await simulateHours(hours, parts, log);
@@ -30,7 +31,9 @@ async function catchMutants(): Promise<string[][]> {
       const [at, mutant] = next;
       const caught = await catchMutant(mutant);
       if (!caught) throw new Error(`Cannot report as a mutant survives: ${mutant.name}`);
-      rows[at] = [mutant.name, caught.invariant, String(caught.seed), mutant.acts?.join(', ') ?? 'chosen by the seed'];
+      const faults = mutant.acts?.join(', ') ?? 'chosen by the seed';
+      const where = mutant.workload ? `${faults}; ${NAMES[mutant.workload]}` : faults;
+      rows[at] = [mutant.name, caught.invariant, String(caught.seed), where];
       log(`Mutant ${at + 1} of ${MUTANTS.length} is caught by seed ${caught.seed}: ${mutant.name}`);
     }
   };
@@ -39,11 +42,13 @@ async function catchMutants(): Promise<string[][]> {
 }
 
 function simulatedTable(): string {
-  const { first, seeds, hours: simulated, events, tasks, executions, outcomes, processorSeconds } = figures;
+  const { first, seeds, workloads, hours: simulated, events, tasks, executions, outcomes, processorSeconds } = figures;
   return table(
     ['', ''],
     [
       ['seeds', `${first} to ${first + seeds - 1}`],
+      ['– with nodes that scale their own Deployment', amount(workloads.scaling)],
+      ['– with a crowd at a long queue', amount(workloads.crowd)],
       ['simulated hours', amount(simulated)],
       ['events', amount(events)],
       ['tasks ended', amount(tasks)],

@@ -42,6 +42,10 @@ function add(one: Figures, other: Figures): Figures {
     executions: both(({ executions }) => executions),
     outcomes: addCounts(one.outcomes, other.outcomes),
     acts: addCounts(one.acts, other.acts),
+    workloads: {
+      scaling: both(({ workloads }) => workloads.scaling),
+      crowd: both(({ workloads }) => workloads.crowd),
+    },
     processorSeconds: both(({ processorSeconds }) => processorSeconds),
   };
 }

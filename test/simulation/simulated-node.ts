@@ -9,6 +9,11 @@ import type { Logs, TaskLogs } from '../../node-runtime/logs/logs.ts';
 import { createLogs } from '../../node-runtime/logs/node-logs.ts';
 import { createTaskLogs } from '../../node-runtime/logs/task-logs.ts';
 import type { NodeOptions } from '../../node-runtime/options.ts';
+import { PodMarker } from '../../node-runtime/kubernetes/pod-marker.ts';
+import { Retirement } from '../../node-runtime/kubernetes/retirement.ts';
+// Loaded by a node only when it is wanted: by then it must be there, as files are read by threads.
+import '../../node-runtime/kubernetes/scaler.ts';
+import type { PodParts } from '../../node-runtime/pod-life.ts';
 import { History } from '../../node-runtime/queue/history.ts';
 import { NodeHealth } from '../../node-runtime/queue/node-health.ts';
 import { Slots } from '../../node-runtime/queue/slots.ts';
@@ -25,6 +30,7 @@ import { MemoryObjectStore, type StoredObject } from '../support/memory-object-s
 import { carryOver } from './carry-over.ts';
 import type { Executions } from './executions.ts';
 import type { Machine, Process } from './machine.ts';
+import type { ModelDeployment } from './model-deployment.ts';
 import type { ModelEtcd } from './model-etcd.ts';
 import { ModelStore } from './model-store.ts';
 import { startModelSupervisor, type ModelSupervisor } from './model-supervisor.ts';
@@ -51,6 +57,8 @@ export interface Surroundings {
   readonly onBug: (error: unknown) => void;
   /** With the supervisor that it had. */
   readonly onNodeDied: (process: Process, guard: Process | undefined) => void;
+  /** The Deployment whose pods the nodes are, where they are. */
+  readonly deployment: ModelDeployment | undefined;
   /** What people who look on see at each node that is up, by the node's name. */
   readonly feeds: Map<string, TaskSummaries>;
 }
@@ -85,7 +93,9 @@ export class SimulatedNode {
   readonly #slots: number;
   #life: Life = { kind: 'down' };
   /** Whether it is started again whenever it has ended. */
-  #isWanted = false;
+  isWanted = false;
+  /** When it was last started, in the time of its machine. */
+  startedAt = 0;
   #isLeaving = false;
   release: 'this' | 'next' = 'this';
 
@@ -119,9 +129,11 @@ export class SimulatedNode {
 
   /** Weather for the links of its next start. */
   prepareLinks: (links: readonly [store: Link, objects: Link]) => void = () => undefined;
+  /** And for the one to Kubernetes. */
+  prepareOtherLink: (link: Link) => void = () => undefined;
 
   start(): void {
-    this.#isWanted = true;
+    this.isWanted = true;
     if (this.#life.kind === 'down') void this.#run();
   }
 
@@ -138,7 +150,7 @@ export class SimulatedNode {
 
   /** Not to be started again. */
   stopWanting(): void {
-    this.#isWanted = false;
+    this.isWanted = false;
   }
 
   /** kill -9 of the node process. */
@@ -161,6 +173,7 @@ export class SimulatedNode {
   async #run(): Promise<void> {
     const { outside, trace, onBug, onNodeDied } = this.#world;
     const process = this.machine.start('node');
+    this.startedAt = process.now();
     this.#isLeaving = false;
     trace.note(this.id, `starts as ${this.release} release`);
     this.#boot(process).then(
@@ -190,14 +203,15 @@ export class SimulatedNode {
     onNodeDied(process, this.#life.kind === 'up' ? this.#life.parts.supervisor()?.guard : undefined);
     this.#life = { kind: 'down' };
     await outside.sleep(this.#chance.between(500, 8000), neverAborted);
-    if (this.#isWanted && this.#life.kind === 'down') void this.#run();
+    if (this.isWanted && this.#life.kind === 'down') void this.#run();
   }
 
   /** What `startNode` does, in its order. */
   async #boot(process: Process): Promise<RunningParts> {
     const { executions, outside, retention, trace } = this.#world;
     const chance = this.#chance.fork();
-    const links = [new Link(process, outside, chance.fork()), new Link(process, outside, chance.fork())] as const;
+    const link = () => new Link(process, outside, chance.fork());
+    const links = [link(), link()] as const;
     const [storeLink, objectsLink] = links;
     this.prepareLinks(links);
     this.#life = { kind: 'starting', process, links };
@@ -268,7 +282,7 @@ export class SimulatedNode {
       labels: [],
       version: this.release,
       started,
-      draining: state.isDraining,
+      draining: state.isDraining || state.isRetired,
       isolation: 'none',
     });
     const api = {
@@ -276,6 +290,7 @@ export class SimulatedNode {
       stop: () => clock.sleep(20, neverAborted),
       [Symbol.asyncDispose]: async () => undefined,
     };
+    const pod = this.#pod(cluster, instance, process, chance);
     const node = new Node(
       this.#options(retention, chance),
       {
@@ -292,6 +307,7 @@ export class SimulatedNode {
         member,
         keeping: { askInstance: address => this.#askInstance(process, address) },
         state,
+        ...(pod && { pod }),
         metrics,
         logger: loggerTo(trace, this.id),
       },
@@ -316,6 +332,20 @@ export class SimulatedNode {
       objectsLink,
       supervisor: () => supervisor,
     };
+  }
+
+  /** What a node in a pod of the Deployment has besides. */
+  #pod(cluster: Cluster, instance: string, process: Process, chance: SeededChance): PodParts | undefined {
+    const { deployment, outside, trace } = this.#world;
+    if (!deployment) return undefined;
+    const link = new Link(process, outside, chance.fork());
+    this.prepareOtherLink(link);
+    const api = deployment.apiFor(this.id, link);
+    const onNotice = (text: string) => trace.note(this.id, text);
+    const marker = new PodMarker({ api, pod: this.id, clock: process, onNotice });
+    const { min, max, scaleInAfterMs } = deployment.plan;
+    const retirement = new Retirement(cluster, this.id, instance);
+    return { marker, scaling: { api, retirement, deployment: 'simple-ci', min, max, scaleInAfterMs } };
   }
 
   /** Keeps what the list of tasks shows that somebody has left open; it is opened again whenever it ends with a failure. */
@@ -347,6 +377,8 @@ export class SimulatedNode {
   #options(retention: NonNullable<NodeOptions['retention']>, chance: SeededChance): NodeOptions {
     return {
       cluster: CLUSTER,
+      // Nodes of a cluster on etcd count the demand.
+      etcd: { endpoints: ['http://etcd:2379'] },
       dataDir: '',
       listen: { host: '', port: 0 },
       slots: this.#slots,

@@ -1,3 +1,4 @@
+import type { Workload } from './workloads.ts';
 import type { Outcome } from './world.ts';
 
 /** What many seeds come to together. */
@@ -12,6 +13,8 @@ export interface Figures {
   readonly outcomes: Readonly<Record<string, number>>;
   /** In how many seeds each fault was to be expected. */
   readonly acts: Readonly<Record<string, number>>;
+  /** How many seeds had more than the usual work. */
+  readonly workloads: Readonly<Record<Workload, number>>;
   readonly processorSeconds: number;
 }
 
@@ -24,6 +27,7 @@ export class Totals {
   hours = 0;
   readonly #outcomes = new Map<string, number>();
   readonly #acts = new Map<string, number>();
+  readonly #workloads = { scaling: 0, crowd: 0 };
 
   constructor(first: number) {
     this.#first = first;
@@ -36,6 +40,8 @@ export class Totals {
     this.#executions += executions;
     for (const outcome of outcomes) count(this.#outcomes, outcome);
     for (const act of plan.acts) count(this.#acts, act);
+    if (plan.scaling) this.#workloads.scaling++;
+    if (plan.crowdAt !== undefined) this.#workloads.crowd++;
     if (plan.hasLongOutage) count(this.#acts, 'etcd has no leader for 5 to 12 min');
     if (plan.hasRestore) count(this.#acts, 'etcd is restored from a backup');
   }
@@ -51,6 +57,7 @@ export class Totals {
       executions: this.#executions,
       outcomes: Object.fromEntries(this.#outcomes),
       acts: Object.fromEntries(this.#acts),
+      workloads: this.#workloads,
       processorSeconds: (user + system) / 1e6,
     };
   }

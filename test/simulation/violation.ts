@@ -15,6 +15,9 @@ export type Invariant =
   | 'I11'
   | 'I12'
   | 'I13'
+  | 'I14'
+  | 'I15'
+  | 'I16'
   /** What the next release has written is lost by this one. */
   | 'two releases'
   /** Something was thrown that nobody should throw. */

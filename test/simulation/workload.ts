@@ -26,6 +26,37 @@ export function planTasks(count: number, withinMs: number, chance: SeededChance)
   );
 }
 
+/** Many short tasks that all pass: some early, the rest at once and late, and urgent ones among those that wait by then. */
+export function planCrowd(
+  {
+    early,
+    within,
+    late,
+    at,
+  }: { readonly early: number; readonly within: number; readonly late: number; readonly at: number },
+  chance: SeededChance,
+): PlannedTask[] {
+  const plan = (number: number, submitAt: number, priority = 5): PlannedTask => {
+    const program: TaskProgram = {
+      ms: chance.between(500, 3000),
+      lines: 1,
+      lineBytes: 40,
+      printsSecret: false,
+      files: [],
+      ignoresTerm: false,
+      end: 'passes',
+    };
+    const steps = [{ run: JSON.stringify(program), shell: 'sh' as const }];
+    const spec = { name: `task ${number}`, steps, priority };
+    return { submitAt, program, spec, cancelAfterMs: undefined, isFollowed: false, repeatAfterMs: undefined };
+  };
+  return [
+    ...Array.from({ length: early }, (_, number) => plan(number, chance.between(0, within))),
+    ...Array.from({ length: late }, (_, number) => plan(early + number, at + chance.between(0, 2000))),
+    ...Array.from({ length: 4 }, (_, number) => plan(early + late + number, at + chance.between(4000, 30_000), 1)),
+  ].sort((a, b) => a.submitAt - b.submitAt);
+}
+
 export function idOf(task: PlannedTask, now: number, chance: SeededChance): TaskId {
   return newTaskId(task.spec.priority ?? 5, now, () => chance.random());
 }

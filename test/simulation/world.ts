@@ -1,22 +1,29 @@
 import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { keyspace, objectKeys } from '../../shared/keyspace.ts';
 import type { Outcome as TaskOutcome } from '../../shared/result.ts';
+import { QueueFairness } from './queue-fairness.ts';
+import { readDemand } from '../../node-runtime/queue/read-demand.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { isCiError } from '../../shared/errors.ts';
+import { poolName } from '../../shared/pools.ts';
 import type { StoredObject } from '../support/memory-object-store.ts';
 import { Client } from './client.ts';
+import { DemandTruth } from './demand-truth.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
 import { Machine, type Process } from './machine.ts';
+import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
 import { type Act, heal, loseLeader, restore, torment, type Victims } from './nemesis.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
-import { type Plan, planOf } from './plan.ts';
+import { type Plan, planOf, type ScalingPlan, SETTLE_MS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededChance } from './seeded-chance.ts';
 import { CLUSTER, SimulatedNode, type Surroundings, type TaskSummaries } from './simulated-node.ts';
 import { Trace } from './trace.ts';
 import type { Violation } from './violation.ts';
+import type { Workload } from './workloads.ts';
 
 export interface Outcome {
   readonly plan: Plan;
@@ -34,12 +41,17 @@ export interface Outcome {
 
 /** After the faults every task must end within so long: leases end, attempts are made anew, the longest task runs, an etcd is waited for. */
 const CALM_LIMIT_MS = 45 * 60_000;
-/** What was begun before the calm goes on for two minutes, and nodes that restart then wait for half a minute more. */
-const SETTLE_MS = 240_000;
 /** When all is well, a task that was told to stop has ended by then, its log stored or given up. */
 const CANCEL_MS = 120_000;
 /** When all is well, nothing is frozen for longer. */
 const THAW_MS = 60_000;
+/** By their calendars, two machines may be an hour or two apart. */
+const WRONG_BY_MS = 59 * 60_000;
+/**
+ * Not so where finished tasks leave etcd as soon as they may: with more than 10 minutes, which also come from clocks that run too fast or too
+ * slow, a submission that is sent again is not promised to be known.
+ */
+const WRONG_BY_LITTLE_MS = 60_000;
 /** Between two faults, when somebody has chosen them. */
 const MEAN_PAUSE_OF_FEW_MS = 6000;
 /** So long nothing may be written when there is nothing to do. */
@@ -49,8 +61,8 @@ const IDLE_MS = 120_000;
  * Runs one seed to its end, or to the first violation.
  * @param acts the only faults that there are, again and again; by default the seed chooses
  */
-export async function simulate(seed: number, acts?: readonly Act[]): Promise<Outcome> {
-  const plan = planOf(seed);
+export async function simulate(seed: number, acts?: readonly Act[], workload?: Workload): Promise<Outcome> {
+  const plan = planOf(seed, workload);
   const world = new World(acts ? { ...plan, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : plan);
   const guard = guardAgainstStrays(error => world.bug(error));
   try {
@@ -70,12 +82,16 @@ class World {
   readonly #executions = new Executions();
   readonly #trace: Trace;
   readonly #invariants: Invariants;
+  readonly #demand: DemandTruth;
   readonly #nodes: readonly SimulatedNode[];
+  readonly #deployment: ModelDeployment | undefined;
   readonly #links = new Set<Link>();
   /** What people who look on see at each node that is up. */
   readonly #feeds = new Map<string, TaskSummaries>();
   #weather: Plan['weather'];
   #violation: Violation | undefined;
+  /** When everything has been well for long. */
+  #settledAt = Number.POSITIVE_INFINITY;
   /** When etcd was last written to, but for what retention does. */
   #lastWrite = 0;
 
@@ -96,7 +112,22 @@ class World {
         this.#trace.note('etcd', `${entry.revision} ${change.kind} ${key} (${entry.cause})`);
       }
       this.#invariants.take(entry);
+      this.#demand.take(entry.changes);
+      fairness.take(entry.changes);
     };
+    const fairness = new QueueFairness({
+      keys: keyspace(CLUSTER),
+      scheduler: this.#scheduler,
+      isAsked: () => plan.crowdAt !== undefined && this.#scheduler.now > this.#settledAt,
+      onViolation: violation => this.#note(violation),
+    });
+    this.#demand = new DemandTruth({
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      scheduler: this.#scheduler,
+      isAlive: ({ node, instance }) => this.#nodes.find(({ id }) => id === node)?.up?.instance === instance,
+      onViolation: violation => this.#note(violation),
+    });
     this.#invariants = new Invariants({
       keys: keyspace(CLUSTER),
       etcd: this.#etcd,
@@ -107,16 +138,19 @@ class World {
       isLeaving: name => this.#nodes.find(({ id }) => id === name)?.isLeaving ?? true,
       onViolation: violation => this.#note(violation),
     });
+    this.#deployment = plan.scaling && this.#makeDeployment(plan.scaling);
     this.#nodes = plan.slots.map((slots, at) => this.#makeNode(`n${at + 1}`, slots));
   }
 
   async run(): Promise<Outcome> {
     const plan = this.#plan;
-    for (const node of this.#nodes) node.start();
+    if (this.#deployment) this.#deployment.start();
+    else for (const node of this.#nodes) node.start();
     const client = this.#startClient();
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
     const faults = this.#torment(victims);
+    this.#askForDemand(this.#chance.fork()).catch(error => this.bug(error));
     const during = () => this.#violation !== undefined;
     if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
@@ -150,6 +184,7 @@ class World {
     void faults.then(() => {
       haveFaultsEnded = true;
     });
+    if (!this.#plan.hasLongOutage) this.#settledAt = begun + SETTLE_MS;
     scheduler.after(SETTLE_MS, () => this.#checkThawed());
     scheduler.after(SETTLE_MS + CANCEL_MS, () => {
       if (!this.#plan.hasLongOutage) this.#invariants.checkCancelled(begun + SETTLE_MS);
@@ -163,7 +198,7 @@ class World {
       });
     if (this.#violation) return;
     const isViolated = () => this.#violation !== undefined;
-    await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS);
+    await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS + (this.#plan.scaling?.scaleInAfterMs ?? 0));
     this.#trace.note('world', 'has nothing to do any more');
     const idleSince = scheduler.now;
     await scheduler.runUntil(isViolated, idleSince + IDLE_MS);
@@ -181,6 +216,7 @@ class World {
   }
 
   #checkIdle(since: number): void {
+    this.#checkScaledIn();
     const violated = (text: string, task?: TaskId) => this.#note({ invariant: 'I12', task, text });
     for (const [node, tasks] of this.#feeds)
       for (const { id, state } of tasks.values())
@@ -189,6 +225,38 @@ class World {
     const left = [...this.#etcd.all(keyspace(CLUSTER).tasks)].map(({ key }) => key);
     if (left.length > 0) violated(`The queue is not empty: ${left.join(', ')}`);
     if (this.#lastWrite > since) violated(`An idle cluster writes, last at ${this.#lastWrite} ms`);
+  }
+
+  #checkScaledIn(): void {
+    const pods = this.#nodes.filter(({ isWanted }) => isWanted).length;
+    const least = this.#plan.scaling?.min ?? pods;
+    if (pods === least) return;
+    const text = `There are ${pods} pods, though there is nothing to do and ${least} would do`;
+    this.#note({ invariant: 'I15', task: undefined, text });
+  }
+
+  /** Somebody asks one node after the other for as long as the world lasts. What a node never answers is not waited for. */
+  async #askForDemand(chance: SeededChance): Promise<void> {
+    for (;;) {
+      await this.#outside.sleep(chance.between(2000, 15_000), neverAborted);
+      const { up } = chance.pick(this.#nodes);
+      if (!up) continue;
+      const askedAt = this.#scheduler.now;
+      const tell = (demand: number | undefined) =>
+        askedAt < this.#settledAt ? this.#demand.told(demand, askedAt) : this.#demand.toldInCalm(demand, askedAt);
+      up.process.deliver(() => {
+        readDemand(up.cluster, neverAborted).then(
+          ({ pools }) => tell(pools[poolName([])]?.demand),
+          error => (isCiError(error, 'unavailable') ? tell(undefined) : this.bug(error)),
+        );
+      });
+    }
+  }
+
+  /** In the middle of the crowd one of the nodes dies: what it ran was passed long ago, and comes back. */
+  async #thinTheCrowd({ chance, nodes, outside }: Victims, at: number): Promise<void> {
+    await outside.sleep(at + 3000 - this.#scheduler.now, neverAborted);
+    chance.pick(nodes).crash();
   }
 
   async #torment(victims: Victims): Promise<void> {
@@ -214,6 +282,7 @@ class World {
       await restore(victims, backup);
     }
     await tormented;
+    if (plan.crowdAt !== undefined) await this.#thinTheCrowd(victims, plan.crowdAt);
   }
 
   #startClient(): Client {
@@ -232,6 +301,21 @@ class World {
     });
   }
 
+  #makeDeployment(plan: ScalingPlan): ModelDeployment {
+    return new ModelDeployment({
+      plan,
+      nodes: () => this.#nodes,
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      demand: this.#demand,
+      outside: this.#outside,
+      chance: this.#chance.fork(),
+      trace: this.#trace,
+      isCalm: () => this.#scheduler.now > this.#settledAt,
+      onViolation: violation => this.#note(violation),
+    });
+  }
+
   #makeNode(name: string, slots: number): SimulatedNode {
     const machine = new Machine(name, this.#scheduler, this.#chance.between(0.9, 1.1));
     const surroundings: Surroundings = {
@@ -245,12 +329,14 @@ class World {
       onBug: error => this.bug(error),
       onNodeDied: (process, guard) => this.#invariants.nodeDied(process, guard),
       feeds: this.#feeds,
+      deployment: this.#deployment,
     };
     const node = new SimulatedNode(name, machine, slots, surroundings, this.#chance.fork());
     node.prepareLinks = ([store, objects]) => {
       this.#track(store, 'store');
       this.#track(objects, 'objects');
     };
+    node.prepareOtherLink = link => this.#track(link, 'objects');
     return node;
   }
 
@@ -262,11 +348,13 @@ class World {
       etcd: this.#etcd,
       nodes: this.#nodes,
       trace: this.#trace,
+      mostWrongByMs: this.#plan.keepMs === 0 || this.#plan.hasAging ? WRONG_BY_LITTLE_MS : WRONG_BY_MS,
       mayTurnBack: !this.#plan.acts.includes('a machine sleeps'),
       onSupervisor: (guard, isPaused) => this.#invariants.supervisorPaused(guard, isPaused),
       onRestored: () => {
         client.restored();
         this.#invariants.restored();
+        this.#demand.restored();
       },
     };
   }

@@ -12,7 +12,7 @@ const USAGE = `Usage: npm run soak -- [options]
 
   --minutes M   how long (120)
   --rounds N    how often it rests meanwhile (every 10 minutes, at least 4 times)
-  --rate R      what users do, in actions a second (2)
+  --rate R      what users do, in actions a second (2); in the first round, four times that
   --seed S      what they do, and in which order (a new one)
   --file PATH   where each sample is written at once (a new file in the temporary folder)
   --read PATH   tell about a run that has written this, also one that was cut short, instead of a new one

@@ -28,6 +28,11 @@ export interface SoakRecord {
 const SAMPLE_EVERY_MS = 30_000;
 /** What is on its way out when the last task is done is gone after this: idle connections to S3 among it. */
 const SETTLE_MS = 8000;
+/**
+ * The first round is a flood, of so many times the load: what a process keeps for its busiest moment, it then has from the
+ * beginning, and not whenever chance or the rest of the machine makes one.
+ */
+const FLOOD = 4;
 
 /** One node under mixed load that rests now and then, and what it takes meanwhile. */
 export async function runSoak(options: SoakOptions, signal: AbortSignal): Promise<SoakRecord> {
@@ -47,7 +52,7 @@ export async function runSoak(options: SoakOptions, signal: AbortSignal): Promis
     write({ surprise });
     log(`Not as it should be: ${surprise}`);
   };
-  await using users = new Users(stage, { seed, actionsPerSecond }, note, living);
+  await using users = new Users(stage, seed, note, living);
   const began = performance.now();
   const sample = async (phase: Sample['phase'], round: number) => {
     const at = (performance.now() - began) / 1000;
@@ -59,7 +64,9 @@ export async function runSoak(options: SoakOptions, signal: AbortSignal): Promis
   try {
     for (let round = 0; round < rounds; round++) {
       const endsAt = began + (minutes * 60_000 * (round + 1)) / rounds;
-      await underLoad(users, endsAt - SETTLE_MS - performance.now(), () => sample('load', round), living);
+      const rate = actionsPerSecond * (round === 0 ? FLOOD : 1);
+      const load = (enough: AbortSignal) => users.run(rate, enough);
+      await underLoad(load, endsAt - SETTLE_MS - performance.now(), () => sample('load', round), living);
       await sleep(SETTLE_MS, undefined, { signal: living });
       await sample('rest', round);
     }
@@ -74,9 +81,14 @@ export async function runSoak(options: SoakOptions, signal: AbortSignal): Promis
 }
 
 /** Samples while users are busy, and resolves when what they have begun is done. */
-async function underLoad(users: Users, forMs: number, sample: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function underLoad(
+  begin: (enough: AbortSignal) => Promise<void>,
+  forMs: number,
+  sample: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const enough = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1000, Math.round(forMs)))]);
-  const load = users.run(enough);
+  const load = begin(enough);
   try {
     while (!enough.aborted) {
       await sleep(Math.min(SAMPLE_EVERY_MS, forMs / 2), undefined, { signal: enough }).catch(() => undefined);

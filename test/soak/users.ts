@@ -18,20 +18,13 @@ export class Users implements AsyncDisposable {
   actions = 0;
   readonly #draw: Draw;
   readonly #world: UserWorld;
-  readonly #actionsPerSecond: number;
   readonly #onSurprise: (text: string) => void;
   readonly #underWay = new Set<Promise<void>>();
 
   /** @param onSurprise told of what was not as it should be */
-  constructor(
-    stage: Stage,
-    { seed, actionsPerSecond }: { readonly seed: string; readonly actionsPerSecond: number },
-    onSurprise: (text: string) => void,
-    signal: AbortSignal,
-  ) {
+  constructor(stage: Stage, seed: string, onSurprise: (text: string) => void, signal: AbortSignal) {
     this.#draw = new Draw(`${seed}/actions`);
     this.#world = new UserWorld(stage, new Draw(`${seed}/details`), signal);
-    this.#actionsPerSecond = actionsPerSecond;
     this.#onSurprise = onSurprise;
   }
 
@@ -40,9 +33,9 @@ export class Users implements AsyncDisposable {
   }
 
   /** Until it has been enough; resolves when all that was begun has come to its end. */
-  async run(enough: AbortSignal): Promise<void> {
+  async run(actionsPerSecond: number, enough: AbortSignal): Promise<void> {
     while (!enough.aborted) {
-      const pauseMs = (-Math.log(1 - this.#draw.number()) * 1000) / this.#actionsPerSecond;
+      const pauseMs = (-Math.log(1 - this.#draw.number()) * 1000) / actionsPerSecond;
       await sleep(pauseMs, undefined, { signal: enough }).catch(() => undefined);
       const action = this.#pick();
       if (!enough.aborted && this.#underWay.size < MOST_AT_ONCE) this.#begin(action);

@@ -39,8 +39,10 @@ export interface CodeServer extends AsyncDisposable {
 export interface CodeServerOptions {
   /** Files of the workspace. */
   readonly files: Readonly<Record<string, string>>;
-  /** Package of an extension to install. */
-  readonly vsix?: string;
+  /** Packages of extensions to install. */
+  readonly vsix?: readonly string[];
+  /** The language that it is set to. Its own texts stay English. */
+  readonly language?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Default: true. */
@@ -81,8 +83,8 @@ const SETTINGS = {
 };
 
 async function start(folder: string, options: CodeServerOptions): Promise<CodeServer> {
-  const workspace = join(folder, 'ws');
-  for (const part of ['data/User', 'data/Machine', 'home', 'tmp', 'ws'])
+  const workspace = join(folder, 'my work');
+  for (const part of ['data/User', 'data/Machine', 'home', 'tmp', 'my work'])
     await mkdir(join(folder, part), { recursive: true });
   for (const [name, text] of Object.entries(options.files)) {
     await mkdir(join(workspace, name, '..'), { recursive: true });
@@ -98,11 +100,13 @@ async function start(folder: string, options: CodeServerOptions): Promise<CodeSe
   // Settings of the machine are read from here only.
   await writeFile(join(folder, 'data/Machine/settings.json'), settings);
   await writeFile(join(folder, 'config.yaml'), '{}\n');
-  if (options.vsix !== undefined) await install(folder, options, options.vsix);
+  if (options.language !== undefined) await writeLanguage(folder, options.language);
+  for (const vsix of options.vsix ?? []) await install(folder, options, vsix);
   const [port] = await freePorts(1);
   const words = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
   const trust = options.isTrusted === false ? [] : ['--disable-workspace-trust'];
-  const more = ['--disable-getting-started-override', '--ignore-last-opened', ...trust, workspace];
+  const language = options.language === undefined ? [] : ['--locale', options.language];
+  const more = ['--disable-getting-started-override', '--ignore-last-opened', ...trust, ...language, workspace];
   const child = run(folder, options, [...words, ...more]);
   const ended = once(child, 'close');
   const dispose = async () => {
@@ -142,6 +146,15 @@ function run(folder: string, { env }: CodeServerOptions, args: readonly string[]
       ...env,
     },
   });
+}
+
+/** As if a package for that language were installed, without a single text in it. */
+async function writeLanguage(folder: string, language: string): Promise<void> {
+  const texts = join(folder, 'data/texts.json');
+  await writeFile(texts, JSON.stringify({ version: '1.0.0', contents: {} }));
+  const extensions = [{ extensionIdentifier: { id: 'test.language' }, version: '1.0.0' }];
+  const pack = { hash: 'test', label: language, extensions, translations: { vscode: texts } };
+  await writeFile(join(folder, 'data/languagepacks.json'), JSON.stringify({ [language]: pack }));
 }
 
 async function install(folder: string, options: CodeServerOptions, vsix: string): Promise<void> {

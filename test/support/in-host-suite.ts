@@ -1,10 +1,17 @@
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import type { HostResult } from '../vscode/in-host/run.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+const execute = promisify(execFile);
+
+/** The branch that is checked out in the workspace. */
+export const HOST_BRANCH = 'topic';
 
 /** The workspace that the tests inside the extension host find. */
 export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
@@ -27,7 +34,7 @@ export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
         problemMatcher: {
           owner: 'found',
           fileLocation: 'absolute',
-          pattern: { regexp: '^FOUND (\\S+) LINE (\\d+) TEXT (.*)$', file: 1, line: 2, message: 3 },
+          pattern: { regexp: '^FOUND (.+) LINE (\\d+) TEXT (.*)$', file: 1, line: 2, message: 3 },
         },
       },
       {
@@ -48,6 +55,17 @@ export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
   }),
   'main.c': 'int main(void) {\n  return 3;\n}\n',
 };
+
+/** Makes a repository of the workspace, with everything in it committed on this branch. */
+export async function commitWorkspace(folder: string, branch: string): Promise<void> {
+  const who = ['-c', 'user.name=Test', '-c', 'user.email=test@example.com'];
+  for (const words of [
+    ['init', '-q', '-b', branch],
+    ['add', '-A'],
+    [...who, 'commit', '-q', '-m', 'All'],
+  ])
+    await execute('git', words, { cwd: folder });
+}
 
 /** Bundles the tests; returns the file that VS Code is to load. */
 export async function buildHostSuite(): Promise<string> {
@@ -72,6 +90,7 @@ export async function writeWorkspace(folder: string): Promise<void> {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
+  await commitWorkspace(folder, HOST_BRANCH);
 }
 
 /** What the tests have left: a file that is missing, not whole or empty is a failure, whatever VS Code said. */

@@ -20,6 +20,12 @@ export interface KubeObject {
   [field: string]: unknown;
 }
 
+/** What a pod has of its service account. */
+export interface Account extends InCluster {
+  readonly folder: string;
+  readonly env: { readonly KUBERNETES_SERVICE_HOST: string; readonly KUBERNETES_SERVICE_PORT: string };
+}
+
 /** A request that has come, and what became of it. */
 export interface Seen {
   readonly user: string | undefined;
@@ -74,7 +80,7 @@ export class KubernetesServer implements AsyncDisposable {
   }
 
   /** A service account: what a pod of it finds in its folder. Roles are bound by namespace. */
-  account(name: string, roles: Readonly<Record<string, readonly Role[]>>): InCluster & { folder: string } {
+  account(name: string, roles: Readonly<Record<string, readonly Role[]>>): Account {
     const folder = join(this.folder, name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'ca.crt'), readFileSync(this.#ca));
@@ -85,7 +91,9 @@ export class KubernetesServer implements AsyncDisposable {
     const token = `token-of-${name}-${++this.#version}`;
     this.#accounts.set(token, { name, roles });
     writeFileSync(join(folder, 'token'), `${token}\n`);
-    return { host: '127.0.0.1', port: this.port, serviceAccount: folder, folder };
+    const [host, port] = ['127.0.0.1', this.port];
+    const env = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port) };
+    return { host, port, serviceAccount: folder, folder, env };
   }
 
   get port(): number {

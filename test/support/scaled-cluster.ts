@@ -51,7 +51,7 @@ export async function scaledCluster(
       replicas,
       graceMs,
       args: pod => [...own, ...inPod, '--node-id', pod, '--pod', pod, ...args],
-      env: { KUBERNETES_SERVICE_HOST: account.host, KUBERNETES_SERVICE_PORT: String(account.port) },
+      env: account.env,
       busy: () => busyNodes(cluster),
     }),
   );

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, bundle } from '../../scripts/build.mjs';
 import { binary, buildBinaries } from '../../scripts/build-binary.mjs';
+import { NODE_FLAGS } from '../../scripts/bundle-options.mjs';
 import { createClient } from '../../shared/client.ts';
 import { eventually } from './test-tasks.ts';
 
@@ -64,7 +65,7 @@ export async function simpleCi(args: readonly string[], options: RunOptions = {}
 export async function start(args: readonly string[], options: RunOptions = {}): Promise<ChildProcess> {
   await ready;
   const { program, by = [] } = options;
-  const own = isOfBinary && program === undefined ? [binary] : [process.execPath, program ?? bundle];
+  const own = isOfBinary && program === undefined ? [binary] : [process.execPath, ...NODE_FLAGS, program ?? bundle];
   const [command, ...rest] = [...by, ...own, ...args];
   return spawn(command!, rest, {
     cwd: options.cwd ?? tmpdir(),

@@ -123,18 +123,23 @@ export class Workbench implements AsyncDisposable {
     await this.ready();
   }
 
-  /** By its title in the command palette. It is opened anew when something else has taken the focus, and so closed it. */
+  /** By its title in the command palette. */
   async command(title: string): Promise<void> {
+    await this.#choose(`the command ${title} is chosen`, `>${title}`, title);
+  }
+
+  /** Of what is found for the text in the list of commands and files. It is opened anew when something else has taken the focus, and so closed it. */
+  async #choose(what: string, text: string, label: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input.input');
-    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first();
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: label }).first();
     const timeout = 3000;
     const chooseIt = async () => {
       await this.page.keyboard.press('F1');
-      await input.fill(`>${title}`, { timeout });
+      await input.fill(text, { timeout });
       await row.click({ timeout });
       return true;
     };
-    await eventually(`the command ${title} is chosen`, () => chooseIt().catch(() => undefined), START_MS);
+    await eventually(what, () => chooseIt().catch(() => undefined), START_MS);
   }
 
   /** The row of the open list that begins with the text. */
@@ -200,12 +205,7 @@ export class Workbench implements AsyncDisposable {
   }
 
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press('Control+P');
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor();
-    await input.fill(name);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().waitFor();
-    await input.press('Enter');
+    await this.#choose(`the file ${name} is opened`, name, name);
     await this.page.locator('.tab.active', { hasText: name.split('/').at(-1)! }).waitFor();
     await this.page.locator('.editor-group-container.active .monaco-editor .view-lines').first().click();
   }
@@ -260,6 +260,13 @@ export class Workbench implements AsyncDisposable {
       }
       return undefined;
     });
+  }
+
+  /** To where nothing tells anything of itself. */
+  async moveMouseAway(): Promise<void> {
+    await this.page.mouse.move(900, 843);
+    const hover = this.page.locator('.monaco-hover:visible').first();
+    await hover.waitFor({ state: 'detached', timeout: 3000 }).catch(() => undefined);
   }
 
   async screenshot(folder: string, name: string): Promise<void> {

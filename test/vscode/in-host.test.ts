@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { requireVscode, startCodeServer } from '../support/code-server.ts';
-import { buildHostSuite, HOST_WORKSPACE, readHostResults, root } from '../support/in-host-suite.ts';
+import {
+  buildHostSuite,
+  commitWorkspace,
+  HOST_BRANCH,
+  HOST_WORKSPACE,
+  readHostResults,
+  root,
+} from '../support/in-host-suite.ts';
 import { packagedExtension } from '../support/packaged-extension.ts';
 import { Workbench } from '../support/workbench.ts';
 
@@ -16,7 +23,12 @@ test('inside the extension host', async t => {
   const folder = await mkdtemp('/tmp/sci-host-');
   t.after(() => rm(folder, { recursive: true, force: true }));
   const results = join(folder, 'results.json');
-  await using server = await startCodeServer({ files: HOST_WORKSPACE, env: { SIMPLE_CI_HOST_RESULTS: results } });
+  await using server = await startCodeServer({
+    files: HOST_WORKSPACE,
+    env: { SIMPLE_CI_HOST_RESULTS: results },
+    settings: { 'git.enabled': true },
+  });
+  await commitWorkspace(server.workspace, HOST_BRANCH);
   await using workbench = await Workbench.openForTests(server.url, { extension: root.replace(/\/$/, ''), suite });
   await workbench.testsEnded(ENDS_WITHIN_MS);
   for (const { name, failure } of await readHostResults(results))

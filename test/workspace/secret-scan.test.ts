@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { refuseSecrets } from '../../node-runtime/workspace/take-snapshot.ts';
+import { refuseSecrets } from '../../node-runtime/workspace/secret-scan.ts';
 import { isCiError } from '../../shared/errors.ts';
 import { GitWorkspace } from '../support/git-workspace.ts';
 

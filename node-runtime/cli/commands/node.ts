@@ -8,7 +8,7 @@ export const node = defineCommand({
   summary: 'Run a node: form a cluster, or join it',
   description: `The first node with a cluster id forms the cluster, every further one joins it. Without --etcd the cluster is this machine alone.
 
-SIGTERM or Ctrl-C drains it: it claims nothing more, lets running tasks finish and hands back what is left. A second one hands everything back at once.`,
+SIGTERM, Ctrl-C or the end of its terminal drains it: it claims nothing more, lets running tasks finish and hands back what is left. A second one hands everything back at once.`,
   options: {
     cluster: {
       kind: 'text',

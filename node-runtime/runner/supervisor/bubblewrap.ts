@@ -7,8 +7,8 @@ export const INSIDE: SandboxFolders = { workspace: BUBBLEWRAP_WORKSPACE, home: '
 
 /** What the machine's own file system looks like, as far as a sandbox's is made from it. */
 export interface SystemFolders {
-  /** Of `/bin`, `/sbin`, `/lib…`: where each link leads, or undefined for a folder. */
-  readonly links: ReadonlyMap<string, string | undefined>;
+  /** Of `/bin`, `/sbin`, `/lib…`: where each link leads, or null for a folder. */
+  readonly links: Readonly<Record<string, string | null>>;
   /** Folders that are shown as they are, such as `/usr`. */
   readonly shown: readonly string[];
   /** Folders in `/etc` that may hold what is not for tasks. */
@@ -64,8 +64,8 @@ export function bubblewrapLayout(system: SystemFolders, folders: SandboxFolders)
 }
 
 function programs({ shown, links }: SystemFolders): string[] {
-  const linked = [...links].flatMap(([path, target]) =>
-    target === undefined ? show(path) : ['--symlink', target, path],
+  const linked = Object.entries(links).flatMap(([path, target]) =>
+    target === null ? show(path) : ['--symlink', target, path],
   );
   return [...shown.flatMap(show), ...linked];
 }

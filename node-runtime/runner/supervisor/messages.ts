@@ -1,6 +1,8 @@
+import type { ErrorCode } from '../../../shared/errors.ts';
 import type { Renewal } from '../../cluster/session.ts';
 import type { LeaseId } from '../../store/store.ts';
 import type { CommandEnd } from '../sandbox.ts';
+import type { OwnPlace, PlaceWanted } from './own-place.ts';
 import type { Marks } from './process-marks.ts';
 
 /** What a node tells its supervisor. Those with an `id` are answered. */
@@ -11,10 +13,8 @@ export type Request =
       readonly id: number;
       readonly freezeAfterMs: number;
       readonly killAfterFrozenMs: number;
-      /** Whether commands run as users of their own. */
-      readonly ownUsers: boolean;
-      /** What the supervisor was started with, for its commands to inherit. */
-      readonly tag: number;
+      /** Its tag is what the supervisor was started with, for its commands to inherit. */
+      readonly place: PlaceWanted;
     }
   | ({ readonly kind: 'renewed' } & Renewal)
   | { readonly kind: 'open'; readonly sandbox: SandboxPlan }
@@ -35,9 +35,10 @@ export type Reply =
       readonly firstUser?: number;
       /** Whether commands carry the tag, and a score of their own. */
       readonly isTagged: boolean;
+      readonly place: OwnPlace;
     }
   | { readonly kind: 'done'; readonly id: number }
-  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+  | { readonly kind: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'stood-still'; readonly id: number; readonly ms: number }
   /** The answer to `run`, when the command has ended. */
   | { readonly kind: 'ended'; readonly id: number; readonly end: CommandEnd };

@@ -12,11 +12,12 @@ import {
   SandboxLost,
   type Supervisor,
 } from '../sandbox.ts';
-import { bubblewrapHolder, bubblewrapLayout, INSIDE, type SystemFolders } from './bubblewrap.ts';
+import { bubblewrapHolder, bubblewrapLayout, INSIDE } from './bubblewrap.ts';
 import { killProcesses } from './kill-processes.ts';
 import type { SandboxPlan } from './messages.ts';
 import { NumberPool } from './number-pool.ts';
-import type { PipePool } from './pipe-pool.ts';
+import type { OwnPlace } from './own-place.ts';
+import { PipePool, pipeFolder } from './pipe-pool.ts';
 import { findMarked, userOf } from './process-marks.ts';
 import { RemoteSandbox } from './remote-sandbox.ts';
 import { makeFolders, removeEmptyFolders, removeTree } from './sandbox-folders.ts';
@@ -29,18 +30,12 @@ const OOM_SCORES = { first: 601, count: 349 };
 const END_LIMIT_MS = 20_000;
 
 export interface RemoteSupervisorParts {
-  readonly isolation: Isolation;
-  /** The program, where that is the isolation. */
-  readonly bubblewrap?: string;
-  readonly system: SystemFolders;
-  /** Holds the folders of its sandboxes. */
-  readonly folder: string;
+  readonly place: OwnPlace;
   readonly channel: SupervisorChannel;
   /** The shell that started the supervisor and ends after it. */
   readonly launcher: ChildProcess;
   /** The supervisor itself. */
   readonly pid: number;
-  readonly pipes: PipePool;
   /** The first of the user ids that its sandboxes get; undefined where they run as the node's user. */
   readonly firstUser: number | undefined;
   /** What all its tasks carry, if the machine has such a thing. */
@@ -51,6 +46,7 @@ export interface RemoteSupervisorParts {
 /** The node's side of a supervisor process: it makes and removes folders, and asks the process for the rest. */
 export class RemoteSupervisor implements Supervisor {
   readonly #parts: RemoteSupervisorParts;
+  readonly #pipes: PipePool;
   readonly #lost = new AbortController();
   readonly #removals = new Set<Promise<void>>();
   readonly #open = new Map<number, SandboxPlan>();
@@ -61,6 +57,7 @@ export class RemoteSupervisor implements Supervisor {
 
   constructor(parts: RemoteSupervisorParts) {
     this.#parts = parts;
+    this.#pipes = new PipePool(pipeFolder(parts.place.folder), parts.place.pipes);
     this.#users = parts.firstUser === undefined ? undefined : new NumberPool(parts.firstUser, USERS_IN_BLOCK);
     const { closed } = parts.channel;
     if (closed.aborted) this.#lost.abort(lost(closed.reason));
@@ -68,7 +65,7 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   get isolation(): Isolation {
-    return this.#parts.isolation;
+    return this.#parts.place.detected.isolation;
   }
 
   get lost(): AbortSignal {
@@ -76,18 +73,19 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   async open({ task, fence, lease, folder: kept }: SandboxedAttempt): Promise<Sandbox> {
-    const { channel, pipes, isolation } = this.#parts;
+    const { channel, place } = this.#parts;
     if (channel.closed.aborted) throw channel.closed.reason;
-    const folder = kept ?? join(this.#parts.folder, attemptFolder(task, fence));
+    const folder = kept ?? join(place.folder, attemptFolder(task, fence));
     const plan = { number: ++this.#lastNumber, lease, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
     try {
       const folders = makeFolders(folder, plan.user);
       const sandbox: SandboxPlan = { ...plan, ...this.#bubblewrap(folders) };
       this.#open.set(plan.number, sandbox);
       channel.tell({ kind: 'open', sandbox });
-      const inside = isolation === 'bubblewrap' ? INSIDE : folders;
+      const inside = this.isolation === 'bubblewrap' ? INSIDE : folders;
       const close = () => this.#close(plan, kept === undefined ? folder : undefined);
       const { number, user } = plan;
+      const pipes = this.#pipes;
       return new RemoteSandbox({ number, folders, inside, user, channel, pipes, close, lost: this.lost });
     } catch (error) {
       this.#close(plan, kept === undefined ? folder : undefined);
@@ -100,12 +98,12 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { channel, folder } = this.#parts;
+    const { channel, place } = this.#parts;
     this.#isEnding = true;
     channel.end();
     await this.#ended();
     await Promise.all(this.#removals);
-    await removeTree(folder);
+    await removeTree(place.folder);
   }
 
   /** Waits for the process; one that does not end by itself, since it was stopped or hangs, is killed with its tasks. */
@@ -129,7 +127,8 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   #bubblewrap(folders: SandboxFolders): Pick<SandboxPlan, 'bubblewrap'> {
-    const { bubblewrap: program, system } = this.#parts;
+    const { detected, system } = this.#parts.place;
+    const program = detected.bubblewrap;
     if (program === undefined) return {};
     return { bubblewrap: { program, holder: bubblewrapHolder(system), layout: bubblewrapLayout(system, folders) } };
   }

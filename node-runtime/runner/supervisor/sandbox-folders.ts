@@ -16,12 +16,14 @@ const FOREIGN_MS = 24 * 60 * 60 * 1000;
 /** The names of a node's folder say whose it is: its pid, when that started, in which namespace of pids, and its tag. */
 const OWNER = /^(\d+)-(\d+)-(\d+)-(\d+)$/;
 
-/** Makes a folder for the sandboxes of this process. Others of the same machine have theirs beside it. */
-export async function makeOwnFolder(root: string, tag: number, mode: number): Promise<string> {
-  const { pid } = process;
-  const folder = join(root, `${pid}-${startOf(pid)}-${await namespaceOf()}-${tag}`);
+/** Makes a folder for the sandboxes of a node, by its process. Others of the same machine have theirs beside it. */
+export async function makeOwnFolder(
+  root: string,
+  { node, tag, ownUsers }: { node: number; tag: number; ownUsers: boolean },
+): Promise<string> {
+  const folder = join(root, `${node}-${startOf(node)}-${await namespaceOf()}-${tag}`);
   await mkdir(folder);
-  await chmod(folder, mode);
+  await chmod(folder, ownUsers ? 0o711 : 0o700);
   return folder;
 }
 

@@ -1,22 +1,13 @@
 import { spawn } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { describeError } from '../../../shared/errors.ts';
 import { systemChance } from '../../system/chance.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { Isolation, Supervisor } from '../sandbox.ts';
-import { detectIsolation } from './detect-isolation.ts';
-import { findRoot } from './find-root.ts';
 import { FREEZE_RULES } from './freeze-when-silent.ts';
 import { launch } from './launcher.ts';
-import { PipePool } from './pipe-pool.ts';
-import { RemoteSupervisor, type RemoteSupervisorParts } from './remote-supervisor.ts';
-import { makeOwnFolder, removeTree, sweepDeadNodes } from './sandbox-folders.ts';
+import { RemoteSupervisor } from './remote-supervisor.ts';
 import { SupervisorChannel } from './supervisor-channel.ts';
-import { readSystemFolders } from './system-folders.ts';
 import { SYSTEM_PATH } from '../system-path.ts';
-import { LOWEST_USER } from './user-block.ts';
 
 /** Tags are from here to twice that: over a year in microseconds, which no program computes without a break. */
 const TAGS = 2 ** 45;
@@ -40,47 +31,30 @@ export interface SupervisorOptions {
 }
 
 /**
- * Starts the supervisor process of this node, and clears away what dead nodes have left under the same root.
+ * Starts the supervisor process of this node, which clears away what dead nodes have left under the same root. All of that is
+ * done by the process itself: the node loads its other parts meanwhile.
  * @throws CiError when the isolation that was asked for does not work here, or the process cannot be started
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const { clock, isolation, onNotice } = options;
   const ownUsers = process.platform === 'linux' && process.getuid?.() === 0 && isolation !== 'none';
-  const root = await findRoot(options.root, ownUsers);
-  await sweepDeadNodes(root, clock).catch((error: unknown) =>
-    onNotice(`Cannot clear away what a dead node has left: ${describeError(error)}`),
-  );
   const tag = TAGS + Math.floor(systemChance.random() * TAGS);
-  const folder = await makeOwnFolder(root, tag, ownUsers ? 0o711 : 0o700);
-  const results = await Promise.allSettled([
-    detect(isolation, folder, ownUsers),
-    startProcess(options, { folder, tag, ownUsers }),
-  ]);
-  const [detected, started] = results;
-  if (detected.status === 'fulfilled' && started.status === 'fulfilled') {
-    onNotice(detected.value.notice);
-    return new RemoteSupervisor({ ...started.value, ...detected.value, folder, clock });
+  const { launcher, channel } = startProcess(options, tag);
+  try {
+    const { freezeAfterMs = FREEZE_RULES.freezeAfterMs, killAfterFrozenMs = FREEZE_RULES.killAfterFrozenMs } = options;
+    const wanted = { node: process.pid, root: options.root, isolation, ownUsers, tag };
+    const begun = await channel.ask({ kind: 'begin', freezeAfterMs, killAfterFrozenMs, place: wanted });
+    if (begun.kind !== 'begun') throw new Error(`Cannot understand the supervisor's first answer: ${begun.kind}`);
+    const { pid, firstUser, isTagged, place } = begun;
+    for (const notice of [...place.warnings, place.detected.notice]) onNotice(notice);
+    return new RemoteSupervisor({ channel, launcher, pid, firstUser, tag: isTagged ? tag : undefined, place, clock });
+  } catch (error) {
+    channel.end();
+    throw error;
   }
-  if (started.status === 'fulfilled') started.value.channel.end();
-  await removeTree(folder);
-  throw results.flatMap(result => (result.status === 'rejected' ? [result.reason] : []))[0];
 }
 
-async function detect(wanted: Isolation | 'auto', folder: string, ownUsers: boolean) {
-  const system = await readSystemFolders(join(folder, 'system'));
-  const detected = await detectIsolation(wanted, system, ownUsers ? LOWEST_USER : undefined);
-  return { ...detected, system };
-}
-
-async function startProcess(
-  {
-    command,
-    freezeAfterMs = FREEZE_RULES.freezeAfterMs,
-    killAfterFrozenMs = FREEZE_RULES.killAfterFrozenMs,
-    mostProcesses = MOST_PROCESSES,
-  }: SupervisorOptions,
-  { folder, tag, ownUsers }: { folder: string; tag: number; ownUsers: boolean },
-): Promise<Pick<RemoteSupervisorParts, 'channel' | 'launcher' | 'pid' | 'pipes' | 'firstUser' | 'tag'>> {
+function startProcess({ command, mostProcesses = MOST_PROCESSES }: SupervisorOptions, tag: number) {
   const [program, ...args] = launch(command, tag, mostProcesses);
   const launcher = spawn(program, args, {
     cwd: '/',
@@ -88,13 +62,6 @@ async function startProcess(
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     detached: true,
   });
-  launcher.on('error', () => undefined);
-  const channel = new SupervisorChannel(launcher.stdio[3] as Duplex);
-  const pipes = new PipePool(join(folder, 'pipes'));
-  await mkdir(join(folder, 'pipes'), { mode: 0o700 });
-  const rules = { freezeAfterMs, killAfterFrozenMs, ownUsers, tag };
-  const [begun] = await Promise.all([channel.ask({ kind: 'begin', ...rules }), pipes.fill()]);
-  if (begun.kind !== 'begun') throw new Error(`Cannot understand the supervisor's first answer: ${begun.kind}`);
-  const { pid, firstUser, isTagged } = begun;
-  return { channel, launcher, pipes, pid, firstUser, tag: isTagged ? tag : undefined };
+  launcher.on('error', () => undefined); // Its channel closes then.
+  return { launcher, channel: new SupervisorChannel(launcher.stdio[3] as Duplex) };
 }

@@ -1,10 +1,12 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { CiError } from '../../../shared/errors.ts';
 import { type Clock, systemClock } from '../../system/clock.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import { freezeWhenSilent } from './freeze-when-silent.ts';
 import type { Reply, Request, SandboxPlan } from './messages.ts';
 import { maySetOomScore } from './oom-score.ts';
+import { makeOwnPlace } from './own-place.ts';
 import { Permit } from './permit.ts';
 import { readTag } from './proc.ts';
 import { RenewalWatch } from './renewal-watch.ts';
@@ -90,6 +92,7 @@ class Supervision {
           this.#send({
             kind: 'failed',
             id: request.id,
+            code: error instanceof CiError ? error.code : 'unavailable',
             message: error instanceof Error ? error.message : String(error),
           }),
         );
@@ -107,14 +110,16 @@ class Supervision {
     switch (request.kind) {
       case 'begin': {
         this.#renewals = new RenewalWatch(this.#clock, request.freezeAfterMs);
-        if (request.ownUsers) this.#users = await takeUserBlock(this.#clock);
+        const place = await makeOwnPlace(request.place, this.#clock);
+        if (request.place.ownUsers) this.#users = await takeUserBlock(this.#clock);
         void freezeWhenSilent(this.#clock, () => this.#sandboxes.values(), request);
         return {
           kind: 'begun',
           id,
           pid: process.pid,
           ...(this.#users && { firstUser: this.#users.first }),
-          isTagged: maySetOomScore && readTag('self') === request.tag,
+          isTagged: maySetOomScore && readTag('self') === request.place.tag,
+          place,
         };
       }
       case 'run':

@@ -34,7 +34,7 @@ export class SupervisorChannel {
     return this.#closed.signal;
   }
 
-  /** Rejects with `unavailable` when the supervisor is lost or cannot do it. */
+  /** Rejects with what the supervisor says when it cannot do it, and with `unavailable` when it is lost. */
   async ask(question: Question): Promise<Reply> {
     const id = ++this.#lastId;
     const answer = Promise.withResolvers<Reply>();
@@ -42,7 +42,7 @@ export class SupervisorChannel {
     this.#waiting.set(id, answer);
     this.tell({ ...question, id } as Asked);
     const reply = await answer.promise;
-    if (reply.kind === 'failed') throw new CiError('unavailable', reply.message);
+    if (reply.kind === 'failed') throw new CiError(reply.code, reply.message);
     return reply;
   }
 

@@ -7,17 +7,17 @@ const LINKED = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 const SHOWN = ['/usr', '/opt', '/nix'];
 const HIDDEN = ['/etc/simple-ci', '/etc/kubernetes', '/etc/rancher'];
 
-/** Looks at the machine, and writes the users that tasks see into `folder`. */
-export async function readSystemFolders(folder: string): Promise<SystemFolders> {
-  const links = new Map<string, string | undefined>();
-  for (const path of await present(LINKED)) links.set(path, await readlink(path).catch(() => undefined));
+/** Looks at the machine, and writes the users that tasks see into a folder in the node's own. */
+export async function readSystemFolders(ownFolder: string): Promise<SystemFolders> {
+  const links: Record<string, string | null> = {};
+  for (const path of await present(LINKED)) links[path] = await readlink(path).catch(() => null);
   const resolver = await realpath('/etc/resolv.conf').catch(() => undefined);
   return {
     links,
     shown: await present(SHOWN),
     hidden: await present(HIDDEN),
     ...(resolver && !resolver.startsWith('/etc/') && { resolver }),
-    users: await writeUsers(folder),
+    users: await writeUsers(join(ownFolder, 'system')),
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import type { Duplex } from 'node:stream';
 import { encodeFrame, FrameReader } from '../../../node-runtime/runner/supervisor/frames.ts';
 import { NumberPool } from '../../../node-runtime/runner/supervisor/number-pool.ts';
@@ -35,8 +35,8 @@ describe('a supervisor process', () => {
     'nothing but the end': Buffer.alloc(0),
   };
   for (const [what, bytes] of Object.entries(garbage))
-    it(`ends when it is sent ${what}`, async () => {
-      const child = startProcess();
+    it(`ends when it is sent ${what}`, async t => {
+      const child = startProcess(t);
       const channel = child.stdio[3] as Duplex;
       channel.on('error', () => undefined);
       if (bytes.length > 0) channel.write(bytes);
@@ -45,12 +45,17 @@ describe('a supervisor process', () => {
       assert.equal(code, 0);
     });
 
-  it('answers a request that makes no sense by saying so, and goes on', async () => {
-    const child = startProcess();
+  it('answers a request that makes no sense by saying so, and goes on', async t => {
+    const child = startProcess(t);
     const channel = child.stdio[3] as Duplex;
     const replies = readReplies(channel);
     channel.write(encodeFrame({ kind: 'kill', id: 1, sandbox: 99 }));
-    assert.deepEqual((await replies.next()).value, { kind: 'failed', id: 1, message: 'Cannot find sandbox 99' });
+    assert.deepEqual((await replies.next()).value, {
+      kind: 'failed',
+      id: 1,
+      code: 'unavailable',
+      message: 'Cannot find sandbox 99',
+    });
     channel.write(encodeFrame({ kind: 'dance', id: 2 }));
     const answer = (await replies.next()).value as { kind: string; message: string };
     assert.equal(answer.kind, 'failed');
@@ -168,9 +173,11 @@ class SettableClock implements Clock {
   }
 }
 
-function startProcess(): ChildProcess {
+function startProcess(t: TestContext): ChildProcess {
   const [program = '', ...args] = SUPERVISE;
-  return spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], env: { PATH } });
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], env: { PATH } });
+  t.after(() => child.kill('SIGKILL'));
+  return child;
 }
 
 async function* readReplies(channel: Duplex): AsyncGenerator<unknown> {

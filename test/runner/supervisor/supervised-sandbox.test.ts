@@ -110,7 +110,7 @@ async function sandboxWith(before?: string, beforeHolder = ''): Promise<It> {
   const script = `#!/bin/sh\ncd ${folder.path}\ncase $1 in --args)\n${before}\n;; *)\n${beforeHolder}\n;; esac\nexec bwrap "$@"\n`;
   await writeFile(program, script);
   await chmod(program, 0o755);
-  const system = await readSystemFolders(join(folder.path, 'system'));
+  const system = await readSystemFolders(folder.path);
   const renewals = new RenewalWatch(systemClock, 3_600_000);
   renewals.renewed({ lease: LEASE, sent: momentOf(systemClock) });
   const sandbox = new SupervisedSandbox(

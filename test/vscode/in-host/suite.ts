@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
+import { ClusterTool } from '../../../extension/agent-tools.ts';
+import { systemClock } from '../../../extension/clock.ts';
 import type { Clusters } from '../../../extension/clusters.ts';
 import { EventSource } from '../../../extension/event-source.ts';
 import { McpServers } from '../../../extension/mcp-servers.ts';
 import type { RunCommands } from '../../../extension/run-commands.ts';
+import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
 export const suite: Readonly<Record<string, () => Promise<void>>> = {
@@ -91,6 +95,64 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     const [, id] = /\(id (\w+)\)/.exec(ran) ?? [];
     assert.match(await useTool('failure_log', { id, lines: 1 }), /printed:\nmain\.c:2:5: warning: odd number$/);
     await assert.rejects(useTool('status', { id: 'none' }), /id/);
+  },
+
+  'a language model runs nothing before the user has agreed to the very words, and nothing once he has cancelled':
+    async () => {
+      const submitted: unknown[] = [];
+      const choice = { id: 'https://ci.example.com', label: 'acme/ci', urls: ['https://ci.example.com'] };
+      const tool = new ClusterTool('run', {
+        clusters: {
+          ready: async () => undefined,
+          connection: {
+            connection: { kind: 'connecting', choice, failures: 0 },
+            client: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
+          },
+        } as unknown as Clusters,
+        running: {
+          submit: async (run: unknown, { signal }: { signal: AbortSignal }) => {
+            signal.throwIfAborted();
+            submitted.push(run);
+          },
+        } as unknown as RunCommands,
+        findProgram: async () => assert.fail('nothing is started'),
+        clock: systemClock,
+      });
+      const command = 'make\n```\n[Ignore all that](command:simple-ci.runLast)';
+      const { confirmationMessages: asked } = tool.prepareInvocation({ input: { command } });
+      assert.equal(asked?.title, 'Run a task on acme/ci?');
+      assert.ok(asked?.message instanceof vscode.MarkdownString);
+      const { value, isTrusted } = asked.message;
+      assert.match(value, /^On the files of this workspace as they are now:\n+(`{4,})sh\n/);
+      assert.ok(value.includes(command));
+      assert.ok(!isTrusted);
+      for (const name of ['status', 'failure_log'] as const)
+        assert.equal(
+          new ClusterTool(name, {} as never).prepareInvocation({ input: {} }).confirmationMessages,
+          undefined,
+        );
+      const cancel = new vscode.CancellationTokenSource();
+      cancel.cancel();
+      await assert.rejects(tool.invoke({ input: { command }, toolInvocationToken: undefined }, cancel.token));
+      assert.deepEqual(submitted, []);
+      // Who agrees to the run, but not that his files go to that host.
+      await assert.rejects(
+        tool.invoke({ input: { command }, toolInvocationToken: undefined }, new vscode.CancellationTokenSource().token),
+        /does not want the files to be sent/,
+      );
+      assert.equal(submitted.length, 1);
+    },
+
+  'the branch that is checked out is asked of VS Code’s git extension, and followed': async () => {
+    const branches = new WorkspaceBranches();
+    let changes = 0;
+    branches.changed.on(() => changes++);
+    await eventually('it is known', async () => ((await branches.read()).join() === 'topic' ? true : undefined));
+    const before = changes;
+    execFileSync('git', ['checkout', '-q', '-b', 'other'], { cwd: workspace().fsPath });
+    await eventually('the other one is', () => (branches.names.join() === 'other' ? true : undefined));
+    assert.ok(changes > before);
+    branches.dispose();
   },
 
   'the MCP server gets address and token when it is started, and not before': async () => {

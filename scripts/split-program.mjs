@@ -1,14 +1,17 @@
 import { basename } from 'node:path';
-import { bundleOptions } from '../bundle-options.mjs';
+import { bundleOptions } from './bundle-options.mjs';
 
 /**
- * The program as the executable holds it: one part for each module that is imported when it is needed, and for what several of
- * them share. esbuild splits ES modules only, and an executable holds none, so each part becomes a function of CommonJS after that.
+ * The program as the bundle and the executable hold it: one part for each module that is imported when it is needed, and for what
+ * several of them share. esbuild splits ES modules only, so each part becomes a module of CommonJS after that, in ASCII.
+ * It begins with main.js. Plugins change the program on its way.
  */
-export async function splitProgram(info) {
+export async function splitProgram(info, plugins = []) {
   const { build, transform } = await import('esbuild');
+  const options = await bundleOptions(info);
   const { outputFiles, metafile } = await build({
-    ...(await bundleOptions(info)),
+    ...options,
+    plugins: [...options.plugins, ...plugins],
     entryPoints: ['node-runtime/main.ts'],
     outdir: 'dist/parts',
     format: 'esm',
@@ -29,7 +32,7 @@ export async function splitProgram(info) {
         minify: true,
         charset: 'ascii',
       });
-      return [basename(path), `(function(exports,require,module,__filename,__dirname){${code}\n})`];
+      return [basename(path), code];
     }),
   );
   return { parts: new Map(parts), metafile };

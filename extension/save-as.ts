@@ -1,0 +1,31 @@
+import * as l10n from '@vscode/l10n';
+import * as vscode from 'vscode';
+import type { Client } from '../shared/client.ts';
+import { signalOf } from './abort.ts';
+import type { Clusters } from './clusters.ts';
+import { writeWholeFile } from './write-file.ts';
+
+export interface Saved {
+  /** What the file is proposed to be called. */
+  readonly name: string;
+  /** For people. */
+  readonly what: string;
+  readonly read: (client: Client, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+}
+
+/** Asks where to, and saves it there, straight to the disk: it may be larger than memory. */
+export async function saveAs(clusters: Clusters, { name, what, read }: Saved): Promise<void> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const target = await vscode.window.showSaveDialog({
+    ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),
+    title: l10n.t`Save ${what}`,
+  });
+  if (!target) return;
+  const location = vscode.ProgressLocation.Notification;
+  const title = l10n.t`Saving ${what} …`;
+  await vscode.window.withProgress({ location, title, cancellable: true }, async (_, cancel) => {
+    await using client = await clusters.connection.client();
+    const signal = signalOf(cancel);
+    await writeWholeFile(target.fsPath, read(client, signal), signal);
+  });
+}
