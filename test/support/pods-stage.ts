@@ -31,7 +31,7 @@ interface NodeChanges {
   readonly template?: object;
 }
 
-export const POD_ROLES = [shippedRole('mark-pods'), shippedRole('task-pods')];
+const POD_ROLES = [shippedRole('mark-pods'), shippedRole('task-pods')];
 
 export async function podsStage(etcd?: EtcdServer): Promise<PodsStage> {
   const started = new AsyncDisposableStack();
