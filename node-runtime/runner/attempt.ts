@@ -9,7 +9,7 @@ import { orAborted } from '../objects/until-aborted.ts';
 import type { Claim } from '../queue/records.ts';
 import { type Clock, deadline } from '../system/clock.ts';
 import { type Collected, collectArtifacts } from './collect-artifacts.ts';
-import { type AttemptOutcome, isLost, NOTHING_DONE, stopReason, type Verdict } from './executor.ts';
+import { type AttemptOutcome, AttemptStop, isLost, NOTHING_DONE, type Verdict } from './executor.ts';
 import type { PrepareSource } from './prepare-source.ts';
 import { type Pump, runStep, type StepEnding, type StepLimits } from './run-step.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -196,8 +196,11 @@ export class Attempt {
 
 /** Of a step whose attempt was stopped though nobody cancelled the task, its outcome would say so. */
 function endText({ outcome, message }: StepEnding, stop: AbortSignal): string {
-  const isGivenUp = outcome === 'cancelled' && stopReason(stop).why !== 'cancelled';
-  return [isGivenUp ? 'stopped' : outcome, message].filter(text => text !== '').join(': ');
+  const { reason } = stop;
+  const isCancelled = reason instanceof AttemptStop && reason.why === 'cancelled';
+  return [outcome === 'cancelled' && !isCancelled ? 'stopped' : outcome, message]
+    .filter(text => text !== '')
+    .join(': ');
 }
 
 /** Fires when artifacts have taken too long: sooner when the attempt was stopped, at once when its claim is lost. */
