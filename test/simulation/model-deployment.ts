@@ -42,6 +42,8 @@ export interface DeploymentParts {
  */
 export class ModelDeployment {
   replicas: number;
+  /** Happens to the next node that changes the number, at the moment at which it does so. */
+  ambush: ((node: NodeId, depart: () => void) => void) | undefined;
   #version = 1;
   readonly #parts: DeploymentParts;
   readonly #costs = new Map<NodeId, number>();
@@ -69,14 +71,19 @@ export class ModelDeployment {
     return {
       namespace: async () => 'ci',
       get: (path, { signal }: KubernetesCall) => carry('get', path, () => this.#answer(node), signal),
-      patch: (path, patch, { signal }: KubernetesCall) =>
-        carry(
-          'put',
-          path,
-          () => (path.endsWith('/scale') ? this.#scale(node, patch) : this.#mark(node, patch)),
-          signal,
-        ),
+      patch: async (path, patch, { signal }: KubernetesCall) => {
+        if (!path.endsWith('/scale')) return carry('put', path, () => this.#mark(node, patch), signal);
+        await this.#ambushed(node);
+        return carry('put', path, () => this.#scale(node, patch), signal);
+      },
     };
+  }
+
+  /** Whoever is lain in wait for is struck before its patch leaves. */
+  #ambushed(node: NodeId): Promise<void> | undefined {
+    const { ambush } = this;
+    this.ambush = undefined;
+    return ambush && new Promise(resolve => ambush(node, resolve));
   }
 
   #answer(node: NodeId): object {

@@ -73,7 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/queue/late-claims.ts',
     'const LOOKS_MS = [500, 2000, 5000, 15_000, 40_000];',
     'const LOOKS_MS: number[] = [];',
-    ['answers of etcd do not get through'],
+    ['a claim comes late'],
   ),
   mutant(
     'there is no budget of attempts',
@@ -266,6 +266,7 @@ export const MUTANTS: readonly Mutant[] = [
       'node-runtime/kubernetes/scaler.ts',
       'await api.patch(path, { metadata, spec:',
       'await api.patch(path, { ...(metadata === undefined && { metadata }), spec:',
+      ['a node is paused as it scales', 'a node is paused as it claims or hands back'],
     ),
   ),
   inEvery(

@@ -1,5 +1,6 @@
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { Process } from './machine.ts';
+import type { ModelDeployment } from './model-deployment.ts';
 import type { Backup, ModelEtcd } from './model-etcd.ts';
 import type { Order } from './model-supervisor.ts';
 import { FAIR_WEATHER, type Link, type Weather } from './network.ts';
@@ -15,6 +16,7 @@ export interface Victims {
   readonly chance: SeededChance;
   readonly etcd: ModelEtcd;
   readonly nodes: readonly SimulatedNode[];
+  readonly deployment: ModelDeployment | undefined;
   readonly trace: Trace;
   /** A supervisor was paused, or goes on: until then, and a moment longer, it cannot stop anything. */
   readonly onSupervisor: (guard: Process, isPaused: boolean) => void;
@@ -53,6 +55,17 @@ export const ACTS = {
   'a node is paused as it completes': victims => pauseAsItWrites(victims, MOVES.complete),
   'a node is paused as it submits or cancels': victims => pauseAsItWrites(victims, MOVES.submitOrCancel),
   'a node is paused as it tells the demand': victims => pauseAsItWrites(victims, MOVES.tellDemand),
+  'a node is paused as it scales': victims => {
+    const { chance, deployment, nodes } = victims;
+    if (!deployment) return;
+    deployment.ambush = (name, depart) => {
+      const process = nodes.find(({ id }) => id === name)?.process;
+      if (!process) return;
+      pauseFor(victims, process, chance.between(10_000, 90_000), () => {
+        if (!process.isDead) depart();
+      });
+    };
+  },
   'a node is killed as it writes': victims =>
     ambush(victims, victims.chance.pick(Object.values(MOVES)), (process, depart) => {
       if (victims.chance.happens(0.5)) depart();
@@ -135,6 +148,12 @@ export const ACTS = {
     if (chance.happens(0.3)) node.up?.node.hurry();
   },
   'a rolling upgrade': victims => void upgrade(victims),
+  'a claim comes late': victims =>
+    ambush(victims, MOVES.claimOrRelease, (process, depart) => {
+      const ms = victims.chance.between(3000, 30_000);
+      victims.trace.note(process.name, `has sent what takes ${seconds(ms)}`);
+      void victims.outside.sleep(ms, neverAborted).then(depart);
+    }),
 } satisfies Record<string, (victims: Victims) => void>;
 
 export type Act = keyof typeof ACTS;
@@ -279,8 +298,13 @@ async function upgrade({ nodes, outside, trace }: Victims): Promise<void> {
 }
 
 /** Everything is as it should be, from now on. Who was paused or asleep goes on when that time is over. */
-export function heal({ etcd }: Victims, links: Iterable<Link>): void {
+export function heal({ etcd, nodes, deployment }: Victims, links: Iterable<Link>): void {
   etcd.isFull = false;
+  if (deployment) deployment.ambush = undefined;
+  for (const { up } of nodes) {
+    const supervisor = up?.supervisor();
+    if (supervisor) supervisor.ambush = undefined;
+  }
   for (const link of links) {
     link.weather = FAIR_WEATHER;
     link.isPartitioned = false;

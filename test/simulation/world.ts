@@ -2,12 +2,10 @@ import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { keyspace, objectKeys } from '../../shared/keyspace.ts';
 import type { Outcome as TaskOutcome } from '../../shared/result.ts';
 import { QueueFairness } from './queue-fairness.ts';
-import { readDemand } from '../../node-runtime/queue/read-demand.ts';
-import { neverAborted } from '../../node-runtime/system/clock.ts';
-import { isCiError } from '../../shared/errors.ts';
-import { poolName } from '../../shared/pools.ts';
 import type { StoredObject } from '../support/memory-object-store.ts';
+import { askForDemand } from './ask-for-demand.ts';
 import { Client } from './client.ts';
+import { courseOfFaults } from './course-of-faults.ts';
 import { DemandTruth } from './demand-truth.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
@@ -15,7 +13,7 @@ import { Invariants } from './invariants.ts';
 import { Machine, type Process } from './machine.ts';
 import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
-import { type Act, heal, loseLeader, restore, torment, type Victims } from './nemesis.ts';
+import { type Act, heal, type Victims } from './nemesis.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
 import { type Plan, planOf, type ScalingPlan, SETTLE_MS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
@@ -149,8 +147,8 @@ class World {
     const client = this.#startClient();
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
-    const faults = this.#torment(victims);
-    this.#askForDemand(this.#chance.fork()).catch(error => this.bug(error));
+    const faults = courseOfFaults(plan, victims);
+    this.#askForDemand().catch(error => this.bug(error));
     const during = () => this.#violation !== undefined;
     if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
@@ -235,54 +233,17 @@ class World {
     this.#note({ invariant: 'I15', task: undefined, text });
   }
 
-  /** Somebody asks one node after the other for as long as the world lasts. What a node never answers is not waited for. */
-  async #askForDemand(chance: SeededChance): Promise<void> {
-    for (;;) {
-      await this.#outside.sleep(chance.between(2000, 15_000), neverAborted);
-      const { up } = chance.pick(this.#nodes);
-      if (!up) continue;
-      const askedAt = this.#scheduler.now;
-      const tell = (demand: number | undefined) =>
-        askedAt < this.#settledAt ? this.#demand.told(demand, askedAt) : this.#demand.toldInCalm(demand, askedAt);
-      up.process.deliver(() => {
-        readDemand(up.cluster, neverAborted).then(
-          ({ pools }) => tell(pools[poolName([])]?.demand),
-          error => (isCiError(error, 'unavailable') ? tell(undefined) : this.bug(error)),
-        );
-      });
-    }
-  }
-
-  /** In the middle of the crowd one of the nodes dies: what it ran was passed long ago, and comes back. */
-  async #thinTheCrowd({ chance, nodes, outside }: Victims, at: number): Promise<void> {
-    await outside.sleep(at + 3000 - this.#scheduler.now, neverAborted);
-    chance.pick(nodes).crash();
-  }
-
-  async #torment(victims: Victims): Promise<void> {
-    const plan = this.#plan;
-    const { outside, chance, etcd } = victims;
-    const tormented = torment(victims, plan.acts, plan.meanPauseMs, plan.faultsMs);
-    if (plan.hasAging) {
-      await outside.sleep(plan.faultsMs * 0.4, neverAborted);
-      // Nobody has stood still for those hours, with something in hand that was looked up before them.
-      while (this.#nodes.some(({ process }) => process?.isPaused)) await outside.sleep(1000, neverAborted);
-      this.#trace.note('world', 'is six hours older');
-      this.#scheduler.calendar += 6 * 3_600_000;
-    }
-    if (plan.hasLongOutage) {
-      await outside.sleep(plan.faultsMs * 0.5, neverAborted);
-      await loseLeader(victims, chance.between(300_000, 700_000));
-    }
-    if (plan.hasRestore) {
-      await outside.sleep(plan.faultsMs * chance.between(0.2, 0.4), neverAborted);
-      const backup = etcd.backUp();
-      this.#trace.note('etcd', `is backed up at ${etcd.revision}`);
-      await outside.sleep(plan.faultsMs * chance.between(0.1, 0.3), neverAborted);
-      await restore(victims, backup);
-    }
-    await tormented;
-    if (plan.crowdAt !== undefined) await this.#thinTheCrowd(victims, plan.crowdAt);
+  #askForDemand(): Promise<void> {
+    return askForDemand({
+      outside: this.#outside,
+      chance: this.#chance.fork(),
+      nodes: this.#nodes,
+      onTold: (demand, askedAt) => {
+        if (askedAt < this.#settledAt) this.#demand.told(demand, askedAt);
+        else this.#demand.toldInCalm(demand, askedAt);
+      },
+      onBug: error => this.bug(error),
+    });
   }
 
   #startClient(): Client {
@@ -347,6 +308,7 @@ class World {
       chance: this.#chance.fork(),
       etcd: this.#etcd,
       nodes: this.#nodes,
+      deployment: this.#deployment,
       trace: this.#trace,
       mostWrongByMs: this.#plan.keepMs === 0 || this.#plan.hasAging ? WRONG_BY_LITTLE_MS : WRONG_BY_MS,
       mayTurnBack: !this.#plan.acts.includes('a machine sleeps'),
