@@ -13,6 +13,8 @@ type Question = Asked extends infer Each ? (Each extends unknown ? Omit<Each, 'i
 /** An attendant asks for the last renewal each second: one that is not heard for so long is gone, in milliseconds. */
 const SILENCE_LIMIT_MS = 60_000;
 const LOOK_EVERY_MS = 5000;
+/** More than the environment of any image. */
+const LARGEST_REPORT_BYTES = 1024 * 1024;
 
 export interface PodChannelParts {
   readonly socket: TLSSocket;
@@ -34,7 +36,7 @@ export class PodChannel {
     this.#parts = parts;
     this.#lastHeard = clock.monotonic();
     this.#system.promise.catch(() => undefined);
-    const reader = new FrameReader();
+    const reader = new FrameReader(LARGEST_REPORT_BYTES);
     socket.on('data', (bytes: Buffer) => {
       this.#lastHeard = clock.monotonic();
       try {
@@ -99,9 +101,10 @@ export class PodChannel {
 
   /** Clocks of two machines cannot be compared, so it is told the age; by that clock of ours which gives the greater one. */
   #tellRenewal(question: number): void {
-    const { clock, renewal } = this.#parts;
+    const { socket, clock, renewal } = this.#parts;
     const last = renewal();
-    if (!last) return;
+    // One that asks and does not read gets no more answers: they would pile up here.
+    if (!last || socket.writableNeedDrain) return;
     const { lease, sent } = last;
     const ageMs = Math.max(0, clock.monotonic() - sent.monotonic, clock.now() - sent.wall);
     this.tell({ kind: 'renewal', question, lease, ageMs });

@@ -1,26 +1,29 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import type { TLSSocket } from 'node:tls';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { dialNode } from '../../node-runtime/pods/node-link.ts';
 import { PodChannel } from '../../node-runtime/pods/pod-channel.ts';
 import { PodDoor } from '../../node-runtime/pods/pod-door.ts';
+import { PSK_TLS } from '../../node-runtime/pods/pod-messages.ts';
 import { encodeFrame } from '../../node-runtime/runner/supervisor/frames.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import type { LeaseId } from '../../node-runtime/store/store.ts';
+import { eventually } from '../support/test-tasks.ts';
 
 const CONTROL = { kind: 'control', role: 'prepare' } as const;
 const HERE = { host: '127.0.0.1', port: 0 };
 
 /** Resolves when the node has hung up. */
-async function shutOut(pod: TLSSocket): Promise<void> {
+async function shutOut(pod: Socket): Promise<void> {
   pod.resume();
   await once(pod, 'end');
   pod.destroy();
 }
 
-async function opened() {
-  const door = await PodDoor.open(HERE);
+async function opened(greetingLimitMs?: number) {
+  const door = await PodDoor.open(HERE, greetingLimitMs);
   const visit = door.expect('pod-1');
   const link = { host: HERE.host, port: door.port, name: 'pod-1', key: visit.key };
   return { door, visit, link, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() };
@@ -97,4 +100,64 @@ test('a pod is told the age of the lease, as clocks of two machines cannot be co
   const { ageMs, ...rest } = JSON.parse(bytes.subarray(4).toString());
   assert.deepEqual(rest, { kind: 'renewal', question: 5, lease: '7' });
   assert.ok(ageMs >= 1000, String(ageMs));
+});
+
+test('a session of before lets nobody in: only the secret does', async () => {
+  await using it = await opened();
+  const pod = await dialNode(it.link, CONTROL);
+  const heard = once(pod, 'session') as Promise<[Buffer]>;
+  const node = await it.visit.control('prepare', neverAborted);
+  node.write('hello');
+  pod.resume();
+  const [session] = await heard;
+  const again = connectTls({ ...PSK_TLS, host: it.link.host, port: it.link.port, session });
+  await assert.rejects(once(again, 'secureConnect'));
+});
+
+test('one address cannot take all connections of a node', async () => {
+  await using it = await opened(1000);
+  const pods: Socket[] = [];
+  let refused = 0;
+  for (let at = 0; at < 200; at++) {
+    const pod = connect(it.link.port, it.link.host);
+    pods.push(pod);
+    pod.on('error', () => undefined).on('close', () => refused++);
+    await once(pod, 'connect');
+  }
+  await eventually('those beyond the limit are shut out', () => refused >= 72 || undefined);
+  for (const pod of pods) pod.destroy();
+  await eventually('it comes in when they are gone', () => dialNode(it.link, CONTROL).catch(() => undefined));
+});
+
+test('a connection that proves nothing is closed before long', async () => {
+  await using it = await opened(300);
+  const pod = connect(it.link.port, it.link.host);
+  await shutOut(pod);
+});
+
+test('one that says nothing of what it is for is closed before long, though it knows the secret', async () => {
+  await using it = await opened(1000);
+  const { host, port, name, key } = it.link;
+  const options = { ...PSK_TLS, host, port, checkServerIdentity: () => undefined };
+  const pod = connectTls({ ...options, pskCallback: () => ({ psk: key, identity: name }) });
+  await once(pod, 'secureConnect');
+  await shutOut(pod);
+});
+
+test('a pod that asks without end and does not read is answered no more than fits on the line', async () => {
+  await using it = await opened();
+  const pod = await dialNode(it.link, CONTROL);
+  const socket = await it.visit.control('prepare', neverAborted);
+  const sent = { monotonic: systemClock.monotonic(), wall: systemClock.now() };
+  const channel = new PodChannel({ socket, clock: systemClock, renewal: () => ({ lease: '7' as LeaseId, sent }) });
+  pod.pause();
+  const questions = Buffer.concat(Array(20_000).fill(encodeFrame({ kind: 'renewal-wanted', question: 1 })));
+  let most = 0;
+  for (let at = 0; at < 20; at++) {
+    await new Promise(resolve => pod.write(questions, resolve));
+    most = Math.max(most, socket.writableLength);
+  }
+  await eventually('all are heard', () => socket.bytesRead > 19 * questions.length || undefined);
+  assert.ok(Math.max(most, socket.writableLength) < 1_000_000, String(most));
+  channel.close();
 });
