@@ -8,8 +8,9 @@ import { PodChannel } from '../../node-runtime/pods/pod-channel.ts';
 import { PodDoor } from '../../node-runtime/pods/pod-door.ts';
 import { PSK_TLS } from '../../node-runtime/pods/pod-messages.ts';
 import { encodeFrame } from '../../node-runtime/runner/supervisor/frames.ts';
-import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
+import { type Clock, neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import type { LeaseId } from '../../node-runtime/store/store.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 const CONTROL = { kind: 'control', role: 'prepare' } as const;
@@ -71,13 +72,13 @@ test('a stream carries all its bytes to who has named it, and its name is good f
   await shutOut(again);
 });
 
-async function channelled() {
+async function channelled(clock: Clock = systemClock) {
   const it = await opened();
   const pod = await dialNode(it.link, CONTROL);
   const socket = await it.visit.control('prepare', neverAborted);
-  const sent = { monotonic: systemClock.monotonic() - 1000, wall: systemClock.now() - 1000 };
+  const sent = { monotonic: clock.monotonic() - 1000, wall: clock.now() - 1000 };
   const renewal = () => ({ lease: '7' as LeaseId, sent });
-  return { ...it, pod, channel: new PodChannel({ socket, clock: systemClock, renewal }) };
+  return { ...it, pod, channel: new PodChannel({ socket, clock, renewal }) };
 }
 
 test('a pod that talks nonsense is hung up on, and what was asked of it fails', async () => {
@@ -91,6 +92,32 @@ test('a pod that talks nonsense is hung up on, and what was asked of it fails', 
     await assert.rejects(asked, /Cannot go on with the task as its pod is gone/);
     assert.ok(it.channel.closed.aborted);
   }
+});
+
+test('a pod that talks on but keeps an answer for too long is hung up on', async () => {
+  const clock = new FakeClock();
+  await using it = await channelled(clock);
+  const stopped = new AbortController();
+  const run = { kind: 'run', stream: '', command: { argv: ['true'], cwd: '/', env: {} } } as const;
+  const asked = it.channel.ask(run, stopped.signal);
+  asked.catch(() => undefined);
+  let heard = 0;
+  it.pod.on('data', () => heard++).on('error', () => undefined);
+  const talkOn = async (seconds: number) => {
+    for (let passed = 0; passed < seconds && !it.channel.closed.aborted; passed += 20) {
+      await clock.advance(20_000);
+      const before = heard;
+      it.pod.write(encodeFrame({ kind: 'renewal-wanted', question: passed }));
+      await eventually('it is answered', () => heard > before || it.channel.closed.aborted || undefined);
+    }
+  };
+  await talkOn(600);
+  assert.equal(it.channel.closed.aborted, false, 'a command may take its time');
+  stopped.abort();
+  await clock.advance(0);
+  const ended = assert.rejects(asked, /its pod is gone/);
+  await talkOn(80);
+  await ended;
 });
 
 test('a pod is told the age of the lease, as clocks of two machines cannot be compared', async () => {
