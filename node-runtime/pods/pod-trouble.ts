@@ -66,17 +66,16 @@ export function lossOf(pod: PodObject | undefined, role: Role): SandboxLost {
   const terminated = stateOf(pod, role).terminated;
   if (terminated?.reason === 'OOMKilled')
     return new SandboxLost('crashed', 'The pod of the task was killed as it needed more memory than it may have');
+  // What the task runs can end what watches it: were the node blamed, one task could have all nodes rest.
+  const end = role === 'task' ? 'place' : 'infrastructure';
   if (status.phase === 'Failed' && status.reason !== '')
-    return new SandboxLost(
-      'infrastructure',
-      `The pod of the task has failed: ${status.reason} ${status.message}`.trim(),
-    );
+    return new SandboxLost(end, `The pod of the task has failed: ${status.reason} ${status.message}`.trim());
   if (terminated)
     return new SandboxLost(
-      'infrastructure',
+      end,
       `The pod of the task has ended by itself, with ${terminated.exitCode}${wordsOf(terminated)}`,
     );
-  return new SandboxLost('infrastructure', 'The pod of the task cannot be reached any more');
+  return new SandboxLost(end, 'The pod of the task cannot be reached any more');
 }
 
 /** Whether what is seen explains a loss: the kubelet tells of some only after a while. */
