@@ -18,8 +18,8 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   readonly #panels = new OpenPanels<LogPage>('output');
   #view: { readonly view: vscode.WebviewView; readonly page: LogPage } | undefined;
   #shown: WantedLog | undefined;
-  /** Not seen yet, but in a moment. */
-  #opening: WantedLog | undefined;
+  /** The task whose log is not seen yet, but will be in a moment. */
+  #opening: string | undefined;
 
   constructor(clusters: Clusters, { extensionUri, workspaceState }: vscode.ExtensionContext) {
     this.#clusters = clusters;
@@ -45,7 +45,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   /** Whether the log of the task can be seen. */
   isShown(task: string): boolean {
     return (
-      this.#opening?.task === task ||
+      this.#opening === task ||
       this.#panels.isShown(task) ||
       (this.#view?.view.visible === true && this.#view.page.task === task)
     );
@@ -54,17 +54,10 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   /** In the panel area. The editor keeps the focus. */
   async show(wanted: WantedLog): Promise<void> {
     this.#shown = wanted;
-    this.#opening = wanted;
-    try {
-      await this.#open(wanted);
-    } finally {
-      if (this.#opening === wanted) this.#opening = undefined;
-    }
-  }
-
-  async #open(wanted: WantedLog): Promise<void> {
+    this.#opening = wanted.task;
     await this.#memory.update(SHOWN, { task: wanted.task, attempt: wanted.attempt });
     this.#view?.page.show(wanted);
+    if (this.#view?.view.visible) this.#opening = undefined;
     if (this.#view) this.#view.view.show(true);
     else await vscode.commands.executeCommand(`${VIEW}.focus`, { preserveFocus: true });
   }
@@ -101,7 +94,9 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
     });
     this.#view = { view, page };
     if (this.#shown) page.show(this.#shown);
+    this.#opening = undefined;
     view.onDidChangeVisibility(() => {
+      this.#opening = undefined;
       if (!view.visible) page.hidden();
     });
     view.onDidDispose(() => {

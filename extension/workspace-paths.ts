@@ -1,6 +1,6 @@
 import type { NodeView } from '../shared/api.ts';
 import type { LogAttemptEvent } from '../shared/log.ts';
-import { attemptFolder, BUBBLEWRAP_WORKSPACE, WORKSPACE_FOLDER } from '../shared/node-workspace.ts';
+import { attemptFolder, BUBBLEWRAP_WORKSPACE, POD_WORKSPACE, WORKSPACE_FOLDER } from '../shared/node-workspace.ts';
 
 /** A path that is longer is not waited for: it is none of ours. Characters. */
 const LONGEST_PATH = 4096;
@@ -28,7 +28,7 @@ export class WorkspacePaths {
 
   /** What follows is printed by this attempt. */
   begin(task: string, { fence }: LogAttemptEvent, isolation: NodeView['isolation'] | undefined): void {
-    this.#inside = isolation === 'bubblewrap' ? bubblewrapPath : ownFolder(attemptFolder(task, fence));
+    this.#inside = FIXED[isolation ?? ''] ?? ownFolder(attemptFolder(task, fence));
   }
 
   push(text: string): string {
@@ -59,8 +59,16 @@ function addressOf(path: string): string {
   return encodeURI(path).replaceAll('#', '%23').replaceAll('?', '%3F');
 }
 
+/** Where it is the same for all tasks. */
+const FIXED: Readonly<Record<string, RegExp>> = {
+  bubblewrap: wholePath(BUBBLEWRAP_WORKSPACE),
+  pod: wholePath(POD_WORKSPACE),
+};
+
 /** A path of that name may well be within another. */
-const bubblewrapPath = new RegExp(`(?<=file://|(?<![\\w./~-]))${BUBBLEWRAP_WORKSPACE}${END}${REST}`, 'g');
+function wholePath(path: string): RegExp {
+  return new RegExp(`(?<=file://|(?<![\\w./~-]))${path}${END}${REST}`, 'g');
+}
 
 /** The name of the attempt’s folder is in no other path. Folders above it may have spaces in their names where quotes tell where it begins. */
 function ownFolder(name: string): RegExp {

@@ -1,4 +1,5 @@
 import { isSea } from 'node:sea';
+import { PROGRAM } from './pods/pod-places.ts';
 
 /**
  * Where the program starts. Nothing heavy is loaded before it is known to be needed: `--version` and `--help` answer at once,
@@ -7,18 +8,26 @@ import { isSea } from 'node:sea';
 async function main(): Promise<void> {
   if (process.argv[2] === 'supervise') return startSupervisor();
   if (process.pid === 1) await startInit();
+  if (process.argv[2] === 'attend-pod') process.exit(await startAttendant());
   process.exit(await startCli());
 }
 
 /** Returns only where that cannot be done. */
 async function startInit(): Promise<void> {
   const { startUnderInit } = await import('./system/start-under-init.ts');
-  startUnderInit([process.execPath, ...ownFile(), ...process.argv.slice(2)]);
+  startUnderInit([...ownProgram(), ...process.argv.slice(2)]);
 }
 
 async function startSupervisor(): Promise<void> {
   const { supervise } = await import('./runner/supervisor/supervise.ts');
   await supervise();
+}
+
+/** In the pod of a task, where a node has put this program. */
+async function startAttendant(): Promise<number> {
+  const { attendPod } = await import('./pods/attend-pod.ts');
+  const { readVariables } = await import('./cli/environment.ts');
+  return attendPod({ role: process.argv[3], variables: readVariables(), program: ownProgram() });
 }
 
 async function startCli(): Promise<number> {
@@ -39,7 +48,7 @@ async function startCli(): Promise<number> {
     interrupts: processInterrupts(systemClock, () => process.exit(130)),
     clock: systemClock,
     chance: systemChance,
-    supervisorCommand: [process.execPath, ...ownFile(), 'supervise'],
+    supervisorCommand: [...ownProgram(), 'supervise'],
     diagnoseIsolation: async wanted =>
       (await import('./runner/supervisor/diagnose-isolation.ts')).diagnoseIsolation(wanted),
     startNode: async options => (await import('./node.ts')).startNode(options),
@@ -47,6 +56,12 @@ async function startCli(): Promise<number> {
   });
   await terminal.flush();
   return code;
+}
+
+/** What starts this program again. In the image of a task it was not started by itself, but by a loader of its own. */
+function ownProgram(): [string, ...string[]] {
+  const isInstalled = process.argv[2] === 'attend-pod' && process.argv[3] === 'task';
+  return isInstalled ? [PROGRAM] : [process.execPath, ...ownFile()];
 }
 
 /** What Node must be given to start this program again; nothing when the program is the executable itself. */

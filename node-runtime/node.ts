@@ -26,6 +26,7 @@ import { createPrepareSource } from './runner/prepare-source.ts';
 import { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { startSupervisor } from './runner/supervisor/start-supervisor.ts';
 import { TaskExecutor } from './runner/task-executor.ts';
+import type { Supervisor } from './runner/sandbox.ts';
 import { Node, type NodeState } from './running-node.ts';
 import { systemChance } from './system/chance.ts';
 import { neverAborted, systemClock } from './system/clock.ts';
@@ -63,7 +64,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   // Before anything is formed: a start that fails for its port leaves no cluster, and has shown no token.
   const heldPort = resources.use(await holdPort(options.listen));
   await makeDataFolder(options.dataDir);
-  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId), clock));
+  const supervisors = resources.use(new SupervisorKeeper(() => startOwnSupervisor(options, nodeId, instance), clock));
   // Takes as long as all the rest of the start together, and needs none of it.
   const supervised = options.slots > 0 ? supervisors.begin() : Promise.resolve();
   supervised.catch(() => undefined); // It is awaited below, unless something else fails before.
@@ -163,6 +164,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       keeping: { askInstance: createAskInstance({ token: nodeToken, clock }) },
       state,
       ...(options.pod && { pod: await podOf(options.pod, options, cluster, nodeId, instance) }),
+      ...(options.taskPods && (await import('./task-pods.ts')).podReaper(options, cluster, instance, logger)),
       metrics,
       logger,
       ...(traces && { traces }),
@@ -184,7 +186,10 @@ function shareFolder(folder: string): string {
 }
 
 /** Nodes that share a data folder have sandboxes of their own: a start sweeps away what an earlier one of its name has left. */
-function startOwnSupervisor({ supervisorCommand, dataDir, isolation, onNotice }: NodeOptions, nodeId: NodeId) {
+async function startOwnSupervisor(options: NodeOptions, nodeId: NodeId, instance: string): Promise<Supervisor> {
+  const { supervisorCommand, dataDir, isolation, onNotice } = options;
+  if (options.taskPods)
+    return (await import('./task-pods.ts')).startTaskPods(options.taskPods, options, nodeId, instance);
   return startSupervisor({
     command: supervisorCommand,
     root: join(dataDir, 'sandboxes', nodeId),

@@ -27,6 +27,13 @@ export interface NodeOptions {
   readonly slots: number;
   readonly labels: readonly string[];
   readonly isolation: Isolation | 'auto';
+  /** Tasks run in pods of their own. Absent: in sandboxes of this machine. */
+  readonly taskPods?: {
+    /** Where pods of tasks connect to. */
+    readonly listen: { readonly host: string; readonly port: number };
+    /** A file of JSON that says what they are like. */
+    readonly template?: string;
+  };
   readonly drainTimeoutMs: number;
   /** The pod in which it runs: Kubernetes is told when it is busy. */
   readonly pod?: { readonly inCluster: InCluster; readonly name: string };

@@ -39,6 +39,8 @@ export interface NodeParts {
   readonly keeping: Pick<SessionKeeping, 'askInstance'>;
   readonly state: NodeState;
   readonly pod?: PodParts;
+  /** Deletes the pods of tasks that nobody has claimed any more. */
+  readonly reapPods?: (signal: AbortSignal) => Promise<void>;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Absent: no traces are wanted. */
@@ -118,6 +120,7 @@ export class Node implements RunningNode {
     if (this.#options.etcd) this.#keep('demand', this.#keepDemand());
     if (this.#options.slots === 0) return;
     this.#keep('supervisor', this.#keepSupervisor());
+    if (this.#parts.reapPods) this.#keep('pods', this.#parts.reapPods(living));
     for (const [name, loop] of Object.entries(this.#pod?.begin(living) ?? {})) this.#keep(name, loop);
     this.#claims = this.#loop('claims', this.#keepClaiming());
   }

@@ -55,6 +55,7 @@ const RelativePath = z
     'must be a path inside the workspace: relative, with / between parts, without ..',
   );
 
+export const MAX_LABELS = 50;
 export const Label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/=-]{0,99}$/, 'must be 1 to 100 of [A-Za-z0-9._/=-]');
 
 export const Step = z.looseObject({
@@ -74,6 +75,15 @@ export const Step = z.looseObject({
     .optional()
     .describe('Go on with the next step, and let the task pass, when this one fails.'),
 });
+
+/** A registry with its port, a path, then a tag or a digest, or both: `node:24`, `registry.example:5000/team/tool@sha256:…`. */
+const Image = z
+  .string()
+  .max(500)
+  .regex(
+    /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?\/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/,
+    'must be a name of a container image, like node:24 or registry.example/team/tool@sha256:…',
+  );
 
 const ObjectName = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'must be 40 or 64 of [0-9a-f]');
 
@@ -137,8 +147,11 @@ const body = {
     'Longest silence: without output for this long the task is stopped. Default: none.',
   ),
   priority: z.int().min(0).max(9).optional().describe('0 is the most urgent, 5 normal, 9 the least urgent.'),
-  labels: z.array(Label).max(50).optional().describe('Only nodes that have all of these labels take the task.'),
+  labels: z.array(Label).max(MAX_LABELS).optional().describe('Only nodes that have all of these labels take the task.'),
   slots: z.int().min(1).max(1000).optional().describe('How many of a node’s slots it takes. Default: 1.'),
+  image: Image.optional().describe(
+    'The container image that the steps run in. Only nodes that run tasks in containers take the task: those with the label container.',
+  ),
   artifacts: z
     .array(RelativePath)
     .max(100)

@@ -60,6 +60,16 @@ const ALLOWED: Record<string, readonly string[]> = {
     'node-runtime/store',
     'node-runtime/queue',
   ],
+  'node-runtime/pods': [
+    'shared',
+    'node-runtime/system',
+    'node-runtime/store',
+    'node-runtime/objects',
+    'node-runtime/cluster',
+    'node-runtime/workspace',
+    'node-runtime/runner',
+    'node-runtime/kubernetes',
+  ],
   // options.ts is what the command line and a node agree on: types only.
   'node-runtime/cli': [
     'shared',

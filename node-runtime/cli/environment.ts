@@ -16,9 +16,14 @@ export interface Environment {
   readonly program: string;
 }
 
-/** The only place that reads `process.env`. Folders are those of the XDG base directory specification, on every system. */
+/** The only place that reads `process.env`. */
+export function readVariables(): Environment['variables'] {
+  return { ...process.env };
+}
+
+/** Folders are those of the XDG base directory specification, on every system. */
 export function readEnvironment(): Environment {
-  const variables = { ...process.env };
+  const variables = readVariables();
   const folderOf = (variable: string, otherwise: string[]) =>
     join(variables[variable] || join(homedir(), ...otherwise), 'simple-ci');
   return {

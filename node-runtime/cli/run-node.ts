@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, quote } from '../../shared/ids.ts';
+import { CONTAINER_LABEL } from '../../shared/container-label.ts';
 import { Label } from '../../shared/task.ts';
 import type { NodeOptions, RunningNode } from '../options.ts';
 import type { InCluster } from '../kubernetes/kubernetes-api.ts';
@@ -31,6 +32,9 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly 'termination-grace': number | undefined;
   readonly pod: string | undefined;
   readonly 'service-account': string;
+  readonly executor: 'process' | 'kubernetes';
+  readonly 'pod-listen': string;
+  readonly 'pod-template': string | undefined;
   readonly 'scale-deployment': string | undefined;
   readonly 'scale-min': number;
   readonly 'scale-max': number | undefined;
@@ -117,8 +121,9 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     ...(options.advertise !== undefined && { advertise: parseAdvertise(options.advertise) }),
     hostNames: options['host-name'],
     slots: options.slots ?? (await coresOf()),
-    labels: options.labels.flatMap(parseLabels),
+    labels: labelsOf(options),
     isolation: options.isolation,
+    ...taskPodsOf(environment.folder, options),
     drainTimeoutMs: drainTimeout(options),
     ...(options.pod !== undefined && { pod: { name: options.pod, inCluster: inClusterOf(context, options) } }),
     ...scaleOf(options),
@@ -154,6 +159,27 @@ function inClusterOf(context: CliContext, options: NodeCommandOptions): InCluste
     'invalid',
     `Cannot use --pod outside of Kubernetes, as the variable KUBERNETES_SERVICE_HOST is missing: ${quote(options.pod)}`,
   );
+}
+
+/** Tasks that name an image ask for its label. */
+function labelsOf({ labels, executor }: NodeCommandOptions): string[] {
+  const given = labels.flatMap(parseLabels);
+  return executor === 'kubernetes' && !given.includes(CONTAINER_LABEL) ? [...given, CONTAINER_LABEL] : given;
+}
+
+function taskPodsOf(
+  folder: string,
+  { executor, pod, 'pod-listen': listen, 'pod-template': template }: NodeCommandOptions,
+): Pick<NodeOptions, 'taskPods'> {
+  if (executor === 'process') return {};
+  if (pod === undefined)
+    throw new CiError('invalid', 'Cannot use --executor kubernetes without --pod, the pod that this node runs in');
+  return {
+    taskPods: {
+      listen: parseListen(listen, '--pod-listen'),
+      ...(template !== undefined && { template: resolve(folder, template) }),
+    },
+  };
 }
 
 function scaleOf(options: NodeCommandOptions): Pick<NodeOptions, 'scale'> {
@@ -224,11 +250,11 @@ function parseLabels(list: string): string[] {
 }
 
 /** `127.0.0.1:7100`, `[::1]:7100`, `:7100` for every interface, or a port alone for loopback. */
-export function parseListen(text: string): NodeOptions['listen'] {
+export function parseListen(text: string, option = '--listen'): NodeOptions['listen'] {
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]*):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
   if (!match || port > 65_535)
-    throw new CiError('invalid', `Cannot use --listen as it is not like 127.0.0.1:7100: ${quote(text)}`);
+    throw new CiError('invalid', `Cannot use ${option} as it is not like 127.0.0.1:7100: ${quote(text)}`);
   const host = match[1] === undefined ? '127.0.0.1' : match[1] === '' ? '0.0.0.0' : match[1];
   return { host: host.replace(/^\[|\]$/g, ''), port };
 }

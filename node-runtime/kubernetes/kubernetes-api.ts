@@ -17,6 +17,11 @@ export interface KubernetesCall {
   readonly timeoutMs?: number;
 }
 
+interface Body {
+  readonly type: string;
+  readonly value: object;
+}
+
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 4_000_000;
 
@@ -45,12 +50,22 @@ export class KubernetesApi {
 
   /** A JSON merge patch. */
   patch(path: string, patch: object, call: KubernetesCall): Promise<unknown> {
-    return this.#send('PATCH', path, JSON.stringify(patch), call);
+    return this.#send('PATCH', path, { type: 'application/merge-patch+json', value: patch }, call);
   }
 
-  async #send(method: string, path: string, body: string | undefined, call: KubernetesCall): Promise<unknown> {
+  post(path: string, value: object, call: KubernetesCall): Promise<unknown> {
+    return this.#send('POST', path, { type: 'application/json', value }, call);
+  }
+
+  /** Its body says on what conditions. */
+  delete(path: string, options: object, call: KubernetesCall): Promise<unknown> {
+    return this.#send('DELETE', path, { type: 'application/json', value: options }, call);
+  }
+
+  async #send(method: string, path: string, body: Body | undefined, call: KubernetesCall): Promise<unknown> {
     const { host, port } = this.#place;
     using limit = deadline(this.#clock, call.timeoutMs ?? TIMEOUT_MS, call.signal);
+    const content = body && JSON.stringify(body.value);
     const [token, ca] = await Promise.all([this.#read('token'), this.#read('ca.crt')]);
     const { status, text } = await exchange(
       {
@@ -63,11 +78,12 @@ export class KubernetesApi {
         headers: {
           accept: 'application/json',
           authorization: `Bearer ${token.trim()}`,
-          ...(body !== undefined && { 'content-type': 'application/merge-patch+json' }),
+          // The length is said, as Node does not do that for DELETE: what follows would be taken for the next request.
+          ...(body && { 'content-type': body.type, 'content-length': Buffer.byteLength(content ?? '') }),
         },
         signal: limit.signal,
       },
-      body,
+      content,
     ).catch(error => {
       call.signal.throwIfAborted();
       throw new CiError('unavailable', `Cannot ask Kubernetes at ${host}:${port} as it does not answer`, {

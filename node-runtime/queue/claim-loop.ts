@@ -199,7 +199,7 @@ class Competition {
 
   /** Waits its random while, or until somebody else has the task. */
   async #hesitate(view: QueueView, id: TaskId, among: number, signal: AbortSignal): Promise<void> {
-    const ms = this.#hesitation.draw(among);
+    const ms = view.isRoaming ? 0 : this.#hesitation.draw(among);
     if (ms < 1) return;
     using limit = deadline(this.#options.cluster.clock, ms, signal);
     await view.untilTaken(id, limit.signal);
@@ -226,7 +226,7 @@ class Competition {
       lost,
     );
     if (result.kind === 'claimed') {
-      this.#hesitation.won();
+      if (!view.isRoaming) this.#hesitation.won();
       view.noteClaimed(id);
       observe.claimed(result.transactions);
       return result.claim;
@@ -238,7 +238,7 @@ class Competition {
     }
     view.noteTaken(id);
     if (result.kind === 'taken') {
-      this.#hesitation.lost();
+      if (!view.isRoaming) this.#hesitation.lost();
       observe.lost(result.transactions);
     } else await deadLetterTask(cluster, id, result.task, result.attempts, lost);
     return undefined;

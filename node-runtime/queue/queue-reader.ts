@@ -15,6 +15,21 @@ export interface QueueReading {
   readonly horizon: TaskId | undefined;
 }
 
+/** Some keys of the queue: the tasks among them that have no lock, and the first and last task that they belong to. */
+export interface Stretch {
+  readonly window: QueueWindow;
+  readonly revision: number;
+  /** Whether the queue goes on. */
+  readonly more: boolean;
+  readonly first: TaskId | undefined;
+  readonly last: TaskId | undefined;
+}
+
+/** What stands in a part of the queue, without the tasks themselves. */
+export interface Outline extends Pick<Stretch, 'first' | 'last' | 'more'> {
+  readonly free: readonly TaskId[];
+}
+
 /** What is read of the queue at once. */
 type Page = Pick<RangeRequest, 'limit' | 'revision' | 'keysOnly'> & { readonly after?: string };
 
@@ -43,18 +58,21 @@ export class QueueReader {
     return { window, revision: page.revision, horizon: page.more ? this.#idOf(page.records.at(-1)!) : undefined };
   }
 
-  /** Some keys after one, and the first and last task that they belong to. */
-  async stretch(after: string, limit: number, signal: AbortSignal) {
+  /** Some keys after one. */
+  async stretch(after: string, limit: number, signal: AbortSignal): Promise<Stretch> {
     const window = new QueueWindow();
     const { revision, more, records } = await this.#page(window, { after, limit }, signal);
     const [first, last] = [records[0], records.at(-1)].map(record => record && this.#idOf(record));
     return { window, revision, more, first, last };
   }
 
-  /** The tasks after a key, and whether that is only the beginning of them. */
-  async ids(after: string, signal: AbortSignal): Promise<{ readonly ids: readonly TaskId[]; readonly more: boolean }> {
+  /** The first and last of the tasks after a key, and those between that have no lock. */
+  async outline(after: string, signal: AbortSignal): Promise<Outline> {
     const { records, more } = await this.#range({ after, limit: PAGE, keysOnly: true }, signal);
-    return { ids: records.map(record => this.#idOf(record)).filter(id => id !== undefined), more };
+    const ids = records.map(record => this.#idOf(record)).filter(id => id !== undefined);
+    // A lock comes straight after its task.
+    const free = ids.filter((id, at) => id !== ids[at - 1] && id !== ids[at + 1]);
+    return { first: ids[0], last: ids.at(-1), free, more };
   }
 
   /** The task of a record, if it fits this node and this release can read it. */

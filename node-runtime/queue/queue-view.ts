@@ -6,33 +6,27 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Change, StoreRecord, WatchRequest } from '../store/store.ts';
 import { deadline } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
-import { placeBefore, placeBeyond } from './queue-places.ts';
+import { placeBefore } from './queue-places.ts';
 import { QueueReader, type QueueReading } from './queue-reader.ts';
-import { type Candidate, QueueWindow } from './queue-window.ts';
+import { QueueRivals } from './queue-rivals.ts';
+import { QueueStretches } from './queue-stretches.ts';
+import { type Candidate, MOST_TASKS, QueueWindow } from './queue-window.ts';
 
 /** With fewer free tasks than this before the horizon, the queue is read anew. */
 const REFILL_BELOW = 64;
 const RELIST_MS = 30_000;
-/** A queue is crowded when others take this many times as many of its tasks as this node, and it has seen some of that. */
-const CROWD = 3;
-const CROWD_TASKS = 64;
-/** Keys of one stretch: tasks and locks. */
-const STRETCH_KEYS = 64;
-/** With fewer free tasks than this, a node moves on to the next stretch. */
-const STRETCH_BELOW = 8;
-/** How long a node moves on before it begins anew near the head, and how long it stays in a stretch at least, in milliseconds. */
-const LAP_MS = 2000;
-const STAY_MS = 25;
+/** With so many free tasks a queue is long enough for many nodes to keep out of each other's way. */
+const ROOMY_TASKS = 128;
 
 /**
  * A part of the queue as this node sees it: the tasks there that fit it, in order, kept up to date by one watch over
  * `tasks/`, which holds tasks and locks. What it shows is a hint: only CLAIM decides.
  *
  * As a rule that part is the head. However long the queue, only so much is kept; what lies behind the window is read when the
- * window runs low. With many nodes at work on a queue longer than that, the watch would tell each of them what all the others
- * do, and the cost of a task grow with their number. So each of them then roams: it looks at one short stretch after another,
- * begun at a place by chance, and is told of that and of what comes before the head: more urgent tasks, and those whose
- * holder has died or handed them back.
+ * window runs low. With many nodes at work, the watch would tell each of them what all the others do, and the cost of a task
+ * grow with their number. So each of them then roams, where the queue has room: it reads one short stretch after another,
+ * begun at a place by chance, and is told only of what comes before the head: more urgent tasks, and those whose holder has
+ * died or handed them back. What it has passed, it finds when it reads the head anew.
  */
 export class QueueView {
   readonly #cluster: Cluster;
@@ -45,11 +39,16 @@ export class QueueView {
   #revision = 0;
   /** There is a free task that the window may lack. */
   #isStale = false;
-  /** How many tasks this node has taken, and others, since the head was read. */
-  #taken = { own: 0, others: 0 };
+  /** Since the head was read. */
+  readonly #rivals = new QueueRivals();
   /** Ends the watch under way, so that the head is read anew. */
   #again = new AbortController();
-  #isRoaming = false;
+  /** While it roams. */
+  #stretches: QueueStretches | undefined;
+  /** Notified when a task is looked for in a stretch that has none any more. */
+  readonly #spent = new Wakeup();
+  /** By `Clock.monotonic`: until when it keeps to the head of a queue that was too short for roaming. */
+  #staysUntil = 0;
   /** Claims that hesitate: woken when their own task is taken, and not at each change. */
   readonly #hesitating = new Map<TaskId, Wakeup>();
   /** Notified at each change of what is shown. */
@@ -63,7 +62,7 @@ export class QueueView {
 
   /** How many of the first `most` unlocked tasks there are that are not left out. */
   count(most: number, leaveOut: (id: TaskId) => boolean): number {
-    return this.#window.free(most, leaveOut).length;
+    return this.#window.free(this.#choice(most), leaveOut).length;
   }
 
   /** One of the first `among` unlocked tasks, by chance, for which `takes` is true; those that do not fit the node are forgotten. */
@@ -74,9 +73,12 @@ export class QueueView {
   ): Candidate | undefined {
     const refused = new Set<TaskId>();
     for (;;) {
-      const free = this.#window.free(among, id => refused.has(id) || leaveOut(id));
+      const free = this.#window.free(this.#choice(among), id => refused.has(id) || leaveOut(id));
       const id = free[Math.floor(this.#cluster.chance.random() * free.length)];
-      if (id === undefined) return this.#nothingToTake();
+      if (id === undefined) {
+        this.#spent.notify();
+        return undefined;
+      }
       const candidate = this.#read(id);
       if (candidate && takes(candidate)) return candidate;
       if (candidate) refused.add(id);
@@ -84,9 +86,9 @@ export class QueueView {
     }
   }
 
-  /** A stretch with nothing for this node is no reason to wait: there may be something elsewhere. */
-  #nothingToTake(): undefined {
-    if (this.#isRoaming) this.#again.abort();
+  /** Among how many to choose: where many look for tasks, all that is shown. */
+  #choice(among: number): number {
+    return this.isRoaming ? MOST_TASKS : among;
   }
 
   /** Forgets a task that does not fit; when there may be others behind the window, the queue is listed anew. */
@@ -103,6 +105,11 @@ export class QueueView {
     return entry.candidate;
   }
 
+  /** Whether it looks at stretches of the queue, where claims need not hesitate: nodes meet there by chance only. */
+  get isRoaming(): boolean {
+    return this.#stretches !== undefined;
+  }
+
   isFree(id: TaskId): boolean {
     return this.#window.isFree(id);
   }
@@ -117,15 +124,23 @@ export class QueueView {
 
   /** Notes what a refused claim has shown, before the watch tells of it. */
   noteTaken(id: TaskId): void {
-    const entry = this.#window.get(id);
-    if (entry) entry.locked = true;
+    this.#lock(id);
+    if (!this.#stretches) return;
+    // The others have been here since: what else is shown of the stretch is as old.
+    this.#stretches.noteLost();
+    this.#window = new QueueWindow();
   }
 
   /** Notes a claim of this node; the watch may have told of it before. */
   noteClaimed(id: TaskId): void {
-    if (!this.isFree(id)) this.#taken.others--;
-    this.#taken.own++;
-    this.noteTaken(id);
+    this.#rivals.noteOwn(!this.isFree(id));
+    this.#stretches?.noteWon();
+    this.#lock(id);
+  }
+
+  #lock(id: TaskId): void {
+    const entry = this.#window.get(id);
+    if (entry) entry.locked = true;
   }
 
   /** Keeps the view until the signal fires. */
@@ -146,14 +161,16 @@ export class QueueView {
   }
 
   get #isCrowded(): boolean {
-    const { own, others } = this.#taken;
-    return this.#horizon !== undefined && others > CROWD_TASKS && others > CROWD * own;
+    if (!this.#rivals.areMany) return false;
+    if (this.#horizon !== undefined) return true;
+    if (this.#cluster.clock.monotonic() < this.#staysUntil) return false;
+    return this.#window.free(ROOMY_TASKS, this.#rests).length === ROOMY_TASKS;
   }
 
   /** Until the window runs low or has become doubtful. */
   async #watchHead(signal: AbortSignal): Promise<void> {
     using watch = this.#begin(signal);
-    this.#taken = { own: 0, others: 0 };
+    this.#rivals.forget();
     const upTo = this.#horizon && this.#cluster.keys.lock(this.#horizon);
     await this.#watch(
       { ...(upTo !== undefined && { upTo }) },
@@ -162,57 +179,39 @@ export class QueueView {
     );
   }
 
-  /** Until there is news before the head, nothing to take, or the end of the queue no longer far. */
+  /** Until there is news before the head, the queue is short, or it turns out to be too short for so many nodes. */
   async #roam(signal: AbortSignal): Promise<void> {
     using watch = this.#begin(signal);
     const head = this.#window.ids[0]!;
     const isNews = () => this.#isStale || (this.#window.ids[0] ?? head) < head;
-    this.#isRoaming = true;
+    const stretches = new QueueStretches(this.#cluster, this.#reader, this.#rests, head);
+    this.#stretches = stretches;
     try {
       const ways = [
         this.#watch({ upTo: placeBefore(this.#cluster.keys, head) }, isNews, watch.signal),
-        this.#laps(head, isNews, watch.signal).catch(error => {
+        this.#showStretches(stretches, watch.signal).catch(error => {
           if (!watch.signal.aborted) throw error;
         }),
       ];
       await Promise.race(ways).finally(() => this.#again.abort());
       await Promise.all(ways);
     } finally {
-      this.#isRoaming = false;
-      this.#taken = { own: 0, others: 0 };
+      this.#stretches = undefined;
+      this.#rivals.forget();
     }
   }
 
-  /** From a place by chance near the head from stretch to stretch, and after a while anew, until the queue is short. */
-  async #laps(head: TaskId, isNews: () => boolean, signal: AbortSignal): Promise<void> {
-    const { keys, clock, chance } = this.#cluster;
+  /** Shows one stretch after another, each until a task is looked for that it does not have. */
+  async #showStretches(stretches: QueueStretches, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const until = clock.monotonic() + LAP_MS;
-      const { ids, more } = await this.#reader.ids(placeBefore(keys, head), signal);
-      if (!more) return;
-      const alike = ids.filter(id => id[0] === head[0]);
-      let after: string | undefined = placeBefore(keys, alike[Math.floor(chance.random() * alike.length)] ?? head);
-      while (after !== undefined && clock.monotonic() < until) {
-        after = await this.#stretch(after, isNews, signal);
-        if (signal.aborted) return;
-      }
+      const stretch = await stretches.next(signal);
+      if (!stretch) return;
+      this.#show({ ...stretch, horizon: stretch.last });
+      await this.#spent.wait(signal);
+      if (!stretches.areContested) continue;
+      this.#staysUntil = this.#cluster.clock.monotonic() + RELIST_MS;
+      return;
     }
-  }
-
-  /** @returns the key that the next stretch begins after; undefined at the end of the queue */
-  async #stretch(after: string, isNews: () => boolean, signal: AbortSignal): Promise<string | undefined> {
-    const { keys, clock, chance } = this.#cluster;
-    const { window, revision, more, first, last } = await this.#reader.stretch(after, STRETCH_KEYS, signal);
-    if (first === undefined || last === undefined) return undefined;
-    const upTo = keys.lock(last);
-    if (window.free(STRETCH_BELOW, this.#rests).length === STRETCH_BELOW) {
-      this.#show({ window, revision, horizon: last });
-      using limit = deadline(clock, LAP_MS, signal);
-      const isOver = () => isNews() || this.#window.free(STRETCH_BELOW, this.#rests).length < STRETCH_BELOW;
-      await this.#watch({ after, upTo }, isOver, limit.signal);
-    }
-    await clock.sleep(STAY_MS, signal).catch(() => undefined);
-    return more ? placeBeyond(keys, first, last, chance) : undefined;
   }
 
   /** A watch that also ends after a while, or so that the head is read anew. */
@@ -281,7 +280,7 @@ export class QueueView {
     // A lock that goes while its task stays has freed a task that the window may not hold: it was locked when listed.
     if (!entry) this.#isStale ||= !isLocked && !hasEnded;
     else {
-      if (isLocked && !entry.locked) this.#taken.others++;
+      if (isLocked && !entry.locked) this.#rivals.noteOther();
       entry.locked = isLocked;
     }
   }

@@ -17,7 +17,7 @@ export interface Entry {
   locked: boolean;
 }
 
-const MOST_TASKS = 512;
+export const MOST_TASKS = 512;
 const MOST_BYTES = 8_388_608;
 
 /** The tasks that a queue view keeps in mind, in the order of the queue: not many more than 512, or than 8 MiB. */

@@ -1,7 +1,8 @@
 import { describeIssue } from '../../shared/describe-issue.ts';
 import { CiError } from '../../shared/errors.ts';
 import { type TaskId, quote, taskIdTime } from '../../shared/ids.ts';
-import { FORMAT_VERSION, MAX_TASK_BYTES, type TaskRecord, TaskSpec } from '../../shared/task.ts';
+import { CONTAINER_LABEL } from '../../shared/container-label.ts';
+import { FORMAT_VERSION, MAX_LABELS, MAX_TASK_BYTES, type TaskRecord, TaskSpec } from '../../shared/task.ts';
 import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { readTaskState, type TaskState, taskStateOf } from './records.ts';
 import type { TaskHistory } from './tasks-service.ts';
@@ -87,7 +88,7 @@ function makeRecord(cluster: Cluster, id: TaskId, spec: unknown, submitter: stri
       `Cannot submit task as its id does not begin with its priority ${parsed.data.priority ?? 5}: ${quote(id)}`,
     );
   }
-  const record = { ...parsed.data, v: FORMAT_VERSION, submitted: now, submitter };
+  const record = { ...parsed.data, ...withContainer(parsed.data), v: FORMAT_VERSION, submitted: now, submitter };
   delete (record as { cancelled?: unknown }).cancelled;
   const bytes = Buffer.byteLength(JSON.stringify(record));
   if (bytes > MAX_TASK_BYTES)
@@ -96,6 +97,14 @@ function makeRecord(cluster: Cluster, id: TaskId, spec: unknown, submitter: stri
       `Cannot submit task as its task.json is too large: ${bytes} bytes, at most ${MAX_TASK_BYTES}`,
     );
   return record;
+}
+
+/** Written down as a label, so that nodes which know nothing of images leave the task to others. */
+function withContainer({ image, labels = [] }: TaskSpec): Pick<TaskSpec, 'labels'> {
+  if (image === undefined || labels.includes(CONTAINER_LABEL)) return {};
+  if (labels.length === MAX_LABELS)
+    throw new CiError('invalid', `Cannot submit task as with "image" it may have ${MAX_LABELS - 1} labels at most`);
+  return { labels: [...labels, CONTAINER_LABEL] };
 }
 
 function submittedOf({ task, completed }: TaskState): TaskRecord | undefined {

@@ -114,9 +114,11 @@ export class Attempt {
 
   /** A source that will be no different next time, or that takes all of the task's time, is the task's own end. */
   async #prepare({ taskOver, taskTimeoutMs, stop }: TaskLimits): Promise<void> {
-    const { claim, log, prepareSource } = this.#parts;
+    const { claim, log, prepareSource, sandbox } = this.#parts;
+    const ended = AbortSignal.any([stop, taskOver]);
     try {
-      this.#commit = await prepareSource(this.#parts, AbortSignal.any([stop, taskOver]));
+      this.#commit = await prepareSource(this.#parts, ended);
+      await sandbox.handOver(ended);
     } catch (error) {
       if (stop.aborted) throw error;
       if (taskOver.aborted) {
@@ -149,8 +151,9 @@ export class Attempt {
   async #runStep(step: Step, at: number, limits: TaskLimits): Promise<StepEnding> {
     const { cluster, claim, log, sandbox, secrets } = this.#parts;
     const { stop } = limits;
-    const env = stepEnvironment(cluster, claim, sandbox.inside, secrets, step);
-    const command = await stepCommand(sandbox, claim.task, step, at, env);
+    const system = await sandbox.system();
+    const env = stepEnvironment(cluster, claim, sandbox.inside, system, secrets, step);
+    const command = stepCommand(sandbox, system, claim.task, step, at, env);
     if (stop.aborted) return { outcome: 'cancelled', message: String(stop.reason?.message ?? 'Stopped') };
     const idleMs = claim.task.idleTimeout === undefined ? 0 : parseDuration(claim.task.idleTimeout);
     const workingDirectory = workingDirectoryOf(claim.task, step);
@@ -162,6 +165,7 @@ export class Attempt {
     const { cluster, claim, log, sandbox } = this.#parts;
     if (this.#decision?.kind === 'source') return { ...NOTHING_DONE.artifacts, unmatched: [] };
     try {
+      await sandbox.bringBack(claim.task.artifacts ?? [], signal);
       const collected = await collectArtifacts(cluster, claim, sandbox.folders.workspace, signal);
       for (const pattern of collected.unmatched)
         log.mark('note', `No file matches the artifact pattern ${JSON.stringify(pattern)}`);

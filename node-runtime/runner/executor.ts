@@ -19,10 +19,10 @@ export type AttemptOutcome =
   | { readonly kind: 'lost' };
 
 /**
- * What kept an attempt from a verdict. `source`: the task's own source could not be had. It costs the task what
- * `infrastructure` does, but the node is not to blame.
+ * What kept an attempt from a verdict. `source`: the task's own source could not be had. `place`: what it ran in was taken
+ * away, such as a pod that was evicted. Both cost the task what `infrastructure` does, but the node is not to blame.
  */
-export type UnfinishedEnd = 'drained' | 'infrastructure' | 'source' | 'crashed';
+export type UnfinishedEnd = 'drained' | 'infrastructure' | 'source' | 'place' | 'crashed';
 
 export interface Verdict {
   readonly outcome: Exclude<Outcome, 'dead-lettered' | 'infrastructure-lost'>;

@@ -46,7 +46,7 @@ export async function runAttempt(context: AttemptContext, claim: Claim): Promise
       return await complete(cluster, session, claim, outcome.verdict);
     }
     const { end, message } = outcome;
-    const charged = end === 'source' ? 'infrastructure' : end;
+    const charged = end === 'source' || end === 'place' ? 'infrastructure' : end;
     await untilDone(cluster, session, () => releaseTask(cluster, claim, charged, message, session.lost));
     return { kind: 'released', end, message };
   } catch (error) {

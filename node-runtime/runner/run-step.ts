@@ -5,15 +5,12 @@ import type { Step } from '../../shared/task.ts';
 import type { LogWriter } from '../logs/logs.ts';
 import type { Clock } from '../system/clock.ts';
 import { AttemptStop } from './executor.ts';
+import { OutputPump } from './output-pump.ts';
 import type { Command, CommandEnd, Sandbox } from './sandbox.ts';
 import { ranFor } from './time-limit.ts';
 
 /** How long a command has between being asked to end and being killed, in milliseconds. */
 const STOP_GRACE_MS = 10_000;
-/** A command that was started by the step and still holds its output does not hold up the next step. */
-const OUTPUT_QUIET_MS = 50;
-const OUTPUT_DRAIN_LIMIT_MS = 2000;
-
 export interface StepLimits {
   readonly step: Step;
   /** Where it starts, as the task says it. */
@@ -43,7 +40,7 @@ export async function runStep(
   pumps: Pump[],
 ): Promise<StepEnding> {
   const running = sandbox.run(command);
-  const output = new OutputPump(clock, running.output, log);
+  const output = new OutputPump(clock, running.output, bytes => log.write(bytes));
   pumps.push(output.done);
   const over = new AbortController();
   const limit = watchLimits(clock, sandbox, limits, output, over.signal).then(hit => {
@@ -60,59 +57,6 @@ export async function runStep(
 function graceAfter(stop: AbortSignal): number {
   if (!stop.aborted) return STOP_GRACE_MS;
   return stop.reason instanceof AttemptStop && stop.reason.why !== 'lost' ? STOP_GRACE_MS : 0;
-}
-
-/** Carries a command's output into the log, and knows when there last was some. */
-class OutputPump {
-  /** Never rejects: nobody may be there to hear it for as long as the step runs. */
-  readonly done: Pump;
-  readonly #clock: Clock;
-  #lastHeard: number;
-  /** The log has no room, so nothing more is read: what the command does meanwhile cannot be heard. */
-  #isHeld = false;
-  #isDone = false;
-  #failure: { readonly error: unknown } | undefined;
-
-  constructor(clock: Clock, output: AsyncIterable<Uint8Array>, log: LogWriter) {
-    this.#clock = clock;
-    this.#lastHeard = clock.monotonic();
-    this.done = this.#run(output, log);
-    // Long before anybody awaits it the log may fail; that fires the log's own signal, which ends the attempt.
-    this.done.catch(() => undefined);
-  }
-
-  /** When (`Clock.monotonic`) the last output came, or it began; now, for as long as output waits for the log. */
-  get lastHeard(): number {
-    return this.#isHeld ? this.#clock.monotonic() : this.#lastHeard;
-  }
-
-  /** Resolves when what the command has printed before it ended is in the log; rejects if it could not be put there. */
-  async drained(): Promise<void> {
-    const limit = this.#clock.monotonic() + OUTPUT_DRAIN_LIMIT_MS;
-    while (!this.#isDone && this.#clock.monotonic() < limit) {
-      const over = new AbortController();
-      await Promise.race([this.done, this.#clock.sleep(OUTPUT_QUIET_MS, over.signal).catch(() => undefined)]);
-      over.abort();
-      if (this.#clock.monotonic() - this.lastHeard >= OUTPUT_QUIET_MS) return;
-    }
-    if (this.#failure) throw this.#failure.error;
-  }
-
-  async #run(output: AsyncIterable<Uint8Array>, log: LogWriter): Promise<void> {
-    try {
-      for await (const bytes of output) {
-        this.#isHeld = true;
-        await log.write(bytes);
-        this.#isHeld = false;
-        this.#lastHeard = this.#clock.monotonic();
-      }
-    } catch (error) {
-      this.#failure = { error };
-    } finally {
-      this.#isHeld = false;
-      this.#isDone = true;
-    }
-  }
 }
 
 type Limit = { readonly outcome: 'timed-out' | 'idle-timed-out' | 'cancelled'; readonly message: string };

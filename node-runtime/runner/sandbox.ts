@@ -1,3 +1,4 @@
+import { CiError } from '../../shared/errors.ts';
 import type { Fence, TaskId } from '../../shared/ids.ts';
 import type { Renewal } from '../cluster/session.ts';
 import type { LeaseId } from '../store/store.ts';
@@ -9,6 +10,8 @@ import type { LeaseId } from '../store/store.ts';
  * - `none`: the node's own user. Only for tasks one trusts like oneself; said plainly at start.
  */
 export type Isolation = 'bubblewrap' | 'user' | 'none';
+/** How tasks of a node are kept away from it, as it tells the cluster: in processes of its own machine, or each in a pod. */
+export type Place = Isolation | 'pod';
 
 /**
  * The node's side of its supervisor: a separate small process that owns every task process of this node, so that a node that
@@ -20,15 +23,15 @@ export type Isolation = 'bubblewrap' | 'user' | 'none';
  * - When the node's end of its pipe closes, it kills everything and exits.
  */
 export interface Supervisor extends AsyncDisposable {
-  readonly isolation: Isolation;
+  readonly isolation: Place;
   /**
    * Makes the folders of an attempt, owned by the user its commands will run as.
    * @throws CiError `unavailable` when the supervisor is lost or has as many sandboxes as it can have
    */
-  open(attempt: SandboxedAttempt): Promise<Sandbox>;
+  open(attempt: SandboxedAttempt, signal?: AbortSignal): Promise<Sandbox>;
   /** Tells of each renewal that etcd has acknowledged: of which lease, and when it was *sent*. */
   renewed(renewal: Renewal): void;
-  /** Fires if the supervisor process itself is lost: all its tasks are dead, and nothing more can be run. */
+  /** Fires if the supervisor process itself is lost: all its tasks are dead, and nothing more can be run. Its reason is a SandboxLost. */
   readonly lost: AbortSignal;
 }
 
@@ -37,6 +40,27 @@ export interface SandboxedAttempt {
   readonly fence: Fence;
   /** That its claim stands under. */
   readonly lease: LeaseId;
+  /** What it needs of a place that is made for it alone. */
+  readonly needs?: PlaceNeeds;
+  /** Where its folders shall be, and stay when it ends. Absent: where the supervisor likes. */
+  readonly folder?: string;
+}
+
+export interface PlaceNeeds {
+  /** The container image that its steps run in. Absent: that of the node. */
+  readonly image: string | undefined;
+  readonly slots: number;
+  /** Of all of the task. */
+  readonly timeoutMs: number;
+}
+
+/** Why a sandbox is gone with all that ran in it, and whom that is charged to. */
+export class SandboxLost extends CiError {
+  readonly end: 'crashed' | 'infrastructure' | 'place';
+  constructor(end: 'crashed' | 'infrastructure' | 'place', message: string, options?: ErrorOptions) {
+    super('unavailable', message, options);
+    this.end = end;
+  }
 }
 
 /**
@@ -54,6 +78,20 @@ export interface Sandbox extends AsyncDisposable {
    * command: afterwards, what lies there may be links that the task has made.
    */
   adopt(path: string): Promise<void>;
+  /** Fires when it is gone without having been disposed of: nothing of it runs any more. Its reason is a SandboxLost. */
+  readonly lost: AbortSignal;
+  /**
+   * To be called once, between the node's own commands and those of the task. Rejects with `invalid` when what the task needs
+   * can never be had.
+   */
+  handOver(signal: AbortSignal): Promise<void>;
+  /** What the task's commands find there. To be asked for after `handOver`. */
+  system(): Promise<SandboxSystem>;
+  /**
+   * Sees to it that the files of the workspace that patterns of artifacts match can be read under `folders`. When nothing runs
+   * in it any more. Rejects with `invalid` for what the task got wrong.
+   */
+  bringBack(patterns: readonly string[], signal: AbortSignal): Promise<void>;
   /** Starts a command, or has it wait until it may begin. One at a time. */
   run(command: Command): RunningCommand;
   /** Stops everything in the sandbox where it stands; a command that is run then starts at `thaw`. Safe to repeat. */
@@ -67,6 +105,12 @@ export interface Sandbox extends AsyncDisposable {
   stoodStill(since: number): Promise<number>;
   /** Kills every process that was ever started in it, also those that left their parent's session. Resolves when none is left. Others may be run then. */
   kill(): Promise<void>;
+}
+
+export interface SandboxSystem {
+  /** The environment that commands get before anything else is put into it: PATH at least. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly hasBash: boolean;
 }
 
 export interface SandboxFolders {

@@ -1,7 +1,7 @@
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Step, TaskRecord } from '../../shared/task.ts';
-import type { Command, Sandbox } from './sandbox.ts';
+import type { Command, Sandbox, SandboxSystem } from './sandbox.ts';
 
 /** Where the scripts of steps lie within the sandbox's home folder. */
 const SCRIPTS = '.simple-ci';
@@ -23,15 +23,16 @@ export async function writeScripts(sandbox: Sandbox, steps: readonly Step[]): Pr
  * The command of a step. A shell gets the script as one argument, so a step's text reaches it byte for byte; a shell given as
  * an argument list gets the path of its script added.
  */
-export async function stepCommand(
+export function stepCommand(
   sandbox: Sandbox,
+  system: SandboxSystem,
   task: TaskRecord,
   step: Step,
   at: number,
   env: Readonly<Record<string, string>>,
-): Promise<Command> {
+): Command {
   const cwd = join(sandbox.inside.workspace, workingDirectoryOf(task, step));
-  return { argv: await argvOf(sandbox, step, at), cwd, env };
+  return { argv: argvOf(sandbox, system, step, at), cwd, env };
 }
 
 /** Within the workspace. */
@@ -39,12 +40,12 @@ export function workingDirectoryOf(task: TaskRecord, step: Step): string {
   return step.workingDirectory ?? task.workingDirectory ?? '.';
 }
 
-async function argvOf(sandbox: Sandbox, step: Step, at: number): Promise<Command['argv']> {
+function argvOf(sandbox: Sandbox, { hasBash }: SandboxSystem, step: Step, at: number): Command['argv'] {
   if (Array.isArray(step.shell)) {
     const [program = 'sh', ...rest] = step.shell;
     return [program, ...rest, join(sandbox.inside.home, SCRIPTS, scriptName(at))];
   }
-  const shell = step.shell ?? ((await hasBash()) ? 'bash' : 'sh');
+  const shell = step.shell ?? (hasBash ? 'bash' : 'sh');
   return shell === 'bash'
     ? ['bash', '--noprofile', '--norc', '-eo', 'pipefail', '-c', step.run]
     : // By its path: every system has it there, whatever PATH a task has.
@@ -53,14 +54,4 @@ async function argvOf(sandbox: Sandbox, step: Step, at: number): Promise<Command
 
 function scriptName(at: number): string {
   return `step-${at + 1}`;
-}
-
-let bash: Promise<boolean> | undefined;
-
-function hasBash(): Promise<boolean> {
-  bash ??= Promise.any(['/bin/bash', '/usr/bin/bash', '/usr/local/bin/bash'].map(path => access(path))).then(
-    () => true,
-    () => false,
-  );
-  return bash;
 }

@@ -1,7 +1,7 @@
 import { CiError } from '../../shared/errors.ts';
 import type { Renewal } from '../cluster/session.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Isolation, Supervisor } from './sandbox.ts';
+import type { Place, Supervisor } from './sandbox.ts';
 
 const RESTART_PAUSE_MS = 1000;
 
@@ -23,7 +23,7 @@ export class SupervisorKeeper implements AsyncDisposable {
     throw new CiError('unavailable', 'Cannot run a task as the supervisor process was lost and is being started again');
   }
 
-  get isolation(): Isolation | undefined {
+  get isolation(): Place | undefined {
     return this.#current?.isolation;
   }
 

@@ -1,8 +1,7 @@
 import type { Step } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Claim } from '../queue/records.ts';
-import type { SandboxFolders } from './sandbox.ts';
-import { SYSTEM_PATH } from './system-path.ts';
+import type { SandboxFolders, SandboxSystem } from './sandbox.ts';
 
 /**
  * All variables a step's command sees. Built from nothing: what the node itself was started with is not in it. Later ones
@@ -12,12 +11,12 @@ export function stepEnvironment(
   cluster: Cluster,
   claim: Claim,
   inside: SandboxFolders,
+  system: SandboxSystem,
   secrets: ReadonlyMap<string, string>,
   step: Step | undefined,
 ): Record<string, string> {
   return {
-    PATH: SYSTEM_PATH,
-    LANG: 'C.UTF-8',
+    ...system.env,
     HOME: inside.home,
     TMPDIR: inside.tmp,
     CI: 'true',

@@ -1,4 +1,6 @@
+import { parseDuration } from '../../shared/duration.ts';
 import { describeError, isCiError } from '../../shared/errors.ts';
+import { DEFAULT_TIMEOUT_MS } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
 import type { Logs, LogWriter } from '../logs/logs.ts';
@@ -7,7 +9,7 @@ import { SourceUnavailable } from '../workspace/source-unavailable.ts';
 import { Attempt } from './attempt.ts';
 import { type AttemptOutcome, type AttemptStop, type Executor, NOTHING_DONE, stopReason } from './executor.ts';
 import type { PrepareSource } from './prepare-source.ts';
-import type { Supervisor } from './sandbox.ts';
+import { type PlaceNeeds, type Sandbox, SandboxLost, type Supervisor } from './sandbox.ts';
 import { writeScripts } from './step-command.ts';
 import { thawWhenRecovered } from './thaw-when-recovered.ts';
 
@@ -42,11 +44,15 @@ export class TaskExecutor implements Executor {
     const session = this.#options.session();
     const secrets = await this.#options.readSecrets(claim.task.secrets ?? [], stop);
     await using log = logs.open({ task: claim.id, fence: claim.fence }, [...secrets.values()]);
-    await using sandbox = await supervisor.open({ task: claim.id, fence: claim.fence, lease: claim.lease });
+    const needs = needsOf(claim);
+    await using sandbox = await supervisor.open(
+      { task: claim.id, fence: claim.fence, lease: claim.lease, needs },
+      stop,
+    );
     using _thaws = session && thawWhenRecovered(cluster, session, claim, sandbox);
     await writeScripts(sandbox, claim.task.steps);
     const attempt = new Attempt({ cluster, claim, log, sandbox, secrets, prepareSource });
-    const outcome = await runToEnd(attempt, log, supervisor, stop).catch(error => outcomeOf(error, stop));
+    const outcome = await runToEnd(attempt, log, sandbox, stop).catch(error => outcomeOf(error, stop));
     if (outcome.kind === 'unfinished') await attempt.keepLog(noteOf(outcome));
     return outcome;
   }
@@ -55,12 +61,11 @@ export class TaskExecutor implements Executor {
 async function runToEnd(
   attempt: Attempt,
   log: LogWriter,
-  supervisor: Supervisor,
+  sandbox: Sandbox,
   stop: AbortSignal,
 ): Promise<AttemptOutcome> {
-  await attempt.run(AbortSignal.any([stop, log.failed, supervisor.lost]));
-  if (supervisor.lost.aborted)
-    return { kind: 'unfinished', end: 'crashed', message: 'The supervisor process was lost' };
+  await attempt.run(AbortSignal.any([stop, log.failed, sandbox.lost]));
+  if (sandbox.lost.aborted) return unfinishedByLoss(sandbox.lost.reason as SandboxLost);
   if (log.failed.aborted)
     return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
   if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));
@@ -71,12 +76,17 @@ function outcomeOf(error: unknown, stop: AbortSignal): AttemptOutcome {
   if (stop.aborted) return unfinishedBy(stopReason(stop));
   if (isCiError(error, 'invalid'))
     return { kind: 'finished', verdict: { outcome: 'invalid', message: error.message, ...NOTHING_DONE } };
+  if (error instanceof SandboxLost) return unfinishedByLoss(error);
   const end = error instanceof SourceUnavailable ? 'source' : 'infrastructure';
   return { kind: 'unfinished', end, message: describeError(error) };
 }
 
 function noteOf({ end, message }: Extract<AttemptOutcome, { kind: 'unfinished' }>): string {
   return `${end === 'drained' ? 'Handed back' : 'Given up'} by its node: ${message}`;
+}
+
+function unfinishedByLoss({ end, message }: SandboxLost): AttemptOutcome {
+  return { kind: 'unfinished', end, message };
 }
 
 function unfinishedBy({ why, message }: AttemptStop): AttemptOutcome {
@@ -88,4 +98,8 @@ function unfinishedBy({ why, message }: AttemptStop): AttemptOutcome {
     case 'cancelled':
       return { kind: 'finished', verdict: { outcome: 'cancelled', message, ...NOTHING_DONE } };
   }
+}
+
+function needsOf({ task: { image, slots = 1, timeout } }: Claim): PlaceNeeds {
+  return { image, slots, timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout) };
 }

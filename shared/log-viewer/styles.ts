@@ -132,7 +132,7 @@ export const styles: CSSResult = css`
   }
   /* What it says is short, and what it opens is as wide as it has to be. */
   #steps {
-    width: 6.5em;
+    width: 7.5em;
   }
   input {
     flex: 0 1 22em;

@@ -14,6 +14,8 @@ import { rawSpawnsPerSecond, rawTransactionsPerSecond } from './raw-floor.ts';
 
 const NODES = [1, 8, 50];
 const SLOTS = 64;
+/** Transactions of the floor under way at once, and submissions: with a quarter of them, eight nodes ran a long queue down. */
+const IN_FLIGHT = 64;
 const RUNS = 3;
 const SECONDS = 4;
 /** Nodes learn in this time how many they are. */
@@ -58,9 +60,9 @@ async function measure(nodes: number): Promise<Figure[]> {
   for (let run = 0; run < RUNS; run++) {
     await using etcd = await benchCluster();
     const clients = Array.from({ length: Math.min(nodes, 8) }, () => etcd.connectRaw());
-    floors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2)) / 3);
+    floors.push((await rawTransactionsPerSecond(clients, IN_FLIGHT, SECONDS / 2)) / 3);
     const watchers = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
-    toldFloors.push((await rawTransactionsPerSecond(clients, 64, SECONDS / 2, watchers)) / 3);
+    toldFloors.push((await rawTransactionsPerSecond(clients, IN_FLIGHT, SECONDS / 2, watchers)) / 3);
     await Promise.all(watchers.map(store => store[Symbol.asyncDispose]()));
     short.push(await drain(etcd, nodes, { executor: idleExecutor }, SHORT));
     await using other = await benchCluster();
@@ -121,7 +123,7 @@ async function drain(
     },
   };
   const stop = new AbortController();
-  const submitters = Array.from({ length: 16 }, async () => {
+  const submitters = Array.from({ length: IN_FLIGHT }, async () => {
     while (!stop.signal.aborted) {
       if (submitted - completed > backlog) await pause(2);
       else {
@@ -185,7 +187,7 @@ async function measureSpawning(): Promise<Figure[]> {
   for (let run = 0; run < RUNS; run++) {
     await using etcd = await benchCluster();
     const spawns = await rawSpawnsPerSecond(availableParallelism() * 2, SECONDS / 2);
-    const transactions = await rawTransactionsPerSecond([etcd.connectRaw()], 64, SECONDS / 2);
+    const transactions = await rawTransactionsPerSecond([etcd.connectRaw()], IN_FLIGHT, SECONDS / 2);
     floors.push(Math.min(spawns, transactions / 3));
     const { realExecutor } = await import('./bench-executor.ts');
     await using real = await realExecutor(await etcd.join());

@@ -19,6 +19,21 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
   'by demand, self': { ...SCALED, autoscaling: { mode: 'self' } },
   'not scaled': { ...LEAST, replicaCount: 3, autoscaling: { mode: 'none' } },
   'no rights in Kubernetes': { ...LEAST, podMarks: { enabled: false }, autoscaling: { mode: 'none' } },
+  'tasks in pods of their own': {
+    ...SCALED,
+    autoscaling: { mode: 'keda' },
+    podMarks: { enabled: false },
+    executor: {
+      kind: 'kubernetes',
+      podTemplate: {
+        image: 'debian:bookworm',
+        resources: { requests: { cpu: '500m' }, limits: { memory: '1Gi' } },
+        labels: { team: 'build' },
+        runtimeClassName: 'gvisor',
+      },
+      networkPolicy: { egress: [{ to: [{ namespaceSelector: {} }] }] },
+    },
+  },
   everything: {
     nameOverride: 'builds',
     cluster: { id: 'acme/ci' },

@@ -4,6 +4,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { PodTemplate } from '../../node-runtime/pods/pod-template.ts';
+import { CONTAINER_LABEL } from '../../shared/container-label.ts';
+import { poolName } from '../../shared/pools.ts';
 import { kustomizeBase } from '../../scripts/kustomize-base.ts';
 import { staleFiles } from '../../scripts/write-generated.ts';
 import { type Manifest, manifestsIn, refusal, render, renderText, requireHelm } from '../support/helm.ts';
@@ -124,6 +127,11 @@ describe('the chart refuses', () => {
       /set node\.slots or autoscaling\.slotsPerPod/,
     ],
     [
+      'to run tasks in pods when it is not known how many',
+      { ...LEAST, executor: { kind: 'kubernetes' } },
+      /executor\.kind kubernetes\) as it is not known how many a node may have at once: set node\.slots/,
+    ],
+    [
       'to scale itself from no pod',
       { ...LEAST, autoscaling: { mode: 'self', minReplicas: 0 } },
       /no pod would be there to start another/,
@@ -176,6 +184,31 @@ describe('what the chart grants', () => {
     assert.deepEqual(await rolesOf(LEAST), [
       ['ci-simple-ci-mark-pods', [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }]],
     ]);
+  });
+
+  test('is to make, look at and delete pods, where tasks have pods of their own', async t => {
+    if (!requireHelm(t)) return;
+    const roles = await rolesOf(CHART_CASES['tasks in pods of their own']!);
+    assert.deepEqual(roles, [
+      ['ci-simple-ci-mark-pods', [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }]],
+      [
+        'ci-simple-ci-task-pods',
+        [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'get', 'list', 'delete'] }],
+      ],
+    ]);
+  });
+
+  test('the template for pods that it makes is one that nodes take, and its pool has their label', async t => {
+    if (!requireHelm(t)) return;
+    const manifests = await render(CHART_CASES['tasks in pods of their own']!);
+    const { data } = manifests.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.endsWith('-task-pods'),
+    )!;
+    const template = PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!));
+    assert.deepEqual(template.labels, { 'simple-ci/release': 'ci', team: 'build' });
+    const scaled = manifests.find(({ kind }) => kind === 'ScaledObject')!;
+    const pool = poolName(['linux', 'arch=arm64', CONTAINER_LABEL]);
+    assert.ok(JSON.stringify(scaled.spec).includes(`/demand/${pool}"`), JSON.stringify(scaled.spec));
   });
 
   test('is to scale the one Deployment, in mode self', async t => {

@@ -18,6 +18,7 @@ const OWN = `/var/lib/ci/sandboxes/${TASK}-42/workspace`;
 test('paths in the workspace of an attempt become those of the user’s files', () => {
   for (const [isolation, inside] of [
     ['bubblewrap', '/workspace'],
+    ['pod', '/simple-ci/task/workspace'],
     ['users', OWN],
     ['none', OWN],
   ] as const) {

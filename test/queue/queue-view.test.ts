@@ -7,10 +7,20 @@ import { claim, claimant } from '../support/test-tasks.ts';
 /** More than twice what a node keeps in mind of the queue. */
 const LONG = 1200;
 const NODES = 12;
+/** All of it is kept in mind. */
+const SHORT = 400;
 const call = { signal: neverAborted, timeoutMs: 5000 };
 
-/** Whether it has looked at a stretch of the queue that does not begin with its head. */
-const roams = ({ watches }: Rival) => watches.some(({ after }) => after !== undefined);
+/** Whether it has looked for places in the queue at which to read stretches of it. */
+const roams = ({ reads }: Rival) => reads.some(({ keysOnly }) => keysOnly);
+/** How many changes the nodes of a crowd were told for each of so many tasks. */
+const toldOf = (crowd: Crowd, tasks: number) => crowd.rivals.reduce((sum, { changes }) => sum + changes, 0) / tasks;
+
+/** How many claim transactions of all its nodes have won and lost. */
+function claimsOf(crowd: Crowd) {
+  const sum = (kind: 'won' | 'lost') => crowd.rivals.reduce((total, { node }) => total + node.transactions[kind], 0);
+  return { won: sum('won'), lost: sum('lost') };
+}
 
 /** Nodes that find a long queue, and have begun to look at stretches of it. */
 async function roamingCrowd(crowd: Crowd): Promise<void> {
@@ -25,8 +35,35 @@ test('many nodes at a long queue run every task once, and each is told of little
   await crowd.join(NODES);
   await crowd.until('all tasks have ended', () => crowd.ended === LONG);
   assert.deepEqual(crowd.claimed.sort(), ids.sort());
-  const told = crowd.rivals.reduce((sum, { changes }) => sum + changes, 0) / LONG;
-  assert.ok(told < NODES * 2, `${told} changes a task; a lock and two deletions, told to each, are ${NODES * 3}`);
+  const told = toldOf(crowd, LONG);
+  assert.ok(told < NODES, `${told} changes a task; a lock and two deletions, told to each, are ${NODES * 3}`);
+});
+
+test('some nodes at a short queue are told of little of what the others do while there is room for all', async () => {
+  const crowd = new Crowd(5);
+  await crowd.submit(SHORT);
+  await crowd.join(6);
+  await crowd.until('most tasks have ended', () => crowd.ended > SHORT / 2);
+  const told = toldOf(crowd, crowd.ended);
+  assert.ok(told < 12, `${told} changes a task; a lock and two deletions, told to each, are 18`);
+});
+
+test('so many nodes that they would lose many claims at a short queue keep to its head, and hesitate', async () => {
+  const crowd = new Crowd(6);
+  await crowd.submit(SHORT);
+  await crowd.join(50);
+  const upTo = async (tasks: number) => {
+    for (; submitted < tasks; submitted += 100) {
+      await crowd.until('there is room for more', () => crowd.ended > submitted - SHORT + 100);
+      await crowd.submit(100);
+    }
+    return claimsOf(crowd);
+  };
+  let submitted = SHORT;
+  const learnt = await upTo(LONG * 2);
+  const { won, lost } = await upTo(LONG * 3);
+  const [wins, losses] = [won - learnt.won, lost - learnt.lost];
+  assert.ok(losses < wins / 4, `${losses} claims were lost for ${wins} that won`);
 });
 
 test('a node alone at a long queue looks at its head only, and takes its tasks in order', async () => {

@@ -1,6 +1,6 @@
 import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
-import type { Store, WatchRequest } from '../../node-runtime/store/store.ts';
+import type { RangeRequest, Store } from '../../node-runtime/store/store.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import { type Competitor, compete, NOTHING_DONE } from '../support/competitor.ts';
 import { testCluster } from '../support/test-cluster.ts';
@@ -11,10 +11,10 @@ import { Link, type Party } from './network.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededChance } from './seeded-chance.ts';
 
-/** A node that competes for tasks, and what its watches have asked for and been told. */
+/** A node that competes for tasks, what it has asked the store to read, and how many changes its watches were told. */
 export interface Rival {
   readonly node: Competitor;
-  readonly watches: WatchRequest[];
+  readonly reads: RangeRequest[];
   changes: number;
 }
 
@@ -69,10 +69,13 @@ export class Crowd {
     };
     for (let i = 0; i < count; i++) {
       const store = this.#store();
-      const rival = { watches: [] as WatchRequest[], changes: 0 };
-      const { watch } = store;
+      const rival = { reads: [] as RangeRequest[], changes: 0 };
+      const { range, watch } = store;
+      store.range = (request, call) => {
+        rival.reads.push(request);
+        return range.call(store, request, call);
+      };
       store.watch = async function* (request, signal) {
-        rival.watches.push(request);
         for await (const batch of watch.call(store, request, signal)) {
           rival.changes += batch.changes.length;
           yield batch;

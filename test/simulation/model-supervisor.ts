@@ -7,13 +7,16 @@ import {
 import { Permit } from '../../node-runtime/runner/supervisor/permit.ts';
 import { RenewalWatch } from '../../node-runtime/runner/supervisor/renewal-watch.ts';
 import type { Renewal } from '../../node-runtime/cluster/session.ts';
-import type {
-  Command,
-  CommandEnd,
-  RunningCommand,
-  Sandbox,
-  SandboxedAttempt,
-  Supervisor,
+import { SYSTEM_PATH } from '../../node-runtime/runner/system-path.ts';
+import {
+  type Command,
+  type CommandEnd,
+  type RunningCommand,
+  type Sandbox,
+  type SandboxedAttempt,
+  SandboxLost,
+  type SandboxSystem,
+  type Supervisor,
 } from '../../node-runtime/runner/sandbox.ts';
 import { type Clock, neverAborted } from '../../node-runtime/system/clock.ts';
 import { Execution, type Executions } from './executions.ts';
@@ -151,7 +154,7 @@ export class ModelSupervisor implements Supervisor {
     this.#parts.machine.scheduler.after(LAUNCHER_MS, () => {
       for (const sandbox of this.#sandboxes) sandbox.killProcess();
       if (this.#isEnding) return;
-      this.#parts.node.deliver(() => this.#lost.abort(new CiError('unavailable', 'The supervisor process was lost')));
+      this.#parts.node.deliver(() => this.#lost.abort(new SandboxLost('crashed', 'The supervisor process was lost')));
     });
   }
 }
@@ -295,6 +298,18 @@ class ModelSandbox implements Sandbox {
   }
 
   async adopt(): Promise<void> {}
+
+  get lost(): AbortSignal {
+    return this.#supervisor.lost;
+  }
+
+  async handOver(): Promise<void> {}
+
+  async system(): Promise<SandboxSystem> {
+    return { env: { PATH: SYSTEM_PATH }, hasBash: true };
+  }
+
+  async bringBack(): Promise<void> {}
 
   run(command: Command): RunningCommand {
     const pipe = new OutputPipe(this.#supervisor.node);

@@ -11,7 +11,9 @@ import { type Access, allows, type Role } from './rbac.ts';
 export interface KubeObject {
   metadata: {
     name: string;
+    uid: string;
     resourceVersion: string;
+    deletionTimestamp?: string;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
   };
@@ -35,7 +37,8 @@ export interface Seen {
 
 /**
  * An API server for tests, with TLS, tokens of service accounts and RBAC: it keeps the few kinds of objects that the program
- * touches, merges patches as Kubernetes does, and refuses what Kubernetes would refuse. Nothing acts on the objects.
+ * touches, merges patches as Kubernetes does, and refuses what Kubernetes would refuse. Nothing acts on the objects but who is
+ * told of them.
  */
 export class KubernetesServer implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'simple-ci-kubernetes-'));
@@ -52,6 +55,11 @@ export class KubernetesServer implements AsyncDisposable {
   #version = 0;
   /** Called after an object has changed. */
   onChange: (path: string, object: KubeObject) => void = () => undefined;
+  /** Why an object that somebody wants to make is not admitted; undefined when it is. */
+  admit: (resource: string, object: KubeObject) => string | undefined = () => undefined;
+  onCreate: (resource: string, object: KubeObject) => void = () => undefined;
+  /** Who runs an object ends it, and takes it away then by `delete`. Absent: it is gone at once. */
+  onDelete: ((resource: string, object: KubeObject, graceSeconds: number) => void) | undefined;
   /** Not undefined: what it answers to everything, such as 500. */
   failure: number | undefined;
 
@@ -93,7 +101,8 @@ export class KubernetesServer implements AsyncDisposable {
   }
 
   put(resource: string, name: string, object: object, namespace = this.namespace): KubeObject {
-    const made = { ...object, metadata: { name, resourceVersion: String(++this.#version) } };
+    const metadata = { uid: `uid-${++this.#version}`, ...(object as Partial<KubeObject>).metadata };
+    const made = { ...object, metadata: { ...metadata, name, resourceVersion: String(++this.#version) } };
     this.#objects.set(`${namespace}/${resource}/${name}`, made);
     return made;
   }
@@ -121,7 +130,8 @@ export class KubernetesServer implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request);
-    const verb = request.method === 'PATCH' ? 'patch' : (request.method ?? '').toLowerCase();
+    const isOne = parsePath(request.url ?? '')?.name !== '';
+    const verb = verbOf(request.method ?? '', isOne);
     const account = this.#accounts.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
     const path = request.url ?? '';
     const { status, answer } = this.#answer(account, verb, path, body, request.headers['content-type']);
@@ -148,9 +158,14 @@ export class KubernetesServer implements AsyncDisposable {
         `${at.resource} "${at.name}" is forbidden: User "system:serviceaccount:${this.namespace}:${account.name}" cannot ${verb} resource "${at.resource}" in API group "${at.apiGroup}" in the namespace "${at.namespace}"`,
       );
     const [kind = ''] = at.resource.split('/');
+    if (verb === 'create') return this.#create(at, body as KubeObject, path.includes('dryRun=All'));
+    if (verb === 'list') return { status: 200, answer: this.#list(at, new URL(path, 'https://server').searchParams) };
     const key = `${at.namespace}/${kind}/${at.name}`;
     const object = this.#objects.get(key);
     if (!object) return refuse(404, 'NotFound', `${kind} "${at.name}" not found`);
+    if (verb === 'delete' && body === undefined)
+      return refuse(400, 'BadRequest', 'tests ask for a deletion with its conditions');
+    if (verb === 'delete') return this.#delete(at, object, body as DeleteOptions | undefined);
     if (verb === 'get') return { status: 200, answer: view(at.resource, object) };
     if (type !== 'application/merge-patch+json')
       return refuse(415, 'UnsupportedMediaType', `the body of the request was in an unknown format: ${type}`);
@@ -163,6 +178,60 @@ export class KubernetesServer implements AsyncDisposable {
     return { status: 200, answer: view(at.resource, this.#merge(key, object, patch)) };
   }
 
+  #create(
+    { namespace, resource }: { namespace: string; resource: string },
+    object: KubeObject,
+    isTrial: boolean,
+  ): { status: number; answer: unknown } {
+    const { name } = object.metadata;
+    if (this.get(resource, name, namespace))
+      return refuse(409, 'AlreadyExists', `${resource} "${name}" already exists`);
+    const why = this.admit(resource, object);
+    if (why !== undefined) return refuse(403, 'Forbidden', `${resource} "${name}" is forbidden: ${why}`);
+    if (isTrial) return { status: 201, answer: { ...object, metadata: { ...object.metadata, uid: 'none' } } };
+    const made = this.put(resource, name, object, namespace);
+    this.onCreate(resource, made);
+    return { status: 201, answer: made };
+  }
+
+  #list({ namespace, resource }: { namespace: string; resource: string }, query: URLSearchParams): unknown {
+    const wanted = (query.get('labelSelector') ?? '').split(',').filter(Boolean);
+    const items = [...this.#objects].flatMap(([key, object]) => {
+      const labels = object.metadata.labels ?? {};
+      const isOne = key.startsWith(`${namespace}/${resource}/`);
+      return isOne && wanted.every(one => labels[one.split('=')[0]!] === one.split('=')[1]) ? [object] : [];
+    });
+    // A page at a time, as Kubernetes does it.
+    const begin = Number(query.get('continue') ?? 0);
+    const end = begin + Number(query.get('limit') ?? items.length);
+    return {
+      kind: 'List',
+      metadata: end < items.length ? { continue: String(end) } : {},
+      items: items.slice(begin, end),
+    };
+  }
+
+  #delete(
+    { namespace, resource }: { namespace: string; resource: string },
+    object: KubeObject,
+    options: DeleteOptions | undefined,
+  ): { status: number; answer: unknown } {
+    const { name, uid } = object.metadata;
+    const wanted = options?.preconditions?.uid;
+    if (wanted !== undefined && wanted !== uid)
+      return refuse(
+        409,
+        'Conflict',
+        `the UID in the precondition (${wanted}) does not match the UID in record (${uid})`,
+      );
+    if (!this.onDelete) this.#objects.delete(`${namespace}/${resource}/${name}`);
+    else if (object.metadata.deletionTimestamp === undefined) {
+      object.metadata.deletionTimestamp = new Date().toISOString();
+      this.onDelete(resource, object, options?.gracePeriodSeconds ?? 30);
+    }
+    return { status: 200, answer: object };
+  }
+
   #merge(key: string, object: KubeObject, patch: object): KubeObject {
     const merged = mergePatch(object, patch) as KubeObject;
     merged.metadata.resourceVersion = String(++this.#version);
@@ -173,12 +242,22 @@ export class KubernetesServer implements AsyncDisposable {
 }
 
 function parsePath(path: string) {
-  const match = /^\/(?:api\/v1|apis\/([^/]+)\/v1)\/namespaces\/([^/]+)\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(
+  const match = /^\/(?:api\/v1|apis\/([^/]+)\/v1)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(
     path.split('?')[0]!,
   );
   if (!match) return undefined;
   const [, apiGroup = '', namespace = '', kind = '', name = '', sub] = match;
   return { apiGroup, namespace, name, resource: sub === undefined ? kind : `${kind}/${sub}` };
+}
+
+interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly preconditions?: { readonly uid?: string };
+}
+
+function verbOf(method: string, isOne: boolean): string {
+  if (method === 'GET') return isOne ? 'get' : 'list';
+  return method === 'POST' ? 'create' : method.toLowerCase();
 }
 
 /** The scale of a Deployment is a view of it. */

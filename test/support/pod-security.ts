@@ -12,8 +12,11 @@ const VOLUMES = [
   'secret',
 ];
 
-/** What the restricted pod security standard of Kubernetes has against a pod: https://kubernetes.io/docs/concepts/security/pod-security-standards/ */
-export function insecurities(pod: Manifest): string[] {
+/**
+ * What the restricted pod security standard of Kubernetes has against a pod: https://kubernetes.io/docs/concepts/security/pod-security-standards/
+ * @param mayWrite containers that may write to their roots
+ */
+export function insecurities(pod: Manifest, mayWrite: readonly string[] = []): string[] {
   const found: string[] = [];
   const forbid = (isSo: boolean, what: string) => {
     if (isSo) found.push(what);
@@ -41,7 +44,7 @@ export function insecurities(pod: Manifest): string[] {
       `${name} has a port of the host`,
     );
     // Not asked by the standard, and kept all the same.
-    forbid(context.readOnlyRootFilesystem !== true, `${name} can write to its root`);
+    forbid(context.readOnlyRootFilesystem !== true && !mayWrite.includes(name), `${name} can write to its root`);
     forbid(container.resources?.limits?.memory === undefined, `${name} has no limit of memory`);
   }
   return found;

@@ -14,6 +14,12 @@ import { eventually } from './test-tasks.ts';
 const isOfBinary = process.env.SIMPLE_CI_TEST_PROGRAM === 'binary';
 const ready = isOfBinary ? builtBinary() : existsSync(bundle) && isBuilt() ? Promise.resolve() : build();
 
+/** What starts the program that is tested. */
+export async function programUnderTest(): Promise<readonly [string, ...string[]]> {
+  await ready;
+  return isOfBinary ? [binary] : [process.execPath, bundle];
+}
+
 /** The path of the executable, built if it was not before the tests began. */
 export async function builtBinary(): Promise<string> {
   if (!(isBuilt() && existsSync(binary))) await buildBinaries();

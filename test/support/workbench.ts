@@ -163,9 +163,9 @@ export class Workbench implements AsyncDisposable {
   }
 
   /** The row of the open list whose label is the text and nothing else. */
-  async pickLabel(text: string): Promise<void> {
+  async pickLabel(text: string, timeout = ACTION_MS): Promise<void> {
     const label = this.page.locator('.quick-input-list .monaco-list-row .label-name').getByText(text, { exact: true });
-    await label.first().click();
+    await label.first().click({ timeout });
   }
 
   async openSideBar(name: string): Promise<void> {

@@ -10,6 +10,8 @@ export const doctor = defineCommand({
 It writes a few leases into the etcd and a few objects into the S3, and takes them back.`,
   options: {
     ...storeOptions,
+    etcd: { ...storeOptions.etcd, summary: 'The etcd to look at, such as https://a:2379,b:2379; none if absent' },
+    s3: { ...storeOptions.s3, summary: 'The S3 to look at: s3://bucket/prefix?endpoint=…&region=…; none if absent' },
     isolation: isolationOption,
     only: {
       kind: 'list',

@@ -79,6 +79,27 @@ SIGTERM, Ctrl-C or the end of its terminal drains it: it claims nothing more, le
       env: 'SIMPLE_CI_POD',
     },
     ...kubernetesOptions,
+    executor: {
+      kind: 'choice',
+      choices: ['process', 'kubernetes'],
+      value: 'KIND',
+      summary: 'Where tasks run: as processes of this machine, or with --pod each in a pod of its own',
+      default: 'process',
+      env: 'SIMPLE_CI_EXECUTOR',
+    },
+    'pod-listen': {
+      kind: 'text',
+      value: 'HOST:PORT',
+      summary: 'Where the pods of tasks connect to, at the address of this node’s pod',
+      default: ':7101',
+      env: 'SIMPLE_CI_POD_LISTEN',
+    },
+    'pod-template': {
+      kind: 'text',
+      value: 'FILE',
+      summary: 'What the pods of tasks are like: JSON with image, resources, storage, runtimeClassName and more',
+      env: 'SIMPLE_CI_POD_TEMPLATE',
+    },
     'scale-deployment': {
       kind: 'text',
       value: 'NAME',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, relative } from 'node:path';
-import type { Command, CommandEnd, RunningCommand, Sandbox, SandboxFolders } from '../sandbox.ts';
+import { machineSystem } from '../machine-system.ts';
+import type { Command, CommandEnd, RunningCommand, Sandbox, SandboxFolders, SandboxSystem } from '../sandbox.ts';
 import type { Reply } from './messages.ts';
 import type { PipePool } from './pipe-pool.ts';
 import { PipeReader } from './read-pipe.ts';
@@ -14,6 +15,7 @@ export interface RemoteSandboxParts {
   readonly user: number | undefined;
   readonly channel: SupervisorChannel;
   readonly pipes: PipePool;
+  readonly lost: AbortSignal;
   /** To be called when all its processes are dead. */
   readonly close: () => void;
 }
@@ -47,6 +49,20 @@ export class RemoteSandbox implements Sandbox {
       throw new Error(`Cannot give files to a task as they are not in its folders: ${path}`);
     if (user !== undefined) await giveTree(path, user);
   }
+
+  get lost(): AbortSignal {
+    return this.#parts.lost;
+  }
+
+  /** The task's commands run where the node's own have. */
+  async handOver(): Promise<void> {}
+
+  system(): Promise<SandboxSystem> {
+    return machineSystem();
+  }
+
+  /** They lie there already. */
+  async bringBack(): Promise<void> {}
 
   run(command: Command): RunningCommand {
     if (this.#isBusy || this.#isDisposed) throw new Error('Cannot run two commands at a time, or after the end');

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { CiError } from '../../../shared/errors.ts';
 import type { Renewal } from '../../cluster/session.ts';
 import { type Clock, deadline, neverAborted } from '../../system/clock.ts';
-import type { Isolation, Sandbox, SandboxedAttempt, SandboxFolders, Supervisor } from '../sandbox.ts';
+import {
+  type Isolation,
+  type Sandbox,
+  type SandboxedAttempt,
+  type SandboxFolders,
+  SandboxLost,
+  type Supervisor,
+} from '../sandbox.ts';
 import { bubblewrapHolder, bubblewrapLayout, INSIDE } from './bubblewrap.ts';
 import { killProcesses } from './kill-processes.ts';
 import type { SandboxPlan } from './messages.ts';
@@ -53,7 +60,7 @@ export class RemoteSupervisor implements Supervisor {
     this.#pipes = new PipePool(pipeFolder(parts.place.folder), parts.place.pipes);
     this.#users = parts.firstUser === undefined ? undefined : new NumberPool(parts.firstUser, USERS_IN_BLOCK);
     const { closed } = parts.channel;
-    if (closed.aborted) this.#lost.abort(closed.reason);
+    if (closed.aborted) this.#lost.abort(lost(closed.reason));
     closed.addEventListener('abort', () => void this.#lose());
   }
 
@@ -65,10 +72,10 @@ export class RemoteSupervisor implements Supervisor {
     return this.#lost.signal;
   }
 
-  async open({ task, fence, lease }: SandboxedAttempt): Promise<Sandbox> {
+  async open({ task, fence, lease, folder: kept }: SandboxedAttempt): Promise<Sandbox> {
     const { channel, place } = this.#parts;
     if (channel.closed.aborted) throw channel.closed.reason;
-    const folder = join(place.folder, attemptFolder(task, fence));
+    const folder = kept ?? join(place.folder, attemptFolder(task, fence));
     const plan = { number: ++this.#lastNumber, lease, folder: `${folder}/`, ...this.#takeIdentity(`${folder}/`) };
     try {
       const folders = makeFolders(folder, plan.user);
@@ -76,18 +83,12 @@ export class RemoteSupervisor implements Supervisor {
       this.#open.set(plan.number, sandbox);
       channel.tell({ kind: 'open', sandbox });
       const inside = this.isolation === 'bubblewrap' ? INSIDE : folders;
-      const close = () => this.#close(plan, folder);
-      return new RemoteSandbox({
-        number: plan.number,
-        folders,
-        inside,
-        user: plan.user,
-        channel,
-        pipes: this.#pipes,
-        close,
-      });
+      const close = () => this.#close(plan, kept === undefined ? folder : undefined);
+      const { number, user } = plan;
+      const pipes = this.#pipes;
+      return new RemoteSandbox({ number, folders, inside, user, channel, pipes, close, lost: this.lost });
     } catch (error) {
-      this.#close(plan, folder);
+      this.#close(plan, kept === undefined ? folder : undefined);
       throw error;
     }
   }
@@ -133,13 +134,13 @@ export class RemoteSupervisor implements Supervisor {
   }
 
   /** Its processes are dead. What it was known by is given to another when its files are gone too. */
-  #close(plan: Pick<SandboxPlan, 'number' | 'oomScore' | 'user'>, folder: string): void {
+  #close(plan: Pick<SandboxPlan, 'number' | 'oomScore' | 'user'>, folder: string | undefined): void {
     const release = () => {
       this.#oomScores.give(plan.oomScore);
       if (plan.user !== undefined) this.#users?.give(plan.user);
     };
     this.#open.delete(plan.number);
-    if (removeEmptyFolders(folder)) release();
+    if (folder === undefined || removeEmptyFolders(folder)) release();
     else this.#remove(folder, release);
   }
 
@@ -159,6 +160,10 @@ export class RemoteSupervisor implements Supervisor {
       killProcesses(after => findMarked(marks, after), clock, userOf(marks)),
     );
     await Promise.allSettled(kills);
-    this.#lost.abort(channel.closed.reason);
+    this.#lost.abort(lost(channel.closed.reason));
   }
+}
+
+function lost(cause: unknown): SandboxLost {
+  return new SandboxLost('crashed', 'The supervisor process was lost', { cause });
 }

@@ -74,15 +74,15 @@ async function isDead(name: string, folder: string, namespace: string, now: numb
  */
 export function makeFolders(folder: string, user: number | undefined): SandboxFolders {
   const folders = foldersIn(folder);
-  mkdirSync(folder, { mode: user === undefined ? 0o700 : 0o711 });
+  mkdirSync(folder, { recursive: true, mode: user === undefined ? 0o700 : 0o711 });
   for (const path of Object.values(folders)) {
-    mkdirSync(path, { mode: 0o700 });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
     if (user !== undefined) chownSync(path, user, user);
   }
   return folders;
 }
 
-function foldersIn(folder: string): SandboxFolders {
+export function foldersIn(folder: string): SandboxFolders {
   return { workspace: join(folder, WORKSPACE_FOLDER), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
 }
 

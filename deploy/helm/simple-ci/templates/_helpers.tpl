@@ -53,9 +53,9 @@ http://{{ include "simple-ci.fullname" . }}-etcd:2379
 {{- end }}
 {{- end }}
 
-{{- /* Who scales in takes idle pods, and must know which these are. */}}
+{{- /* Who scales in takes idle pods, and must know which these are. Who makes pods for tasks must know its own. */}}
 {{- define "simple-ci.marksPods" -}}
-{{- if or .Values.podMarks.enabled (eq .Values.autoscaling.mode "self") }}true{{ end }}
+{{- if or .Values.podMarks.enabled (eq .Values.autoscaling.mode "self") (eq .Values.executor.kind "kubernetes") }}true{{ end }}
 {{- end }}
 
 {{- define "simple-ci.slotsPerPod" -}}
@@ -170,12 +170,26 @@ capabilities:
 {{- if and (eq .Values.autoscaling.mode "self") (lt (int .Values.autoscaling.minReplicas) 1) }}
 {{- fail "Cannot use autoscaling.mode self with autoscaling.minReplicas 0, as no pod would be there to start another" }}
 {{- end }}
+{{- if and (eq .Values.executor.kind "kubernetes") (kindIs "invalid" .Values.node.slots) }}
+{{- fail "Cannot run tasks in pods of their own (executor.kind kubernetes) as it is not known how many a node may have at once: set node.slots" }}
+{{- end }}
 {{- if eq .Values.autoscaling.mode "external" }}
 {{- $foreign := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
 {{- if and $foreign (ne (dig "spec" "service" "namespace" "" $foreign) .Release.Namespace) }}
 {{- fail (printf "Cannot use autoscaling.mode external as another program of this Kubernetes cluster serves external metrics: %s/%s. Use keda, self or cpu" (dig "spec" "service" "namespace" "?" $foreign) (dig "spec" "service" "name" "?" $foreign)) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- /* What the pods of this release's tasks are known by. */}}
+{{- define "simple-ci.taskLabels" -}}
+app.kubernetes.io/component: task
+simple-ci/release: {{ .Release.Name }}
+{{- end }}
+
+{{- define "simple-ci.podTemplate" -}}
+{{- $labels := merge (dict "simple-ci/release" .Release.Name) (default dict .Values.executor.podTemplate.labels) }}
+{{- toPrettyJson (merge (dict "labels" $labels) .Values.executor.podTemplate) }}
 {{- end }}
 
 {{- /* Names under which the API is asked for. */}}
@@ -190,7 +204,7 @@ capabilities:
 {{- /* What the nodes of this release are called as a pool: see shared/pools.ts. */}}
 {{- define "simple-ci.pool" -}}
 {{- $names := list }}
-{{- range .Values.node.labels }}
+{{- range concat .Values.node.labels (ternary (list "container") list (eq .Values.executor.kind "kubernetes")) }}
 {{- $names = append $names (. | replace "_" "__" | replace "/" "_." | replace "=" "_-") }}
 {{- end }}
 {{- $name := $names | uniq | sortAlpha | join "_" }}

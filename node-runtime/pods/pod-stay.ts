@@ -1,0 +1,136 @@
+import { orAborted } from '../objects/until-aborted.ts';
+import type { Renewal } from '../cluster/session.ts';
+import { SandboxLost } from '../runner/sandbox.ts';
+import { type Clock, deadline, neverAborted } from '../system/clock.ts';
+import { PodChannel } from './pod-channel.ts';
+import type { Visit } from './pod-door.ts';
+import type { Role } from './pod-messages.ts';
+import type { PodObject } from './pod-object.ts';
+import { explainsLoss, lossOf, startTrouble } from './pod-trouble.ts';
+import type { PodRef, TaskPods } from './task-pods.ts';
+
+export interface PodStayParts {
+  readonly pods: TaskPods;
+  readonly pod: PodRef;
+  readonly visit: Visit;
+  readonly clock: Clock;
+  readonly renewal: () => Renewal | undefined;
+  /** That the task has asked for. */
+  readonly image: string | undefined;
+}
+
+/** How often a pod that has not come yet is looked at, in milliseconds. */
+const LOOK_EVERY_MS = 2000;
+/** How long the kubelet may take to tell why a pod is gone. */
+const REASON_LIMIT_MS = 10_000;
+/** How long it is waited for that nothing of a pod runs, when it cannot be asked itself. */
+const GONE_LIMIT_MS = 30_000;
+
+/** One pod, from when it is made until it is gone: its containers one after the other, and what becomes of it. */
+export class PodStay implements AsyncDisposable {
+  readonly #parts: PodStayParts;
+  readonly #lost = new AbortController();
+  #channel: PodChannel | undefined;
+  #isLeaving = false;
+
+  constructor(parts: PodStayParts) {
+    this.#parts = parts;
+  }
+
+  /** Fires when it is gone, and known why. Its reason is a SandboxLost. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** To the container that is at work; undefined while none is. */
+  get channel(): PodChannel | undefined {
+    return this.#channel;
+  }
+
+  /** Waits for its container in that role, after the one before has been told to finish. Rejects when it cannot come. */
+  async enter(role: Role, signal: AbortSignal): Promise<void> {
+    const { visit, clock, renewal } = this.#parts;
+    const before = this.#channel;
+    this.#channel = undefined;
+    before?.tell({ kind: 'finish' });
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    try {
+      const socket = await Promise.race([visit.control(role, either), this.#trouble(role, either)]);
+      const channel = new PodChannel({ socket, clock, renewal });
+      this.#channel = channel;
+      const lose = () => void this.#lose(channel, role);
+      channel.closed.addEventListener('abort', lose, { once: true });
+      if (channel.closed.aborted) lose();
+    } finally {
+      over.abort(new Error('It has come, or will not'));
+      before?.close();
+    }
+  }
+
+  /** Kills what runs in it, and deletes it. Where it cannot be asked, Kubernetes has to confirm that nothing runs, if it can. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { pods, pod, visit, clock } = this.#parts;
+    this.#isLeaving = true;
+    const channel = this.#channel;
+    using limit = deadline(clock, GONE_LIMIT_MS, neverAborted);
+    const isKilled =
+      channel !== undefined &&
+      (await orAborted(channel.ask({ kind: 'kill' }), limit.signal).then(
+        () => true,
+        () => false,
+      ));
+    channel?.tell({ kind: 'finish' });
+    // What cannot be deleted now is found later: no claim stands for it any more.
+    using patience = deadline(clock, GONE_LIMIT_MS, neverAborted);
+    await pods.remove(pod, patience.signal).catch(() => undefined);
+    if (!isKilled) await pods.isGoneWithin(pod, GONE_LIMIT_MS, patience.signal).catch(() => undefined);
+    channel?.close();
+    visit[Symbol.dispose]();
+  }
+
+  /** Rejects as soon as it is clear that the container will not come. */
+  async #trouble(role: Role, signal: AbortSignal): Promise<never> {
+    const { clock, image } = this.#parts;
+    const began = clock.monotonic();
+    for (;;) {
+      await clock.sleep(LOOK_EVERY_MS, signal);
+      const pod = await this.#look(signal);
+      if (pod === 'unknown') continue;
+      const trouble = startTrouble(pod, { role, image, waitedMs: clock.monotonic() - began });
+      if (trouble) throw trouble;
+    }
+  }
+
+  async #lose(channel: PodChannel, role: Role): Promise<void> {
+    if (this.#isLeaving || this.#channel !== channel) return;
+    this.#lost.abort(await this.#reason(role));
+  }
+
+  async #reason(role: Role): Promise<SandboxLost> {
+    const { clock } = this.#parts;
+    using limit = deadline(clock, REASON_LIMIT_MS, neverAborted);
+    let seen: PodObject | undefined | 'unknown' = 'unknown';
+    while (!limit.signal.aborted && (seen === 'unknown' || !explainsLoss(seen, role))) {
+      const pod = await this.#look(limit.signal);
+      if (pod !== 'unknown') seen = pod;
+      else if (limit.signal.aborted) break;
+      await clock.sleep(LOOK_EVERY_MS / 4, limit.signal).catch(() => undefined);
+    }
+    if (seen !== 'unknown') return lossOf(seen, role);
+    return new SandboxLost(
+      'infrastructure',
+      'The pod of the task cannot be reached any more, nor can Kubernetes be asked',
+    );
+  }
+
+  async #look(signal: AbortSignal): Promise<PodObject | undefined | 'unknown'> {
+    const { pods, pod } = this.#parts;
+    try {
+      const seen = await pods.get(pod.name, signal);
+      return seen?.metadata.uid === pod.uid ? seen : undefined;
+    } catch {
+      return 'unknown';
+    }
+  }
+}

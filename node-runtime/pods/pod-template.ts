@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { CiError } from '../../shared/errors.ts';
+import { quote } from '../../shared/ids.ts';
+
+/** An amount as Kubernetes writes it: 500m, 2, 4Gi. */
+const Quantity = z
+  .union([z.string(), z.number()])
+  .transform(String)
+  .refine(text => /^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/.test(text), 'must be like 500m, 2 or 4Gi');
+const Texts = z.record(z.string(), z.string());
+const Objects = z.array(z.looseObject({}));
+const Amounts = z.record(z.string(), Quantity);
+
+/** What whoever runs the cluster decides about the pods of tasks. What Kubernetes understands alone is passed on as it is. */
+export const PodTemplate = z.strictObject({
+  /** Of tasks that name none. Absent: that of the node. */
+  image: z.string().min(1).optional(),
+  imagePullSecrets: Objects.optional(),
+  /** For each slot that a task takes. */
+  resources: z
+    .strictObject({ requests: Amounts.optional(), limits: Amounts.optional() })
+    .default({ requests: { cpu: '1', memory: '2Gi' }, limits: { memory: '2Gi' } }),
+  /** Room for the files of a task. */
+  storage: Quantity.default('10Gi'),
+  labels: Texts.optional(),
+  annotations: Texts.optional(),
+  nodeSelector: Texts.optional(),
+  tolerations: Objects.optional(),
+  affinity: z.looseObject({}).optional(),
+  topologySpreadConstraints: Objects.optional(),
+  priorityClassName: z.string().optional(),
+  runtimeClassName: z.string().optional(),
+});
+export type PodTemplate = z.infer<typeof PodTemplate>;
+
+/** Reads one from a file of JSON. Without a file it is the default one. */
+export async function readPodTemplate(file: string | undefined): Promise<PodTemplate> {
+  if (file === undefined) return PodTemplate.parse({});
+  const refuse = (why: string, cause?: unknown) =>
+    new CiError('invalid', `Cannot use the template for pods as ${why}: ${quote(file)}`, { cause });
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw refuse('it cannot be read', cause);
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw refuse('it is not JSON', cause);
+  }
+  const parsed = PodTemplate.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  throw refuse(`"${path.join('.')}" is wrong: ${message}`);
+}
+
+const FACTORS: Readonly<Record<string, number>> = {
+  ...{ m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 },
+  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50 },
+};
+
+export function bytesOf(quantity: string): number {
+  const unit = quantity.replace(/^[0-9.]+/, '');
+  return Math.floor(Number.parseFloat(quantity) * (FACTORS[unit] ?? 1));
+}
+
+/** So many times as much. */
+export function times(quantity: string, factor: number): string {
+  const unit = quantity.replace(/^[0-9.]+/, '');
+  return `${Number((Number.parseFloat(quantity) * factor).toFixed(6))}${unit}`;
+}

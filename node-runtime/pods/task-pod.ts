@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import type { ClusterId, Fence, NodeId, TaskId } from '../../shared/ids.ts';
+import type { PlaceNeeds } from '../runner/sandbox.ts';
+import type { Role } from './pod-messages.ts';
+import { PROGRAM, PROGRAM_ROOT, TASK_ROOT } from './pod-places.ts';
+import { type PodTemplate, times } from './pod-template.ts';
+
+/** By what the pods of a cluster's tasks are found, and whose they are. */
+export const LABELS = {
+  cluster: 'simple-ci/cluster',
+  task: 'simple-ci/task',
+  fence: 'simple-ci/fence',
+} as const;
+/** Which start of a node has made it. */
+export const INSTANCE = 'simple-ci/instance';
+
+export interface TaskPodParts {
+  readonly cluster: ClusterId;
+  readonly node: NodeId;
+  readonly instance: string;
+  /** The pod that it shall not outlive. */
+  readonly owner: { readonly name: string; readonly uid: string };
+  /** The image of the node, and what starts the program in it where that is not the image's own entry point. */
+  readonly own: { readonly image: string; readonly command?: readonly string[]; readonly pullPolicy?: string };
+  readonly template: PodTemplate;
+  readonly task: TaskId;
+  readonly fence: Fence;
+  readonly needs: PlaceNeeds;
+  /** Where the node waits for it, and the secret by which both know each other, in hex. */
+  readonly door: string;
+  readonly key: string;
+}
+
+/** The user and group of all containers. */
+const USER = 10_001;
+/** Kubernetes ends what the node has forgotten: what it needs beside its own time, and that again for the time it stood still. */
+const MARGIN_SECONDS = 7200;
+
+export function podName(task: TaskId, fence: Fence): string {
+  return `simple-ci-${task}-${fence}`;
+}
+
+/** Cluster ids may be too long for a label, and have characters that it may not have. */
+export function clusterLabel(cluster: ClusterId): string {
+  return createHash('sha256').update(cluster).digest('hex').slice(0, 32);
+}
+
+/** The pod of one attempt: what runs in it has no service account, no privileges, and nothing of the node but one way to reach it. */
+export function taskPod(parts: TaskPodParts): object {
+  const { cluster, node, instance, owner, own, template, task, fence, needs } = parts;
+  const { labels, annotations, imagePullSecrets, storage } = template;
+  const image = needs.image ?? template.image ?? own.image;
+  const isOwn = image === own.image;
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: podName(task, fence),
+      labels: {
+        ...labels,
+        'app.kubernetes.io/component': 'task',
+        [LABELS.cluster]: clusterLabel(cluster),
+        [LABELS.task]: task,
+        [LABELS.fence]: String(fence),
+      },
+      annotations: {
+        // Moving it would end the attempt.
+        'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+        'karpenter.sh/do-not-disrupt': 'true',
+        ...annotations,
+        'simple-ci/cluster-id': cluster,
+        'simple-ci/node': node,
+        [INSTANCE]: instance,
+      },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', ...owner }],
+    },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 5,
+      activeDeadlineSeconds: 2 * Math.ceil(needs.timeoutMs / 1000) + MARGIN_SECONDS,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: USER,
+        runAsGroup: USER,
+        fsGroup: USER,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      ...(imagePullSecrets && { imagePullSecrets }),
+      ...placementOf(template),
+      initContainers: [
+        {
+          ...containerOf(parts, 'prepare', own.image, true),
+          ...(own.command && { command: own.command }),
+          args: ['attend-pod', 'prepare'],
+          ...(own.pullPolicy && { imagePullPolicy: own.pullPolicy }),
+        },
+      ],
+      containers: [
+        {
+          ...containerOf(parts, 'task', image, false),
+          command: [PROGRAM, 'attend-pod', 'task'],
+          ...(isOwn && own.pullPolicy && { imagePullPolicy: own.pullPolicy }),
+        },
+      ],
+      volumes: [
+        { name: 'program', emptyDir: {} },
+        { name: 'task', emptyDir: { sizeLimit: storage } },
+      ],
+    },
+  };
+}
+
+function placementOf(template: PodTemplate): object {
+  const { nodeSelector, tolerations, affinity, topologySpreadConstraints, priorityClassName, runtimeClassName } =
+    template;
+  return {
+    ...(nodeSelector && { nodeSelector }),
+    ...(tolerations && { tolerations }),
+    ...(affinity && { affinity }),
+    ...(topologySpreadConstraints && { topologySpreadConstraints }),
+    ...(priorityClassName && { priorityClassName }),
+    ...(runtimeClassName && { runtimeClassName }),
+  };
+}
+
+function containerOf(
+  { door, key, task, fence, template, needs }: TaskPodParts,
+  role: Role,
+  image: string,
+  isOurs: boolean,
+) {
+  const { requests, limits } = template.resources;
+  const amounts = (each: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(each).map(([name, amount]) => [name, times(amount, needs.slots)]));
+  return {
+    name: role,
+    image,
+    env: [
+      { name: 'SIMPLE_CI_POD_DOOR', value: door },
+      { name: 'SIMPLE_CI_POD_NAME', value: podName(task, fence) },
+      { name: 'SIMPLE_CI_POD_KEY', value: key },
+    ],
+    resources: { ...(requests && { requests: amounts(requests) }), ...(limits && { limits: amounts(limits) }) },
+    // The last words of one that does not get as far as to reach its node.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: isOurs,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'program', mountPath: PROGRAM_ROOT, ...(!isOurs && { readOnly: true }) },
+      { name: 'task', mountPath: TASK_ROOT },
+    ],
+  };
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { receiveFiles, sendFiles } from '../../node-runtime/pods/file-stream.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const MOST = 1_000_000;
+
+/** What a pod sends, made by hand. */
+function stream(...files: { readonly header: object; readonly bytes?: string }[]): PassThrough {
+  const through = new PassThrough();
+  for (const { header, bytes = '' } of files) {
+    const body = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(body.length);
+    through.write(Buffer.concat([length, body, Buffer.from(bytes)]));
+  }
+  through.end();
+  return through;
+}
+
+test('files arrive as they are, and no links, whatever lies beside them', async () => {
+  await using from = await temporaryFolder();
+  await using to = await temporaryFolder();
+  await mkdir(join(from.path, 'out/deep'), { recursive: true });
+  await writeFile(join(from.path, 'out/deep/large'), Buffer.alloc(300_000, 1));
+  await writeFile(join(from.path, 'out/empty'), '');
+  await writeFile(join(from.path, 'out/run'), '#!/bin/sh\n');
+  await chmod(join(from.path, 'out/run'), 0o755);
+  await symlink('/etc/passwd', join(from.path, 'out/link'));
+  const through = new PassThrough();
+  await Promise.all([sendFiles(from.path, ['out'], through, neverAborted), receiveFiles(through, to.path, MOST)]);
+  assert.deepEqual((await readdir(to.path, { recursive: true })).sort(), [
+    'out',
+    'out/deep',
+    'out/deep/large',
+    'out/empty',
+    'out/run',
+  ]);
+  assert.ok((await readFile(join(to.path, 'out/deep/large'))).equals(Buffer.alloc(300_000, 1)));
+  assert.ok((await stat(join(to.path, 'out/run'))).mode & 0o100);
+});
+
+test('what would lie outside of the folder is refused, and nothing is written there', async () => {
+  await using root = await temporaryFolder();
+  const folder = join(root.path, 'inside');
+  await mkdir(folder);
+  for (const path of ['../out', '/out', 'a/../../out', 'a//b', './a', 'a/', '..', '', 'a\0b'])
+    await assert.rejects(receiveFiles(stream({ header: { path, size: 1 }, bytes: 'x' }, { header: {} }), folder, MOST));
+  assert.deepEqual(await readdir(root.path), ['inside']);
+});
+
+test('more bytes than allowed are the task’s own fault, before they are taken', async () => {
+  await using folder = await temporaryFolder();
+  const header = { path: 'a', size: MOST + 1 };
+  await assert.rejects(receiveFiles(stream({ header }), folder.path, MOST), {
+    code: 'invalid',
+    message: /larger than 1000000 bytes/,
+  });
+});
+
+test('a stream that breaks off, or names a file twice, is not taken for whole', async () => {
+  await using folder = await temporaryFolder();
+  const one = { header: { path: 'a', size: 3 }, bytes: 'abc' };
+  await assert.rejects(receiveFiles(stream(one), folder.path, MOST), /Cannot read the files/);
+  await assert.rejects(receiveFiles(stream(one, { header: {} }), folder.path, MOST), /EEXIST/);
+});
