@@ -159,6 +159,16 @@ suite('pods of tasks that are lost, or whose nodes are', {
     await assert.rejects(cluster.addNode('reader', { roles }), /Cannot POST .*cannot create resource "pods"/);
   });
 
+  test('rights that are taken away later cost attempts, and are told with them', async () => {
+    await using cluster = await stage.cluster();
+    await cluster.addNode('stripped-1');
+    stage.kubernetes.account('stripped-1', { ci: [] });
+    const task = await cluster.submit({ attempts: { lost: 1 } });
+    const { outcome, past } = await cluster.finished(task, 120_000);
+    assert.equal(outcome, 'infrastructure-lost');
+    assert.match(past[0]?.message ?? '', /status 403, .*cannot list resource "pods"/);
+  });
+
   test('a task with an image waits, and says why, while no node runs tasks in containers', async () => {
     await using cluster = await stage.cluster();
     await cluster.add('plain', '--isolation', 'none');
