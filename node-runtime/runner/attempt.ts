@@ -9,7 +9,7 @@ import { orAborted } from '../objects/until-aborted.ts';
 import type { Claim } from '../queue/records.ts';
 import { type Clock, deadline } from '../system/clock.ts';
 import { type Collected, collectArtifacts } from './collect-artifacts.ts';
-import { type AttemptOutcome, isLost, NOTHING_DONE, type Verdict } from './executor.ts';
+import { type AttemptOutcome, AttemptStop, isLost, NOTHING_DONE, type Verdict } from './executor.ts';
 import type { PrepareSource } from './prepare-source.ts';
 import { type Pump, runStep, type StepEnding, type StepLimits } from './run-step.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -142,7 +142,7 @@ export class Attempt {
     log.mark('step-started', stepName(step), at);
     const ending = await this.#runStep(step, at, limits);
     const { message, ...result } = ending;
-    log.mark('step-finished', message === '' ? ending.outcome : `${ending.outcome}: ${message}`, at);
+    log.mark('step-finished', endText(ending, limits.stop), at);
     this.#steps.push({ name: stepName(step), ...result, started, finished: cluster.clock.now() });
     const isForgiven = ending.outcome === 'failed' && step.continueOnError === true;
     if (ending.outcome !== 'passed' && !isForgiven) this.#decision = { kind: 'step', step, at, ending };
@@ -192,6 +192,15 @@ export class Attempt {
     const count = this.#steps.length;
     return { outcome: 'passed', message: count === 1 ? 'Its step passed' : `All ${count} steps passed` };
   }
+}
+
+/** Of a step whose attempt was stopped though nobody cancelled the task, its outcome would say so. */
+function endText({ outcome, message }: StepEnding, stop: AbortSignal): string {
+  const { reason } = stop;
+  const isCancelled = reason instanceof AttemptStop && reason.why === 'cancelled';
+  return [outcome === 'cancelled' && !isCancelled ? 'stopped' : outcome, message]
+    .filter(text => text !== '')
+    .join(': ');
 }
 
 /** Fires when artifacts have taken too long: sooner when the attempt was stopped, at once when its claim is lost. */

@@ -287,9 +287,9 @@ test('a task that its node hands back has its log stored to the end, with what i
   const { lock, attempts } = await readTaskState(it.cluster, id, signal);
   const [past] = attempts!.value.past;
   assert.deepEqual([lock, past?.end], [undefined, 'drained']);
-  const { text, notes, reason } = await it.log(id, past!.fence);
+  const { text, notes, ends, reason } = await it.log(id, past!.fence);
   assert.deepEqual([text, reason], ['begun\ncleaned up\n', 'finished']);
-  assert.deepEqual(notes, ['Handed back by its node: The node drains']);
+  assert.deepEqual([ends, notes], [['stopped: The node drains'], ['Handed back by its node: The node drains']]);
   assert.ok(it.objects.objects.has(it.cluster.objectKeys.logManifest(id, past!.fence)));
 });
 

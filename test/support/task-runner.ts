@@ -51,8 +51,8 @@ export interface TaskRunner extends AsyncDisposable {
   run(task: Partial<TaskSpec>): Promise<TaskResult & { id: TaskId; output: string; notes: string[] }>;
   /** What an attempt has printed that is stored or still in memory. */
   output(id: TaskId, fence: Fence): Promise<string>;
-  /** The same with its notes, and how it ended: as lost, unless it is stored to its end. */
-  log(id: TaskId, fence: Fence): Promise<{ text: string; notes: string[]; reason: string | undefined }>;
+  /** The same with its notes and how its steps ended, and how it ended: as lost, unless it is stored to its end. */
+  log(id: TaskId, fence: Fence): Promise<{ text: string; notes: string[]; ends: string[]; reason: string | undefined }>;
   artifacts(id: TaskId, fence: Fence): Promise<ArtifactManifest['files'] | undefined>;
 }
 
@@ -97,7 +97,8 @@ export async function taskRunner(supervisor: Supervisor, options: TaskRunnerOpti
     async log(task, fence) {
       const { bytes, marks, end } = await readNow(logs, { task, fence }, 0, 'lost');
       const notes = marks.filter(({ kind }) => kind === 'note').map(({ text }) => text);
-      return { text: bytes.toString(), notes, reason: end?.reason };
+      const ends = marks.filter(({ kind }) => kind === 'step-finished').map(({ text }) => text);
+      return { text: bytes.toString(), notes, ends, reason: end?.reason };
     },
     async run(task) {
       const id = await submit(cluster, task);

@@ -375,6 +375,11 @@ describe('the extension in VS Code', () => {
     await (await workbench.taskPage()).getByRole('button', { name: 'Save All' }).click();
     const folder = join(server.folder, 'kept');
     await mkdir(folder);
+    await eventually('a folder is proposed', async () =>
+      /my work\/?$/.test(await workbench.page.locator('.quick-input-widget input.input').inputValue())
+        ? true
+        : undefined,
+    );
     await workbench.type(`${folder}/`);
     await eventually('it is saved', async () =>
       /GOOD EVENING/.test(await readFile(join(folder, 'greeting.txt'), 'utf8').catch(() => '')) ? true : undefined,
