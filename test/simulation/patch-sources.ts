@@ -36,11 +36,11 @@ const FOR_SIMULATION: readonly Patch[] = [
     find: 'const SYNCHRONOUS_BYTES = 16_384;',
     replace: 'const SYNCHRONOUS_BYTES = Number.POSITIVE_INFINITY;',
   },
-  {
-    file: 'node-runtime/runner/collect-artifacts.ts',
+  ...['collect-artifacts.ts', 'workspace-files.ts'].map(name => ({
+    file: `node-runtime/runner/${name}`,
     find: "from 'node:fs/promises';",
     replace: "from '../../test/simulation/model-files.ts';",
-  },
+  })),
   {
     file: 'shared/log-piece.ts',
     find: 'export const LOG_BLOCK_BYTES = 1_048_576;',
