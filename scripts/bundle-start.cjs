@@ -3,7 +3,7 @@
 const { enableCompileCache, flushCompileCache, Module } = require('node:module');
 const { homedir } = require('node:os');
 const { join } = require('node:path');
-const { zstdDecompressSync } = require('node:zlib');
+const { inflateRawSync } = require('node:zlib');
 const packed = require('simple-ci:parts');
 
 /** When a program that goes on running keeps what it has compiled so far; others keep it as they end. In milliseconds. */
@@ -39,6 +39,6 @@ function load(name) {
   loaded.set(name, part);
   part.filename = part.id;
   part.require = load;
-  part._compile(zstdDecompressSync(Buffer.from(packed[name], 'base64')).latin1Slice(), part.filename);
+  part._compile(inflateRawSync(Buffer.from(packed[name], 'base64')).latin1Slice(), part.filename);
   return part.exports;
 }

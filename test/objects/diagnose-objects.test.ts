@@ -32,8 +32,9 @@ test('the doctor says by how much the clock is off', async t => {
   const { objects } = await openDirectory(t);
   const clock = { ...systemClock, now: () => Date.now() + 600_000 };
   const findings = await diagnoseObjects(objects, { ...diagnosis, clock, tryAddresses: false });
-  const [warning] = findings.filter(({ level }) => level === 'warning');
-  assert.equal(warning?.subject, 'clock');
+  // A busy machine may be slow to write, which is another warning.
+  const warning = findings.find(({ subject }) => subject === 'clock');
+  assert.equal(warning?.level, 'warning');
   assert.match(warning.what, /is (599|600|601) s ahead of the store's/);
 });
 

@@ -60,8 +60,8 @@ test('so many nodes that they would lose many claims at a short queue keep to it
     return claimsOf(crowd);
   };
   let submitted = SHORT;
-  const learnt = await upTo(LONG * 2);
-  const { won, lost } = await upTo(LONG * 3);
+  const learnt = await upTo(LONG * 1.5);
+  const { won, lost } = await upTo(LONG * 2.25);
   const [wins, losses] = [won - learnt.won, lost - learnt.lost];
   assert.ok(losses < wins / 4, `${losses} claims were lost for ${wins} that won`);
 });

@@ -24,9 +24,11 @@ const FOR_SIMULATION: readonly Patch[] = [
       ['queue-window.ts', 'const MOST_TASKS = 512;', 'const MOST_TASKS = 20;'],
       ['queue-reader.ts', 'const PAGE = 500;', 'const PAGE = 20;'],
       ['queue-view.ts', 'const REFILL_BELOW = 64;', 'const REFILL_BELOW = 5;'],
-      ['queue-view.ts', 'const CROWD_TASKS = 64;', 'const CROWD_TASKS = 8;'],
-      ['queue-view.ts', 'const STRETCH_KEYS = 64;', 'const STRETCH_KEYS = 12;'],
-      ['queue-view.ts', 'const STRETCH_BELOW = 8;', 'const STRETCH_BELOW = 3;'],
+      ['queue-view.ts', 'const ROOMY_TASKS = 128;', 'const ROOMY_TASKS = 16;'],
+      ['queue-rivals.ts', 'const SEEN_TASKS = 64;', 'const SEEN_TASKS = 8;'],
+      ['queue-stretches.ts', 'const STRETCH_KEYS = 64;', 'const STRETCH_KEYS = 12;'],
+      ['queue-stretches.ts', 'const STRETCH_FREE = 8;', 'const STRETCH_FREE = 3;'],
+      ['queue-stretches.ts', 'const LEAST_FREE = 64;', 'const LEAST_FREE = 8;'],
     ] as const
   ).map(([file, find, replace]) => ({ file: `node-runtime/queue/${file}`, find, replace })),
   {
@@ -34,11 +36,11 @@ const FOR_SIMULATION: readonly Patch[] = [
     find: 'const SYNCHRONOUS_BYTES = 16_384;',
     replace: 'const SYNCHRONOUS_BYTES = Number.POSITIVE_INFINITY;',
   },
-  {
-    file: 'node-runtime/runner/collect-artifacts.ts',
+  ...['collect-artifacts.ts', 'workspace-files.ts'].map(name => ({
+    file: `node-runtime/runner/${name}`,
     find: "from 'node:fs/promises';",
     replace: "from '../../test/simulation/model-files.ts';",
-  },
+  })),
   {
     file: 'shared/log-piece.ts',
     find: 'export const LOG_BLOCK_BYTES = 1_048_576;',
