@@ -31,8 +31,9 @@ export interface Start {
  */
 export function startTrouble(pod: PodObject | undefined, { role, image, waitedMs }: Start): CiError | undefined {
   const loss = lossOf(pod, role);
-  if (!pod || pod.metadata.deletionTimestamp !== undefined || pod.status.phase === 'Failed') {
-    const ended = pod && endOf(pod, role);
+  if (!pod || pod.metadata.deletionTimestamp !== undefined) return loss;
+  if (pod.status.phase === 'Failed') {
+    const ended = endOf(pod, role);
     return (ended && ownFault(ended, role, image)) ?? loss;
   }
   const { waiting, terminated } = stateOf(pod, role);
@@ -99,7 +100,8 @@ function endOf(pod: PodObject, role: Role): Terminated | undefined {
 function ownFault(ended: Terminated, role: Role, image: string | undefined): CiError | undefined {
   if (ended.exitCode === NOT_REACHED)
     return new CiError('unavailable', `Cannot run the task as its pod cannot reach this node${wordsOf(ended)}`);
-  if (ended.reason === 'OOMKilled') return undefined;
+  // By a signal: of a machine that is shut down or short of memory, most often. That says nothing about the image.
+  if (ended.reason === 'OOMKilled' || ended.exitCode > 128) return undefined;
   return containerTrouble(role, image, `it ended with ${ended.exitCode} ${ended.reason}${wordsOf(ended)}`);
 }
 

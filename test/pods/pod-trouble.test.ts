@@ -49,6 +49,12 @@ describe('a pod that has not come', () => {
     ['does not reach its node', podWith(task(ended(69, { message: 'Cannot reach the node' }))), 'unavailable'],
     ['is killed for its memory', podWith(task(ended(137, { reason: 'OOMKilled' }))), 'crashed'],
     ['is deleted', podWith({ phase: 'Pending' }, { deletionTimestamp: '2026-01-01T00:00:00Z' }), 'place'],
+    [
+      'is deleted as its container starts',
+      podWith(task(ended(1)), { deletionTimestamp: '2026-01-01T00:00:00Z' }),
+      'place',
+    ],
+    ['is killed as its container starts', podWith(task(ended(143))), 'place'],
     ['is gone', undefined, 'place'],
   ];
   for (const [what, pod, expected, { minutes = 0, image = 'tool:1' } = {}] of cases)
