@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdir, open } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { z } from 'zod';
 import { CiError } from '../../shared/errors.ts';
@@ -17,6 +17,8 @@ const Header = z.object({
   size: z.int().min(0).default(0),
   executable: z.boolean().default(false),
 });
+/** Folders take room too, and no name of a file says how many it needs. */
+const MOST_FOLDERS = 5 * MOST_FILES;
 const LARGEST_HEADER_BYTES = 65_536;
 
 /** Writes the files of a workspace that patterns of artifacts match. Rejects with `invalid` for what the task got wrong. */
@@ -46,9 +48,15 @@ export async function sendFiles(
  * Makes such files under a folder that nobody else writes to. Whoever sends them is not trusted: they lie in the folder, and
  * are no more and no larger than allowed.
  */
-export async function receiveFiles(from: Readable, folder: string, mostBytes: number): Promise<void> {
+export async function receiveFiles(
+  from: Readable,
+  folder: string,
+  mostBytes: number,
+  mostFolders = MOST_FOLDERS,
+): Promise<void> {
   const reader = new ByteReader(from);
   let total = 0;
+  let folders = 0;
   for (let count = 0; count <= MOST_FILES; count++) {
     const length = (await reader.exactly(4)).readUInt32BE();
     if (length > LARGEST_HEADER_BYTES) throw nonsense();
@@ -58,11 +66,19 @@ export async function receiveFiles(from: Readable, folder: string, mostBytes: nu
     if (total > mostBytes)
       throw new CiError('invalid', `Cannot keep the artifacts as they are larger than ${mostBytes} bytes together`);
     const place = join(folder, path);
-    await mkdir(dirname(place), { recursive: true });
+    folders += await makeFolders(dirname(place));
+    if (folders > mostFolders)
+      throw new CiError('invalid', `Cannot keep the artifacts as they are in more than ${mostFolders} folders`);
     await using file = await open(place, 'wx', executable ? 0o700 : 0o600);
     for await (const bytes of reader.next(size)) await file.write(bytes);
   }
   throw nonsense();
+}
+
+/** Tells how many there were not before. */
+async function makeFolders(folder: string): Promise<number> {
+  const first = await mkdir(folder, { recursive: true });
+  return first === undefined ? 0 : relative(dirname(first), folder).split(sep).length;
 }
 
 function nonsense(): CiError {

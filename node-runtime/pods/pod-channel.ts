@@ -4,6 +4,7 @@ import type { Renewal } from '../cluster/session.ts';
 import type { SandboxSystem } from '../runner/sandbox.ts';
 import { encodeFrame, FrameReader } from '../runner/supervisor/frames.ts';
 import type { Clock } from '../system/clock.ts';
+import { Overdue } from './overdue.ts';
 import { type Answer, type Order, Report } from './pod-messages.ts';
 
 type Asked = Extract<Order, { id: number }>;
@@ -13,6 +14,9 @@ type Question = Asked extends infer Each ? (Each extends unknown ? Omit<Each, 'i
 /** An attendant asks for the last renewal each second: one that is not heard for so long is gone, in milliseconds. */
 const SILENCE_LIMIT_MS = 60_000;
 const LOOK_EVERY_MS = 5000;
+const AT_ONCE = AbortSignal.abort();
+/** More than the environment of any image. */
+const LARGEST_REPORT_BYTES = 1024 * 1024;
 
 export interface PodChannelParts {
   readonly socket: TLSSocket;
@@ -34,7 +38,7 @@ export class PodChannel {
     this.#parts = parts;
     this.#lastHeard = clock.monotonic();
     this.#system.promise.catch(() => undefined);
-    const reader = new FrameReader();
+    const reader = new FrameReader(LARGEST_REPORT_BYTES);
     socket.on('data', (bytes: Buffer) => {
       this.#lastHeard = clock.monotonic();
       try {
@@ -61,9 +65,14 @@ export class PodChannel {
     return this.#system.promise;
   }
 
-  /** Rejects with `unavailable` when the pod is gone or cannot do it, with `invalid` for what the task got wrong. */
-  async ask(question: Question): Promise<Answer> {
+  /**
+   * Rejects with `unavailable` when the pod is gone or cannot do it, with `invalid` for what the task got wrong. One that keeps
+   * its answer for long after it was due is hung up on: a task may have tricked it.
+   */
+  async ask(question: Question, due = AT_ONCE): Promise<Answer> {
     if (this.#closed.signal.aborted) throw gone();
+    using overdue = new Overdue(this.#parts.clock, due);
+    overdue.signal.addEventListener('abort', () => this.close(), { once: true });
     const id = ++this.#lastId;
     const answer = Promise.withResolvers<Answer>();
     this.#waiting.set(id, answer);
@@ -99,9 +108,10 @@ export class PodChannel {
 
   /** Clocks of two machines cannot be compared, so it is told the age; by that clock of ours which gives the greater one. */
   #tellRenewal(question: number): void {
-    const { clock, renewal } = this.#parts;
+    const { socket, clock, renewal } = this.#parts;
     const last = renewal();
-    if (!last) return;
+    // One that asks and does not read gets no more answers: they would pile up here.
+    if (!last || socket.writableNeedDrain) return;
     const { lease, sent } = last;
     const ageMs = Math.max(0, clock.monotonic() - sent.monotonic, clock.now() - sent.wall);
     this.tell({ kind: 'renewal', question, lease, ageMs });

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { constants, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
@@ -6,7 +6,10 @@ import { CiError } from '../../shared/errors.ts';
 import { orAborted } from '../objects/until-aborted.ts';
 import { type Greeting, parseGreeting, PSK_TLS, type Role } from './pod-messages.ts';
 
-const HANDSHAKE_LIMIT_MS = 10_000;
+/** How long the handshake, and then the greeting, may take, in milliseconds. */
+const GREETING_LIMIT_MS = 10_000;
+/** How many connections there may be from one address at a time: a pod uses two or three. */
+const MOST_OF_ONE_ADDRESS = 128;
 /** Longer than any greeting. */
 const LINE_BYTES = 100;
 const KEEP_ALIVE_MS = 15_000;
@@ -17,13 +20,18 @@ const KEEP_ALIVE_MS = 15_000;
  */
 export class PodDoor implements AsyncDisposable {
   readonly #server: Server;
+  readonly #greetingLimitMs: number;
   readonly #visits = new Map<string, Visit>();
   readonly #sockets = new Set<Socket>();
-  /** Whose secret a connection has proved to know. */
-  readonly #names = new WeakMap<object, string>();
+  readonly #counts = new Map<string | undefined, number>();
+  /** Whose secret a connection has to know: it has proved that by the time it is greeted. */
+  readonly #claimed = new WeakMap<object, Visit>();
 
-  static async open(listen: { readonly host: string; readonly port: number }): Promise<PodDoor> {
-    const door = new PodDoor();
+  static async open(
+    listen: { readonly host: string; readonly port: number },
+    greetingLimitMs = GREETING_LIMIT_MS,
+  ): Promise<PodDoor> {
+    const door = new PodDoor(greetingLimitMs);
     try {
       door.#server.listen(listen.port, listen.host);
       await once(door.#server, 'listening');
@@ -33,18 +41,26 @@ export class PodDoor implements AsyncDisposable {
     return door;
   }
 
-  private constructor() {
+  private constructor(greetingLimitMs: number) {
+    this.#greetingLimitMs = greetingLimitMs;
     const pskCallback = (socket: TLSSocket, name: string) => {
-      this.#names.set(socket, name);
-      return this.#visits.get(name)?.key ?? null;
+      // It may offer several names, and sessions: only a name whose secret it is asked for now says who it is.
+      const visit = this.#visits.get(name);
+      if (visit) this.#claimed.set(socket, visit);
+      else this.#claimed.delete(socket);
+      return visit?.key ?? null;
     };
-    const options = { ...PSK_TLS, pskCallback, handshakeTimeout: HANDSHAKE_LIMIT_MS, allowHalfOpen: true };
+    const options = {
+      ...PSK_TLS,
+      secureOptions: constants.SSL_OP_NO_TICKET,
+      pskCallback,
+      handshakeTimeout: greetingLimitMs,
+      allowHalfOpen: true,
+    };
     this.#server = createServer(options, socket => this.#greet(socket));
-    this.#server.on('tlsClientError', () => undefined);
-    this.#server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket));
-    });
+    // Node leaves one open whose handshake takes too long.
+    this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.#server.prependListener('connection', (socket: Socket) => this.#count(socket));
   }
 
   get port(): number {
@@ -66,8 +82,23 @@ export class PodDoor implements AsyncDisposable {
     await closed;
   }
 
+  #count(socket: Socket): void {
+    const { remoteAddress } = socket;
+    const count = (this.#counts.get(remoteAddress) ?? 0) + 1;
+    this.#counts.set(remoteAddress, count);
+    this.#sockets.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      const rest = (this.#counts.get(remoteAddress) ?? 0) - 1;
+      if (rest > 0) this.#counts.set(remoteAddress, rest);
+      else this.#counts.delete(remoteAddress);
+    });
+    if (count > MOST_OF_ONE_ADDRESS) socket.destroy();
+  }
+
   #greet(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy());
+    socket.setTimeout(this.#greetingLimitMs, () => socket.destroy());
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
     const onReadable = () => {
@@ -76,10 +107,10 @@ export class PodDoor implements AsyncDisposable {
       const at = bytes.indexOf(10);
       if (at < 0 && bytes.length <= LINE_BYTES) return socket.unshift(bytes);
       socket.off('readable', onReadable);
+      socket.setTimeout(0);
       if (at + 1 < bytes.length) socket.unshift(bytes.subarray(at + 1));
       const greeting = at < 0 ? undefined : parseGreeting(bytes.subarray(0, at).toString('latin1'));
-      const visit = this.#visits.get(this.#names.get(socket) ?? '');
-      if (!greeting || !visit?.admit(greeting, socket)) socket.destroy();
+      if (!greeting || !this.#claimed.get(socket)?.admit(greeting, socket)) socket.destroy();
     };
     socket.on('readable', onReadable);
   }

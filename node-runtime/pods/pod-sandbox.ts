@@ -13,8 +13,9 @@ import type {
   SandboxSystem,
 } from '../runner/sandbox.ts';
 import { removeTree } from '../runner/supervisor/sandbox-folders.ts';
-import type { Clock } from '../system/clock.ts';
+import { type Clock, neverAborted } from '../system/clock.ts';
 import { receiveFiles } from './file-stream.ts';
+import { Overdue } from './overdue.ts';
 import type { PodChannel } from './pod-channel.ts';
 import type { Visit } from './pod-door.ts';
 import type { PodStay } from './pod-stay.ts';
@@ -37,6 +38,8 @@ export interface PodSandboxParts {
 export class PodSandbox implements Sandbox {
   readonly #parts: PodSandboxParts;
   readonly #sockets = new Set<TLSSocket>();
+  /** Outputs that have not been told to come to their end. */
+  readonly #printing = new Set<StreamReader>();
   #isDisposed = false;
 
   constructor(parts: PodSandboxParts) {
@@ -75,7 +78,7 @@ export class PodSandbox implements Sandbox {
     const { id, socket } = this.#stream();
     const { closed } = this.#channel;
     const carry = async () => sendTree(root, relative(root, path), await socket, closed);
-    await firstFailure([this.#channel.ask({ kind: 'put', stream: id }), carry()]);
+    await firstFailure([this.#channel.ask({ kind: 'put', stream: id }, neverAborted), carry()]);
     await removeTree(path);
     if (Object.values(this.folders).includes(path)) await mkdir(path, { mode: 0o700 });
   }
@@ -86,8 +89,11 @@ export class PodSandbox implements Sandbox {
     await this.begin();
   }
 
-  system(): Promise<SandboxSystem> {
-    return this.#channel.system;
+  async system(): Promise<SandboxSystem> {
+    const channel = this.#channel;
+    using overdue = new Overdue(this.#parts.clock, AbortSignal.abort());
+    overdue.signal.addEventListener('abort', () => channel.close(), { once: true });
+    return await channel.system;
   }
 
   async bringBack(patterns: readonly string[], signal: AbortSignal): Promise<void> {
@@ -98,7 +104,7 @@ export class PodSandbox implements Sandbox {
     const carry = async () => receiveFiles(await socket, this.folders.workspace, this.#parts.mostBytes);
     try {
       await firstFailure([
-        this.#channel.ask({ kind: 'bring-back', stream: id, patterns }),
+        this.#channel.ask({ kind: 'bring-back', stream: id, patterns }, signal),
         carry().catch(this.#cut(socket)),
       ]);
     } catch (error) {
@@ -112,10 +118,16 @@ export class PodSandbox implements Sandbox {
   run(command: Command): RunningCommand {
     const channel = this.#channel;
     const { id, socket } = this.#stream();
-    const reader = new StreamReader(socket, channel.closed);
-    const ended = this.#run(channel, command, id, reader);
+    const reader = new StreamReader(this.#parts.clock, socket, channel.closed);
+    this.#printing.add(reader);
+    const stopped = new AbortController();
+    const ended = this.#run(channel, command, id, reader, stopped.signal);
     ended.catch(() => undefined);
-    return { output: reader.bytes(), ended, stop: graceMs => channel.tell({ kind: 'stop', graceMs }) };
+    const stop = (graceMs: number) => {
+      channel.tell({ kind: 'stop', graceMs });
+      stopped.abort();
+    };
+    return { output: reader.bytes(), ended, stop };
   }
 
   async freeze(): Promise<void> {
@@ -141,6 +153,8 @@ export class PodSandbox implements Sandbox {
 
   async kill(): Promise<void> {
     await this.#ask('kill');
+    for (const reader of this.#printing) void reader.finish();
+    this.#printing.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -152,11 +166,18 @@ export class PodSandbox implements Sandbox {
   }
 
   /** What it has printed before it ended is read before its end is told, unless nobody reads. */
-  async #run(channel: PodChannel, command: Command, stream: string, reader: StreamReader): Promise<CommandEnd> {
+  async #run(
+    channel: PodChannel,
+    command: Command,
+    stream: string,
+    reader: StreamReader,
+    stopped: AbortSignal,
+  ): Promise<CommandEnd> {
     try {
-      const answer = await channel.ask({ kind: 'run', stream, command });
+      const answer = await channel.ask({ kind: 'run', stream, command }, stopped);
       if (answer.kind !== 'ended') throw new CiError('unavailable', 'Cannot understand the pod of the task');
-      await reader.read(answer.printed);
+      using overdue = new Overdue(this.#parts.clock, stopped);
+      await reader.read(answer.printed, overdue.signal);
       return answer.end;
     } catch (error) {
       if (!channel.closed.aborted) throw error;

@@ -31,8 +31,9 @@ export interface Start {
  */
 export function startTrouble(pod: PodObject | undefined, { role, image, waitedMs }: Start): CiError | undefined {
   const loss = lossOf(pod, role);
-  if (!pod || pod.metadata.deletionTimestamp !== undefined || pod.status.phase === 'Failed') {
-    const ended = pod && endOf(pod, role);
+  if (!pod || pod.metadata.deletionTimestamp !== undefined) return loss;
+  if (pod.status.phase === 'Failed') {
+    const ended = endOf(pod, role);
     return (ended && ownFault(ended, role, image)) ?? loss;
   }
   const { waiting, terminated } = stateOf(pod, role);
@@ -66,17 +67,16 @@ export function lossOf(pod: PodObject | undefined, role: Role): SandboxLost {
   const terminated = stateOf(pod, role).terminated;
   if (terminated?.reason === 'OOMKilled')
     return new SandboxLost('crashed', 'The pod of the task was killed as it needed more memory than it may have');
+  // What the task runs can end what watches it: were the node blamed, one task could have all nodes rest.
+  const end = role === 'task' ? 'place' : 'infrastructure';
   if (status.phase === 'Failed' && status.reason !== '')
-    return new SandboxLost(
-      'infrastructure',
-      `The pod of the task has failed: ${status.reason} ${status.message}`.trim(),
-    );
+    return new SandboxLost(end, `The pod of the task has failed: ${status.reason} ${status.message}`.trim());
   if (terminated)
     return new SandboxLost(
-      'infrastructure',
+      end,
       `The pod of the task has ended by itself, with ${terminated.exitCode}${wordsOf(terminated)}`,
     );
-  return new SandboxLost('infrastructure', 'The pod of the task cannot be reached any more');
+  return new SandboxLost(end, 'The pod of the task cannot be reached any more');
 }
 
 /** Whether what is seen explains a loss: the kubelet tells of some only after a while. */
@@ -100,7 +100,8 @@ function endOf(pod: PodObject, role: Role): Terminated | undefined {
 function ownFault(ended: Terminated, role: Role, image: string | undefined): CiError | undefined {
   if (ended.exitCode === NOT_REACHED)
     return new CiError('unavailable', `Cannot run the task as its pod cannot reach this node${wordsOf(ended)}`);
-  if (ended.reason === 'OOMKilled') return undefined;
+  // By a signal: of a machine that is shut down or short of memory, most often. That says nothing about the image.
+  if (ended.reason === 'OOMKilled' || ended.exitCode > 128) return undefined;
   return containerTrouble(role, image, `it ended with ${ended.exitCode} ${ended.reason}${wordsOf(ended)}`);
 }
 

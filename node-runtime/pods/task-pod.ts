@@ -3,7 +3,7 @@ import type { ClusterId, Fence, NodeId, TaskId } from '../../shared/ids.ts';
 import type { PlaceNeeds } from '../runner/sandbox.ts';
 import type { Role } from './pod-messages.ts';
 import { PROGRAM, PROGRAM_ROOT, TASK_ROOT } from './pod-places.ts';
-import { type PodTemplate, times } from './pod-template.ts';
+import { bytesOf, type PodTemplate, times } from './pod-template.ts';
 
 /** By what the pods of a cluster's tasks are found, and whose they are. */
 export const LABELS = {
@@ -35,6 +35,9 @@ export interface TaskPodParts {
 const USER = 10_001;
 /** Kubernetes ends what the node has forgotten: what it needs beside its own time, and that again for the time it stood still. */
 const MARGIN_SECONDS = 7200;
+
+/** What a pod may write elsewhere than among the task's files, the program and the rest of its own image included, in bytes. */
+const ELSEWHERE_BYTES = 2 ** 30;
 
 export function podName(task: TaskId, fence: Fence): string {
   return `simple-ci-${task}-${fence}`;
@@ -131,9 +134,6 @@ function containerOf(
   image: string,
   isOurs: boolean,
 ) {
-  const { requests, limits } = template.resources;
-  const amounts = (each: Readonly<Record<string, string>>) =>
-    Object.fromEntries(Object.entries(each).map(([name, amount]) => [name, times(amount, needs.slots)]));
   return {
     name: role,
     image,
@@ -142,7 +142,7 @@ function containerOf(
       { name: 'SIMPLE_CI_POD_NAME', value: podName(task, fence) },
       { name: 'SIMPLE_CI_POD_KEY', value: key },
     ],
-    resources: { ...(requests && { requests: amounts(requests) }), ...(limits && { limits: amounts(limits) }) },
+    resources: resourcesOf(template, needs.slots),
     // The last words of one that does not get as far as to reach its node.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {
@@ -154,5 +154,16 @@ function containerOf(
       { name: 'program', mountPath: PROGRAM_ROOT, ...(!isOurs && { readOnly: true }) },
       { name: 'task', mountPath: TASK_ROOT },
     ],
+  };
+}
+
+/** The limit of a volume does not count what is written beside it. Nothing is reserved: few tasks come near it. */
+function resourcesOf({ resources: { requests = {}, limits = {} }, storage }: PodTemplate, slots: number): object {
+  const amounts = (each: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(each).map(([name, amount]) => [name, times(amount, slots)]));
+  const disk = 'ephemeral-storage';
+  return {
+    requests: { ...(!limits[disk] && { [disk]: '0' }), ...amounts(requests) },
+    limits: { [disk]: String(bytesOf(storage) + ELSEWHERE_BYTES), ...amounts(limits) },
   };
 }

@@ -198,6 +198,15 @@ describe('what the chart grants', () => {
     ]);
   });
 
+  test('keeps pods of tasks from what clouds tell their machines, where nothing else is said', async t => {
+    if (!requireHelm(t)) return;
+    const values = CHART_CASES['tasks in pods of their own']! as { executor: object };
+    const manifests = await render({ ...values, executor: { ...values.executor, networkPolicy: {} } });
+    const policy = manifests.find(it => it.kind === 'NetworkPolicy' && it.metadata.name.endsWith('-task-pods'))!;
+    for (const range of ['169.254.0.0/16', '192.0.0.0/24', '168.63.129.16/32'])
+      assert.ok(JSON.stringify(policy.spec).includes(`"${range}"`), range);
+  });
+
   test('the template for pods that it makes is one that nodes take, and its pool has their label', async t => {
     if (!requireHelm(t)) return;
     const manifests = await render(CHART_CASES['tasks in pods of their own']!);

@@ -128,6 +128,16 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
     await noPods();
   });
 
+  test('a task that holds up its own supervisor is cancelled all the same, and its pod is gone', async () => {
+    const task = await running('kill -STOP $PPID; echo held; sleep 3600');
+    const pod = await cluster.podOf(task);
+    await eventually('it has begun', async () => (await logOf(task)).includes('held') || undefined);
+    await cluster.cli(['cancel', task]);
+    const { outcome, message } = await cluster.finished(task, 240_000);
+    assert.equal(outcome, 'cancelled', message);
+    await eventually('its pod is gone', () => !stage.kubelet.pods.includes(pod) || undefined);
+  });
+
   test('a task is cancelled also while its pod waits for a place', async () => {
     stage.kubelet.isFull = true;
     try {
@@ -177,8 +187,8 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
     const made = stage.kubernetes.seen.findLast(({ verb, path }) => verb === 'create' && !path.includes('dryRun'));
     const { containers } = (made!.body as { spec: { containers: { resources: object }[] } }).spec;
     assert.deepEqual(containers[0]!.resources, {
-      requests: { cpu: '2', memory: '4Gi' },
-      limits: { memory: '4Gi' },
+      requests: { 'ephemeral-storage': '0', cpu: '2', memory: '4Gi' },
+      limits: { 'ephemeral-storage': String(11 * 2 ** 30), memory: '4Gi' },
     });
   });
 });

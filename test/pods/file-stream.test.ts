@@ -68,3 +68,13 @@ test('a stream that breaks off, or names a file twice, is not taken for whole', 
   await assert.rejects(receiveFiles(stream(one), folder.path, MOST), /Cannot read the files/);
   await assert.rejects(receiveFiles(stream(one, { header: {} }), folder.path, MOST), /EEXIST/);
 });
+
+test('a pod cannot have its node make folders without end', async () => {
+  await using to = await temporaryFolder();
+  const deep = 'a/'.repeat(9);
+  const files = Array.from({ length: 100 }, (_, at) => ({ header: { path: `${at}/${deep}file`, size: 0 } }));
+  await assert.rejects(receiveFiles(stream(...files), to.path, MOST, 990), /in more than 990 folders/);
+  const fewer = files.slice(0, 99);
+  await using other = await temporaryFolder();
+  await receiveFiles(stream(...fewer, { header: {} }), other.path, MOST, 990);
+});

@@ -49,6 +49,12 @@ describe('a pod that has not come', () => {
     ['does not reach its node', podWith(task(ended(69, { message: 'Cannot reach the node' }))), 'unavailable'],
     ['is killed for its memory', podWith(task(ended(137, { reason: 'OOMKilled' }))), 'crashed'],
     ['is deleted', podWith({ phase: 'Pending' }, { deletionTimestamp: '2026-01-01T00:00:00Z' }), 'place'],
+    [
+      'is deleted as its container starts',
+      podWith(task(ended(1)), { deletionTimestamp: '2026-01-01T00:00:00Z' }),
+      'place',
+    ],
+    ['is killed as its container starts', podWith(task(ended(143))), 'place'],
     ['is gone', undefined, 'place'],
   ];
   for (const [what, pod, expected, { minutes = 0, image = 'tool:1' } = {}] of cases)
@@ -96,14 +102,9 @@ describe('a pod that is gone', () => {
       /was evicted: Usage of EmptyDir volume/,
     ],
     ['killed for its memory', podWith(task(ended(137, { reason: 'OOMKilled' }))), 'crashed', /more memory than it may/],
-    [
-      'past its deadline',
-      podWith({ phase: 'Failed', reason: 'DeadlineExceeded' }),
-      'infrastructure',
-      /DeadlineExceeded/,
-    ],
-    ['ended by itself', podWith(task(ended(1, { message: 'words' }))), 'infrastructure', /by itself, with 1: words/],
-    ['not to be reached', podWith({ phase: 'Running' }), 'infrastructure', /cannot be reached/],
+    ['past its deadline', podWith({ phase: 'Failed', reason: 'DeadlineExceeded' }), 'place', /DeadlineExceeded/],
+    ['ended by itself', podWith(task(ended(1, { message: 'words' }))), 'place', /by itself, with 1: words/],
+    ['not to be reached', podWith({ phase: 'Running' }), 'place', /cannot be reached/],
   ];
   for (const [what, pod, end, message] of cases)
     test(`${what}: ${end}`, () => {
@@ -111,4 +112,8 @@ describe('a pod that is gone', () => {
       assert.equal(loss.end, end);
       assert.match(loss.message, message);
     });
+
+  test('before anything of the task runs in it, its node is to blame', () => {
+    assert.equal(lossOf(podWith({ phase: 'Running' }), 'prepare').end, 'infrastructure');
+  });
 });

@@ -78,6 +78,17 @@ test('the image of the task wins over that of the template, and that over the no
   assert.deepEqual(images, ['tool:1', 'debian:bookworm', 'simple-ci:1']);
 });
 
+test('it can fill no disk, neither by its files nor beside them, unless the template says how much', () => {
+  const diskOf = (template: PodTemplate) =>
+    [...podOf({ template }).spec.initContainers, ...podOf({ template }).spec.containers].map(({ resources }) => [
+      resources.requests['ephemeral-storage'],
+      resources.limits['ephemeral-storage'],
+    ]);
+  assert.deepEqual(diskOf(ALL), Array(2).fill(['0', String(6 * 2 ** 30)]));
+  const own = PodTemplate.parse({ resources: { limits: { 'ephemeral-storage': '20Gi' } } });
+  assert.deepEqual(diskOf(own), Array(2).fill([undefined, '20Gi']));
+});
+
 test('amounts are multiplied by slots in their own unit', () => {
   assert.deepEqual([times('500m', 3), times('1.5Gi', 2), times('2', 1)], ['1500m', '3Gi', '2']);
   assert.deepEqual([bytesOf('10Gi'), bytesOf('1k'), bytesOf('7')], [10 * 2 ** 30, 1000, 7]);

@@ -12,13 +12,18 @@ export function encodeFrame(message: unknown): Buffer {
 
 /** Cuts a stream of bytes into messages. Throws at what is no frame; nothing can be read after that. */
 export class FrameReader {
+  readonly #largest: number;
   #rest: Buffer = Buffer.alloc(0);
+
+  constructor(largest = LARGEST_FRAME_BYTES) {
+    this.#largest = largest;
+  }
 
   *read(bytes: Buffer): Generator<unknown> {
     this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     while (this.#rest.length >= 4) {
       const length = this.#rest.readUInt32BE();
-      if (length > LARGEST_FRAME_BYTES) throw new Error(`Cannot read a frame of ${length} bytes`);
+      if (length > this.#largest) throw new Error(`Cannot read a frame of ${length} bytes`);
       if (this.#rest.length < 4 + length) return;
       const body = this.#rest.subarray(4, 4 + length);
       this.#rest = this.#rest.subarray(4 + length);

@@ -1,0 +1,28 @@
+import type { Clock } from '../system/clock.ts';
+
+/** How much longer than an honest pod needs is waited for what is due from one that may not be, in milliseconds. */
+export const OVERDUE_MS = 60_000;
+
+/** Fires when something has not come, so long after it was due. Must be disposed of. */
+export class Overdue implements Disposable {
+  readonly #fired = new AbortController();
+  readonly #over = new AbortController();
+
+  constructor(clock: Clock, due: AbortSignal) {
+    const begin = () =>
+      void clock.sleep(OVERDUE_MS, this.#over.signal).then(
+        () => this.#fired.abort(new Error('It is overdue')),
+        () => undefined,
+      );
+    if (due.aborted) begin();
+    else due.addEventListener('abort', begin, { once: true, signal: this.#over.signal });
+  }
+
+  get signal(): AbortSignal {
+    return this.#fired.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#over.abort(new Error('It has come'));
+  }
+}
