@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { z } from 'zod';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
+import { SandboxLost } from '../runner/sandbox.ts';
 import { chunks, findFiles, MOST_FILES, openInside } from '../runner/workspace-files.ts';
 
 /** Before each file; the last one has no path. */
@@ -60,16 +61,16 @@ export async function receiveFiles(
   for (let count = 0; count <= MOST_FILES; count++) {
     const length = (await reader.exactly(4)).readUInt32BE();
     if (length > LARGEST_HEADER_BYTES) throw nonsense();
-    const { path, size, executable } = Header.parse(JSON.parse((await reader.exactly(length)).toString()));
+    const { path, size, executable } = readHeader(await reader.exactly(length));
     if (path === undefined) return;
     total += size;
     if (total > mostBytes)
       throw new CiError('invalid', `Cannot keep the artifacts as they are larger than ${mostBytes} bytes together`);
     const place = join(folder, path);
-    folders += await makeFolders(dirname(place));
+    folders += await bySender(makeFolders(dirname(place)));
     if (folders > mostFolders)
       throw new CiError('invalid', `Cannot keep the artifacts as they are in more than ${mostFolders} folders`);
-    await using file = await open(place, 'wx', executable ? 0o700 : 0o600);
+    await using file = await bySender(open(place, 'wx', executable ? 0o700 : 0o600));
     for await (const bytes of reader.next(size)) await file.write(bytes);
   }
   throw nonsense();
@@ -81,8 +82,28 @@ async function makeFolders(folder: string): Promise<number> {
   return first === undefined ? 0 : relative(dirname(first), folder).split(sep).length;
 }
 
-function nonsense(): CiError {
-  return new CiError('unavailable', 'Cannot read the files that the pod of the task sends');
+function readHeader(bytes: Buffer): z.output<typeof Header> {
+  try {
+    return Header.parse(JSON.parse(bytes.toString()));
+  } catch (error) {
+    throw nonsense(error);
+  }
+}
+
+/** What only the names can have caused: two files of one name, or one in the place of a folder. */
+const SENDERS_FAULTS = new Set(['EEXIST', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG']);
+
+async function bySender<T>(making: Promise<T>): Promise<T> {
+  try {
+    return await making;
+  } catch (error) {
+    throw SENDERS_FAULTS.has((error as NodeJS.ErrnoException).code ?? '') ? nonsense(error) : error;
+  }
+}
+
+/** The node is not to blame: it would rest, and so would the next. */
+function nonsense(cause?: unknown): SandboxLost {
+  return new SandboxLost('place', 'Cannot read the files that the pod of the task sends', { cause });
 }
 
 function header(fields: z.input<typeof Header>): Buffer {

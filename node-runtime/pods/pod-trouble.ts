@@ -67,6 +67,8 @@ export function lossOf(pod: PodObject | undefined, role: Role): SandboxLost {
   const terminated = stateOf(pod, role).terminated;
   if (terminated?.reason === 'OOMKilled')
     return new SandboxLost('crashed', 'The pod of the task was killed as it needed more memory than it may have');
+  if (status.reason === 'DeadlineExceeded')
+    return new SandboxLost('crashed', 'The pod of the task went on for far longer than the timeout of the task');
   // What the task runs can end what watches it: were the node blamed, one task could have all nodes rest.
   const end = role === 'task' ? 'place' : 'infrastructure';
   if (status.phase === 'Failed' && status.reason !== '')

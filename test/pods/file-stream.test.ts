@@ -62,11 +62,24 @@ test('more bytes than allowed are the task’s own fault, before they are taken'
   });
 });
 
-test('a stream that breaks off, or names a file twice, is not taken for whole', async () => {
-  await using folder = await temporaryFolder();
+test('a stream that makes no sense is not taken for whole, and no fault of the node', async () => {
   const one = { header: { path: 'a', size: 3 }, bytes: 'abc' };
-  await assert.rejects(receiveFiles(stream(one), folder.path, MOST), /Cannot read the files/);
-  await assert.rejects(receiveFiles(stream(one, { header: {} }), folder.path, MOST), /EEXIST/);
+  const end = { header: {} };
+  const streams = {
+    'breaks off': [one],
+    'names a file twice': [one, one, end],
+    'has a file in the place of a folder': [one, { header: { path: 'a/b', size: 0 } }, end],
+    'has a header of another kind': [{ header: { path: 3 } }, end],
+  };
+  for (const [what, files] of Object.entries(streams)) {
+    await using folder = await temporaryFolder();
+    const expected = {
+      name: 'CiError',
+      end: 'place',
+      message: /^Cannot read the files that the pod of the task sends$/,
+    };
+    await assert.rejects(receiveFiles(stream(...files), folder.path, MOST), expected, what);
+  }
 });
 
 test('a pod cannot have its node make folders without end', async () => {

@@ -102,7 +102,12 @@ describe('a pod that is gone', () => {
       /was evicted: Usage of EmptyDir volume/,
     ],
     ['killed for its memory', podWith(task(ended(137, { reason: 'OOMKilled' }))), 'crashed', /more memory than it may/],
-    ['past its deadline', podWith({ phase: 'Failed', reason: 'DeadlineExceeded' }), 'place', /DeadlineExceeded/],
+    [
+      'past its deadline',
+      podWith({ phase: 'Failed', reason: 'DeadlineExceeded' }),
+      'crashed',
+      /longer than the timeout/,
+    ],
     ['ended by itself', podWith(task(ended(1, { message: 'words' }))), 'place', /by itself, with 1: words/],
     ['not to be reached', podWith({ phase: 'Running' }), 'place', /cannot be reached/],
   ];
