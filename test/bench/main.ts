@@ -8,6 +8,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   backlog: () => import('./backlog.ts'),
   logs: () => import('./logs.ts'),
   snapshot: () => import('./snapshot.ts'),
+  edit: () => import('./edit.ts'),
   startup: () => import('./startup.ts'),
   abuse: () => import('./abuse.ts'),
   binary: () => import('./binary.ts'),
