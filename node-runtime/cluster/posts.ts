@@ -18,6 +18,8 @@ export type PostRecord = z.infer<typeof PostRecord>;
 export interface Post {
   readonly key: string;
   readonly fence: number;
+  /** That changed the key last, when it was looked at. */
+  readonly revision: number;
   readonly lease: LeaseId;
   readonly record: PostRecord;
 }
@@ -83,13 +85,18 @@ async function takePost(
   const record: PostRecord = { v: FORMAT_VERSION, node, instance };
   // Looked at first: a try that is refused costs etcd as much as one that is not.
   const found = (await store.range({ key, limit: 1 }, call)).records[0];
-  if (found) return found.lease === lease ? { key, fence: found.createRevision, lease, record } : undefined;
+  if (found)
+    return found.lease === lease
+      ? { key, fence: found.createRevision, revision: found.modRevision, lease, record }
+      : undefined;
   const result = await store.commit(
     { when: [{ key, exists: false }], then: [{ put: key, value: JSON.stringify(record), lease }] },
     call,
   );
   // One whose answer was lost is found to be ours at the next look.
-  return result.kind === 'committed' ? { key, fence: result.revision, lease, record } : undefined;
+  return result.kind === 'committed'
+    ? { key, fence: result.revision, revision: result.revision, lease, record }
+    : undefined;
 }
 
 async function untilFree(cluster: PostParts, name: string, signal: AbortSignal): Promise<void> {

@@ -43,6 +43,7 @@ async function count(cluster: PostParts, post: Post, signal: AbortSignal): Promi
 /** Writes what changes, until the signal fires or the post is lost. */
 async function publish(cluster: PostParts, post: Post, view: DemandView, signal: AbortSignal): Promise<void> {
   const written = await readWritten(cluster, signal);
+  let { revision } = post;
   let hasCounted = false;
   while (!signal.aborted) {
     if (!view.takeChange()) {
@@ -53,7 +54,9 @@ async function publish(cluster: PostParts, post: Post, view: DemandView, signal:
       .map(([pool, slots]) => [pool, String(slots)] as const)
       .filter(([pool, slots]) => written.get(pool) !== slots);
     if (changes.length > 0 || !hasCounted) {
-      if (!(await write(cluster, post, changes, signal))) return;
+      const next = await write(cluster, post, revision, changes, signal);
+      if (next === undefined) return;
+      revision = next;
       for (const [pool, slots] of changes) written.set(pool, slots);
       hasCounted = true;
     }
@@ -68,23 +71,30 @@ async function readWritten({ keys, store }: PostParts, signal: AbortSignal): Pro
   return written;
 }
 
-/** Whether the post is still held. What it writes is a state, so a lost answer is asked for again. */
+/**
+ * Returns the revision of the post after it; undefined if that was not as expected: it is lost, or a request that was given up has
+ * arrived after all. Each write changes the post and goes only upon the one before, so that none arrives after a newer one.
+ */
 async function write(
   cluster: PostParts,
-  { key, fence, lease, record }: Post,
+  { key, lease, record }: Post,
+  before: number,
   changes: readonly (readonly [pool: string, slots: string])[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const { keys, store } = cluster;
+  let revision = before;
+  const begun = { put: key, value: JSON.stringify(record), lease };
   const counted = { put: key, value: JSON.stringify({ ...record, counted: true }), lease };
   const puts: Operation[] = changes.map(([pool, slots]) => ({ put: keys.demand(pool), value: slots }));
   for (let at = 0; at === 0 || at < puts.length; at += BATCH) {
     const isLast = at + BATCH >= puts.length;
-    const then = [...puts.slice(at, at + BATCH), ...(isLast ? [counted] : [])];
-    const when = [{ key, createRevision: fence }];
+    const then = [...puts.slice(at, at + BATCH), isLast ? counted : begun];
+    const when = [{ key, modRevision: revision }];
     const result = await store.commit({ when, then }, { signal, timeoutMs: CALL_TIMEOUT_MS });
     if (result.kind === 'ambiguous') throw result.cause;
-    if (result.kind === 'refused') return false;
+    if (result.kind === 'refused') return undefined;
+    revision = result.revision;
   }
-  return true;
+  return revision;
 }

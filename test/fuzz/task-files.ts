@@ -10,7 +10,7 @@ import { type FuzzTarget, pure } from './fuzz-target.ts';
 const names = fc.stringMatching(/^[a-zA-Z0-9_äß][a-zA-Z0-9 _.:äß-]{0,20}$/);
 const scripts = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }).filter(text => !text.includes('\u0000'));
 const paths = fc.stringMatching(/^[a-z][a-z.*]{0,6}(\/[a-z][a-z.*]{0,6}){0,3}$/);
-const durations = fc.oneof(fc.nat(1000), fc.constantFrom('90s', '10m', '1h30m', '1.5h', '500ms'));
+const durations = fc.oneof(fc.integer({ min: 1, max: 1000 }), fc.constantFrom('90s', '10m', '1h30m', '1.5h', '500ms'));
 const environment = fc.dictionary(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,8}$/).filter(isFree), scripts, {
   maxKeys: 4,
   noNullPrototype: true,

@@ -6,6 +6,7 @@ import { Session } from '../../node-runtime/cluster/session.ts';
 import { completeTask } from '../../node-runtime/queue/complete.ts';
 import { keepDemand } from '../../node-runtime/queue/keep-demand.ts';
 import { readDemand } from '../../node-runtime/queue/read-demand.ts';
+import type { CommitResult } from '../../node-runtime/store/store.ts';
 import { neverAborted as signal } from '../../node-runtime/system/clock.ts';
 import { CiError } from '../../shared/errors.ts';
 import { scriptedCommits, touches } from '../support/scripted-store.ts';
@@ -158,6 +159,28 @@ test('a lost answer costs nothing: the numbers are written again', async () => {
   await using _ = await counter(cluster, 'n1');
   await submit(cluster);
   await untilDemand(cluster, { default: 1 });
+});
+
+test('a write that was given up and arrives late does not replace a newer one', async () => {
+  await using plain = await testCluster();
+  const key = plain.keys.demand('default');
+  let late: (() => Promise<CommitResult>) | undefined;
+  const cluster: Cluster = scriptedCommits(plain, async (transaction, commit) => {
+    const isOne = transaction.then.some(
+      operation => 'put' in operation && operation.put === key && operation.value === '1',
+    );
+    if (late || !isOne) return commit(transaction);
+    late = () => plain.store.commit(transaction, call);
+    return { kind: 'ambiguous', cause: new CiError('unavailable', 'etcd did not answer in time') };
+  });
+  await using _ = await counter(cluster, 'n1');
+  await untilDemand(cluster, { default: 0 });
+  await submit(cluster);
+  const arrive = await eventually('the write of 1 was given up', () => late);
+  await submit(cluster);
+  await untilDemand(cluster, { default: 2 });
+  assert.equal((await arrive()).kind, 'refused');
+  assert.deepEqual(await demandOf(cluster), { default: 2 });
 });
 
 test('a task of a newer release asks for slots too', async () => {

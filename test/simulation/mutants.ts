@@ -235,8 +235,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node-runtime/queue/keep-demand.ts',
-        find: '    const when = [{ key, createRevision: fence }];',
-        replace: '    const when: { key: string; createRevision: number }[] = fence > 0 ? [] : [];',
+        find: '    const when = [{ key, modRevision: revision }];',
+        replace: '    const when: { key: string; modRevision: number }[] = [];',
       },
       // The lease of the post says the same once more: etcd refuses a put under one that has ended.
       {
