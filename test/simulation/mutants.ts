@@ -256,8 +256,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'two nodes have one post',
     'node-runtime/cluster/posts.ts',
-    'if (found) return found.lease === lease ?',
-    'if (found) return found.lease !== undefined ?',
+    'found.lease === lease',
+    'found.lease !== undefined',
   ),
   inEvery(
     'scaling',
