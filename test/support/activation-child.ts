@@ -43,9 +43,9 @@ const NAMES =
 );
 registerHooks({
   resolve: (name, context, next) =>
-    name === 'vscode' ? { url: 'stub:vscode', shortCircuit: true } : next(name, context),
+    name === 'vscode' ? { url: 'test:vscode', shortCircuit: true } : next(name, context),
   load: (url, context, next) =>
-    url === 'stub:vscode'
+    url === 'test:vscode'
       ? { format: 'module', shortCircuit: true, source: `export const { ${NAMES.replaceAll(' ', ', ')} } = vscode;` }
       : next(url, context),
 });
