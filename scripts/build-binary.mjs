@@ -5,6 +5,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'no
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { deflateRawSync } from 'node:zlib';
 import { billOfMaterials } from './binary/bill-of-materials.mjs';
 import { dropAuthenticode } from './binary/drop-authenticode.mjs';
 import { HERE, nodesFor, TARGETS } from './binary/node-releases.mjs';
@@ -19,6 +20,8 @@ export const binary = join(dist, HERE === 'win-x64' ? 'simple-ci.exe' : 'simple-
 
 /** What marks the place in Node’s code that says whether it holds a program, in all releases. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+/** Parts of so many characters and more are pressed: a node needs some of them, `--version` and `--help` none. */
+const PRESSED_FROM = 40_000;
 /** V8 draws the names of what it writes down by chance: with one seed, two builds of a commit are the same bytes. It takes no code of a V8 with other flags. */
 const BUILDER_FLAGS = ['--random-seed=1', ...NODE_FLAGS];
 
@@ -80,10 +83,16 @@ function prepareNode(target, node) {
 async function makeBlob({ isNative, builder, parts, work }) {
   const folder = join(work, 'parts');
   await mkdir(folder);
-  for (const [name, text] of parts) await writeFile(join(folder, name), asFunction(text), 'latin1');
+  const names = [];
+  for (const [name, text] of parts) {
+    const code = asFunction(text);
+    const isPressed = code.length >= PRESSED_FROM;
+    await writeFile(join(folder, name), code, 'latin1');
+    if (isPressed) await writeFile(join(folder, `${name}.pressed`), deflateRawSync(code, { level: 9 }));
+    names.push(isPressed ? `${name}.pressed` : name, ...(isNative ? [`${name}.code`] : []));
+  }
   if (isNative) await call([builder, ...BUILDER_FLAGS, join(root, 'scripts/binary/compile-parts.mjs'), folder], work);
   await writeFile(join(work, 'start.cjs'), await readFile(join(root, 'scripts/binary/start.cjs')));
-  const names = [...parts.keys()].flatMap(name => (isNative ? [name, `${name}.code`] : [name]));
   const config = {
     main: 'start.cjs',
     output: 'blob',

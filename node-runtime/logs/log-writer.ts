@@ -223,7 +223,7 @@ export class PieceLogWriter implements LogWriter {
     this.#storing.add(storing);
   }
 
-  /** Waits for the small pieces that are on their way by now. */
+  /** Waits for the small pieces that are on their way by now. One that asks before it first waits is not yet among them itself. */
   async #smallStored(): Promise<void> {
     await Promise.all(this.#storing);
   }

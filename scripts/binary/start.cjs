@@ -17,12 +17,21 @@ function load(name) {
   return module.exports;
 }
 
-/** The parts are ASCII, so each byte is a character. For other systems than that of the build there is no code: V8 makes it anew. */
+/**
+ * The parts are ASCII, so each byte is a character; large ones are pressed. For other systems than that of the build there is no
+ * code: V8 makes it anew.
+ */
 function compile(part) {
   const cache = `${part}.code`;
   const cachedData = assets.has(cache) ? Buffer.from(getRawAsset(cache)) : undefined;
-  const text = Buffer.from(getRawAsset(part)).latin1Slice();
+  const text = textOf(part).latin1Slice();
   return new Script(text, { filename: `simple-ci/${part}`, cachedData }).runInThisContext();
+}
+
+function textOf(part) {
+  const pressed = `${part}.pressed`;
+  if (!assets.has(pressed)) return Buffer.from(getRawAsset(part));
+  return require('node:zlib').inflateRawSync(Buffer.from(getRawAsset(pressed)));
 }
 
 load('./main.js');

@@ -10,6 +10,7 @@ import type { Process } from './machine.ts';
 import type { Cause, Entry, ModelEtcd } from './model-etcd.ts';
 import { NEXT_FIELD } from './next-release.ts';
 import type { Scheduler } from './scheduler.ts';
+import { TaskProgram } from './task-program.ts';
 import type { Invariant, Violation } from './violation.ts';
 
 /** What is known of a task from the history alone. */
@@ -185,8 +186,12 @@ export class Invariants {
   }
 
   /** What a verdict speaks of is stored already. */
-  #checkStored(id: TaskId, { fence, log, artifacts }: TaskResult): void {
+  #checkStored(id: TaskId, { fence, log, artifacts, outcome, task }: TaskResult): void {
     const keys = this.#objectKeys();
+    const { files, end } = TaskProgram.parse(JSON.parse(task.steps[0]!.run));
+    if (outcome === 'failed' && end !== 'fails') this.#violated('I7', id, `has failed, and its program "${end}"`);
+    if (outcome === 'passed' && artifacts.count !== files.length)
+      this.#violated('I7', id, `has passed with ${artifacts.count} of its ${files.length} artifacts`);
     if (log.bytes > 0 && !this.#objects.has(keys.logManifest(id, fence)))
       this.#violated('I8', id, `was completed and its log of ${log.bytes} bytes is not stored`);
     if (artifacts.count === 0) return;
