@@ -22,14 +22,12 @@ export async function build({ log = () => {}, outfile = bundle, plugins = [] } =
   const { parts, metafile } = await splitProgram(info, plugins);
   // Built beside and renamed: whoever runs the bundle meanwhile, or builds it too, sees a whole one.
   const unfinished = `${dirname(outfile)}/.simple-ci.${process.pid}-${++builds}.cjs`;
-  await esbuild({
-    ...(await bundleOptions(info)),
-    format: 'cjs',
-    entryPoints: ['scripts/bundle-start.cjs'],
-    outfile: unfinished,
-    banner: { js: `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}` },
-    plugins: [jsonModule('simple-ci:parts', pack(parts))],
-  });
+  const options = { ...(await bundleOptions(info)), format: 'cjs', write: false };
+  const bundled = async file => (await esbuild({ ...options, entryPoints: [file] })).outputFiles[0].text;
+  const start = await bundled('scripts/bundle-start.cjs');
+  const packed = pack([['start.cjs', start], ...[...parts].map(([name, text]) => [`./${name}`, text])]);
+  const shebang = `#!/usr/bin/env -S node ${NODE_FLAGS.join(' ')}`;
+  await writeFile(unfinished, `${shebang}\n${await bundled('scripts/bundle-open.cjs')}//${packed}`);
   if (outfile === bundle) await writeFile(`${root}dist/meta.json`, JSON.stringify(metafile));
   await chmod(unfinished, 0o755);
   await rename(unfinished, outfile);
@@ -38,24 +36,9 @@ export async function build({ log = () => {}, outfile = bundle, plugins = [] } =
   return size;
 }
 
-/** Each part as the bundle holds it, by the name others call it by: small, and in characters that need no escape. */
+/** Parts as bundle-open.cjs reads them: small, in one line of characters that need no escape. */
 function pack(parts) {
-  const entries = [...parts].map(([name, text]) => [
-    `./${name}`,
-    deflateRawSync(text, { level: 9 }).toString('base64'),
-  ]);
-  return JSON.stringify(Object.fromEntries(entries));
-}
-
-/** An esbuild plugin: a module of that name that is JSON. */
-function jsonModule(name, contents) {
-  return {
-    name: 'json-module',
-    setup(build) {
-      build.onResolve({ filter: /:/ }, ({ path }) => (path === name ? { path, namespace: 'json' } : undefined));
-      build.onLoad({ filter: /./, namespace: 'json' }, () => ({ contents, loader: 'json' }));
-    },
-  };
+  return parts.map(([name, text]) => `${name}:${deflateRawSync(text, { level: 9 }).toString('base64')} `).join('');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await build({ log: console.log });

@@ -1,17 +1,17 @@
-// Where the bundle begins. It holds the program as parts, packed: a start unpacks those it needs, and compiles them through Node's
-// compile cache. `--version` took 150 ms compiling the whole program each time. The supervisor is small and runs none of that.
+// What the bundle starts with. It is given the program as parts, packed: a start unpacks those it needs, and compiles them through
+// Node's compile cache. `--version` took 150 ms compiling the whole program each time. The supervisor is small and runs none of that.
 const { enableCompileCache, flushCompileCache, Module } = require('node:module');
 const { homedir } = require('node:os');
 const { join } = require('node:path');
 const { inflateRawSync } = require('node:zlib');
-const packed = require('simple-ci:parts');
 
 /** When a program that goes on running keeps what it has compiled so far; others keep it as they end. In milliseconds. */
 const FLUSH_MS = 3000;
-const loaded = new Map();
 
-if (process.argv[2] === 'supervise') supervise();
-else startProgram();
+module.exports = function start(file, parts) {
+  if (process.argv[2] === 'supervise') supervise();
+  else startProgram(file, parts);
+};
 
 function supervise() {
   const { supervise } = require('../node-runtime/runner/supervisor/supervise.ts');
@@ -21,24 +21,28 @@ function supervise() {
   });
 }
 
-function startProgram() {
+function startProgram(file, parts) {
   // In the user's own cache folder, never where others can write: what is in there is run. Where that cannot be written,
   // starts take longer.
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   enableCompileCache(join(cache, 'simple-ci', 'code'));
   setTimeout(flushCompileCache, FLUSH_MS).unref();
-  load('./main.js');
+  loader(file, parts)('./main.js');
 }
 
-/** What parts are given as `require`: other parts begin with `./`. */
-function load(name) {
-  if (!name.startsWith('./')) return require(name);
-  const known = loaded.get(name);
-  if (known) return known.exports;
-  const part = new Module(join(__filename, name), null);
-  loaded.set(name, part);
-  part.filename = part.id;
-  part.require = load;
-  part._compile(inflateRawSync(Buffer.from(packed[name], 'base64')).latin1Slice(), part.filename);
-  return part.exports;
+/** What parts are given as `require`: other parts begin with `./`. One that is loaded lies here packed no more. */
+function loader(file, parts) {
+  const loaded = new Map();
+  return function load(name) {
+    if (!name.startsWith('./')) return require(name);
+    const known = loaded.get(name);
+    if (known) return known.exports;
+    const part = new Module(join(file, name), null);
+    loaded.set(name, part);
+    part.filename = part.id;
+    part.require = load;
+    part._compile(inflateRawSync(parts.get(name)).latin1Slice(), part.filename);
+    parts.delete(name);
+    return part.exports;
+  };
 }

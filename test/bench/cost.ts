@@ -89,7 +89,8 @@ async function openSetting(slots: number): Promise<Setting> {
   });
   const cluster: Cluster = { ...(await etcd.join()), objects };
   const real = await realExecutor(cluster);
-  const node = await compete(cluster, 'n1', { slots, executor: real.executor });
+  const { executor, onRenewed } = real;
+  const node = await compete(cluster, 'n1', { slots, executor, onRenewed });
   return {
     run: async (tasks, spec) => {
       for (let i = 0; i < tasks; i++) await submit(cluster, spec);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,7 @@ export async function schemaProblem(manifest: Manifest): Promise<string | undefi
 
 /** Fields that Kubernetes does not know, in any of them: found by the types of the same schemas, as TypeScript reads literals. */
 export async function unknownFields(manifests: readonly Manifest[]): Promise<string> {
+  await mkdir(CACHE, { recursive: true });
   const folder = await mkdtemp(join(CACHE, 'manifests-'));
   try {
     const source = manifests.map((manifest, i) => {
