@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
 import { History } from '../../node-runtime/queue/history.ts';
 import { submitTask } from '../../node-runtime/queue/submit.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
@@ -37,8 +38,10 @@ export const bench: Bench = async log => {
     log(`${nodes} nodes, idle executor`);
     figures.push(...(await measure(nodes)));
   }
-  log('1 node, real processes');
-  figures.push(...(await measureSpawning()));
+  for (const nodes of NODES) {
+    log(`${nodes} nodes, real processes`);
+    figures.push(await measureSpawning(nodes));
+  }
   return figures;
 };
 
@@ -64,9 +67,9 @@ async function measure(nodes: number): Promise<Figure[]> {
     const watchers = await Promise.all(Array.from({ length: nodes }, () => etcd.connect()));
     toldFloors.push((await rawTransactionsPerSecond(clients, IN_FLIGHT, SECONDS / 2, watchers)) / 3);
     await Promise.all(watchers.map(store => store[Symbol.asyncDispose]()));
-    short.push(await drain(etcd, nodes, { executor: idleExecutor }, SHORT));
+    short.push(await drain(etcd, nodes, doesNothing, SHORT));
     await using other = await benchCluster();
-    long.push(await drain(other, nodes, { executor: idleExecutor }, LONG));
+    long.push(await drain(other, nodes, doesNothing, LONG));
   }
   const floor = median(floors);
   const ofFloor = { floor, aim: { of: 'ratio', atLeast: 0.7 } } as const;
@@ -102,26 +105,24 @@ function medianOf(runs: readonly Drained[], name: keyof Drained): number {
   return median(runs.map(run => run[name]));
 }
 
-/** Who works for all the nodes. */
-type Worker = Pick<CompetitorOptions, 'onRenewed'> & { readonly executor: Executor };
+/** Who works for a node. */
+type Worker = Pick<CompetitorOptions, 'onRenewed'> & { readonly executor: Executor } & AsyncDisposable;
+type Hire = (cluster: Cluster) => Promise<Worker>;
+
+const doesNothing: Hire = async () => ({ executor: idleExecutor, [Symbol.asyncDispose]: async () => undefined });
 
 /** Lets submitters keep a backlog while nodes run it down; counts completions for some seconds. */
-async function drain(
-  etcd: BenchCluster,
-  nodes: number,
-  { executor, onRenewed }: Worker,
-  backlog: number,
-): Promise<Drained> {
+async function drain(etcd: BenchCluster, nodes: number, hire: Hire, backlog: number): Promise<Drained> {
   const submitter = await etcd.join();
   let submitted = 0;
   let completed = 0;
-  const counting: Executor = {
+  const counting = (executor: Executor): Executor => ({
     execute: async (claim, stop) => {
       const outcome = await executor.execute(claim, stop);
       completed++;
       return outcome;
     },
-  };
+  });
   const stop = new AbortController();
   const submitters = Array.from({ length: IN_FLIGHT }, async () => {
     while (!stop.signal.aborted) {
@@ -141,11 +142,14 @@ async function drain(
   });
   while (submitted < backlog) await pause(2);
   const slots = Math.max(1, Math.floor(SLOTS / nodes));
+  await using workers = new AsyncDisposableStack();
   const members: Competitor[] = [];
-  for (let i = 0; i < nodes; i++)
-    members.push(
-      await compete(await etcd.join(), `n${i}`, { slots, executor: counting, ...(onRenewed && { onRenewed }) }),
-    );
+  for (let i = 0; i < nodes; i++) {
+    const cluster = await etcd.join();
+    const { executor, onRenewed } = workers.use(await hire(cluster));
+    const options = { slots, executor: counting(executor), ...(onRenewed && { onRenewed }) };
+    members.push(await compete(cluster, `n${i}`, options));
+  }
   await pause(WARM_UP_MS);
   const look = async () => ({
     completed,
@@ -181,7 +185,8 @@ function sum(members: readonly Competitor[]): { claims: number; transactions: nu
   };
 }
 
-async function measureSpawning(): Promise<Figure[]> {
+async function measureSpawning(nodes: number): Promise<Figure> {
+  const { realExecutor } = await import('./bench-executor.ts');
   const rates: number[] = [];
   const floors: number[] = [];
   for (let run = 0; run < RUNS; run++) {
@@ -189,14 +194,10 @@ async function measureSpawning(): Promise<Figure[]> {
     const spawns = await rawSpawnsPerSecond(availableParallelism() * 2, SECONDS / 2);
     const transactions = await rawTransactionsPerSecond([etcd.connectRaw()], IN_FLIGHT, SECONDS / 2);
     floors.push(Math.min(spawns, transactions / 3));
-    const { realExecutor } = await import('./bench-executor.ts');
-    await using real = await realExecutor(await etcd.join());
-    rates.push((await drain(etcd, 1, real, SHORT)).rate);
+    rates.push((await drain(etcd, nodes, realExecutor, SHORT)).rate);
   }
-  return [
-    figure('no-op tasks, 1 node, `true` really spawned', median(rates), 'tasks/s', {
-      floor: median(floors),
-      aim: { of: 'ratio', atLeast: 0.7 },
-    }),
-  ];
+  return figure(`no-op tasks, ${nodes} nodes, \`true\` really spawned`, median(rates), 'tasks/s', {
+    floor: median(floors),
+    aim: { of: 'ratio', atLeast: 0.7 },
+  });
 }
