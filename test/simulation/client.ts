@@ -83,7 +83,7 @@ export class Client {
     await process.sleep(afterMs, neverAborted);
     this.#cancelled.add(id);
     const era = this.#era;
-    const view = await this.#insist(id, ({ tasks }) => tasks.cancel(id, 'client', neverAborted));
+    const view = await this.#insist(id, ({ tasks }) => tasks.cancel(id, { by: 'client' }, neverAborted));
     // There is nothing to cancel of a task that is not there.
     if (era !== this.#era || view === undefined) return;
     trace.note('client', `has cancelled ${id}`);
