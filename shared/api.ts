@@ -206,6 +206,10 @@ export const routes = {
     access: 'runner',
     summary: 'Ask for the task to stop. Asking again changes nothing.',
     params: taskParams,
+    query: z.object({
+      /** For people, in the task's message: why, beside who. */
+      reason: z.string().min(1).max(500).optional(),
+    }),
     response: TaskView,
     repeatable: true,
   },

@@ -197,7 +197,7 @@ export const TaskRecord = z.looseObject({
   /** Who submitted it: the name of the token. */
   submitter: z.string(),
   /** A request to stop: the holder of the claim, or any node when there is none, ends the task as cancelled. */
-  cancelled: z.looseObject({ by: z.string(), at: z.number() }).optional(),
+  cancelled: z.looseObject({ by: z.string(), at: z.number(), reason: z.string().optional() }).optional(),
 });
 
 export type Step = z.infer<typeof Step>;

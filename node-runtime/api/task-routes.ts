@@ -27,9 +27,10 @@ export function taskHandlers({ cluster, tasks }: { cluster: Cluster; tasks: Task
       return found(id, await tasks.get(id, signal));
     },
 
-    cancelTask: async ({ params, principal, signal }) => {
+    cancelTask: async ({ params, query: { reason }, principal, signal }) => {
       const id = parseTaskId(params.id);
-      return found(id, await tasks.cancel(id, principal.name, signal));
+      const who = { by: principal.name, ...(reason !== undefined && { reason }) };
+      return found(id, await tasks.cancel(id, who, signal));
     },
 
     retryTask: async ({ params, body, principal, signal }) => {

@@ -13,11 +13,12 @@ export async function cancelAbandoned(client: Client, signal: AbortSignal): Prom
     const view = await client.call('getTask', { params: { id } }, signal);
     const last = view.state === 'queued' ? view.past.at(-1)?.node : undefined;
     if (last !== undefined && isEmbeddedNode(last) && !living.has(last))
-      await client.call('cancelTask', { params: { id } }, signal);
+      await client.call('cancelTask', { params: { id }, query: { reason: RUN_ENDED } }, signal);
   }
 }
 
 const EMBEDDED = 'run-';
+const RUN_ENDED = 'the run that it was part of has ended without waiting for it';
 
 /** The name of a node that lives as long as one command. */
 export function nameOfEmbeddedNode(word: string): string {

@@ -8,6 +8,7 @@ import { readTaskState, type TaskState } from '../queue/records.ts';
 import { deadline } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
 import { attemptsOfResult, type KnownAttempt, knownAttempts } from './known-attempts.ts';
+import type { BlockRoom } from './block-room.ts';
 import type { AttemptLogEvent } from './log-reader.ts';
 import type { FollowRequest, Logs, ReadFromNode, ReadRequest, TaskLogs } from './logs.ts';
 
@@ -143,7 +144,8 @@ class ClusterTaskLogs implements TaskLogs {
     );
     try {
       const events = this.#options.readFromNode(lock.address, { ...plain, from: cursor.resume() }, either);
-      return (yield* accepted(events, cursor)) || !request.follow;
+      const held = request.room ? takingPlaces(events, request.room, either) : events;
+      return (yield* accepted(held, cursor)) || !request.follow;
     } catch (error) {
       if (signal.aborted || (!claimGone.signal.aborted && !isCiError(error))) throw error;
       return false;
@@ -193,6 +195,29 @@ class ClusterTaskLogs implements TaskLogs {
       if (error.code !== 'gone') await clock.sleep(1000, signal);
     }
     signal.throwIfAborted();
+  }
+}
+
+/**
+ * Another node's bytes take a place while the reader has them in hand. Each such log fills a window of its own on the way here;
+ * a reader that stands still while others want its place ends, and its window with it.
+ */
+async function* takingPlaces<T extends { readonly kind: string }>(
+  events: AsyncIterable<T>,
+  room: BlockRoom,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  for await (const event of events) {
+    if (event.kind !== 'bytes') {
+      yield event;
+      continue;
+    }
+    await room.take(signal);
+    try {
+      yield event;
+    } finally {
+      room.give();
+    }
   }
 }
 

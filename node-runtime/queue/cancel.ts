@@ -3,17 +3,28 @@ import { CALL_TIMEOUT_MS, type Cluster } from '../cluster/cluster.ts';
 import { endUnheldTask } from './dead-letter.ts';
 import { readTaskState } from './records.ts';
 
+/** Who wants a task to end, and why if that is not plain. */
+export interface Canceller {
+  readonly by: string;
+  readonly reason?: string | undefined;
+}
+
+/** What a task that was cancelled says of its end. */
+export function cancelMessage({ by, reason }: Canceller = { by: 'somebody' }): string {
+  return `Cancelled by ${by}${reason === undefined ? '' : `: ${reason}`}`;
+}
+
 /**
  * CANCEL: ends a queued task at once; of a running one, asks: its holder sees the mark in task.json, stops the task and completes
  * it as cancelled. Once acknowledged, no new claim is possible. Asking again, or for a finished task, changes nothing.
  * False if there is no such task.
  */
-export async function cancelTask(cluster: Cluster, id: TaskId, by: string, signal: AbortSignal): Promise<boolean> {
+export async function cancelTask(cluster: Cluster, id: TaskId, who: Canceller, signal: AbortSignal): Promise<boolean> {
   for (;;) {
     const { task, lock, attempts, completed } = await readTaskState(cluster, id, signal);
     if (completed) return true;
     if (!task) return false;
-    if (!lock && (await endUnheldTask(cluster, id, task, attempts, 'cancelled', `Cancelled by ${by}`, signal)))
+    if (!lock && (await endUnheldTask(cluster, id, task, attempts, 'cancelled', cancelMessage(who), signal)))
       return true;
     if (
       lock &&
@@ -22,7 +33,7 @@ export async function cancelTask(cluster: Cluster, id: TaskId, by: string, signa
           cluster,
           id,
           task.revision,
-          { ...task.value, cancelled: { by, at: cluster.clock.now() } },
+          { ...task.value, cancelled: { ...who, at: cluster.clock.now() } },
           signal,
         )))
     ) {

@@ -4,6 +4,7 @@ import type { TaskRecord } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
 import { deadline } from '../system/clock.ts';
+import { cancelMessage } from './cancel.ts';
 import { claimTask } from './claim.ts';
 import { deadLetterTask, endUnheldTask } from './dead-letter.ts';
 import { Hesitation } from './hesitation.ts';
@@ -247,14 +248,13 @@ class Competition {
   /** A cancelled task whose holder died before it could say so. */
   async #endCancelled({ id, task, revision }: Candidate, signal: AbortSignal): Promise<undefined> {
     const { attempts } = await readTaskState(this.#options.cluster, id, signal);
-    const by = task.cancelled?.by ?? 'somebody';
     await endUnheldTask(
       this.#options.cluster,
       id,
       { value: task, revision },
       attempts,
       'cancelled',
-      `Cancelled by ${by}`,
+      cancelMessage(task.cancelled),
       signal,
     );
   }

@@ -2,6 +2,7 @@ import type { TaskSummary, TaskView } from '../../shared/api.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { TaskResult } from '../../shared/result.ts';
 import type { TaskSpec } from '../../shared/task.ts';
+import type { Canceller } from './cancel.ts';
 
 /** What the API can do with tasks. Rejects with CiErrors; a call that its signal ends rejects with the signal's reason. */
 export interface TasksService {
@@ -12,7 +13,7 @@ export interface TasksService {
   /** Queued tasks in queue order, finished ones newest first. `next` goes into `after` of the next page. */
   list(request: ListRequest, signal: AbortSignal): Promise<TaskPage>;
   /** Asks for the task to stop; one that is finished stays as it is. Undefined for a task that is not there. */
-  cancel(id: TaskId, by: string, signal: AbortSignal): Promise<TaskView | undefined>;
+  cancel(id: TaskId, who: Canceller, signal: AbortSignal): Promise<TaskView | undefined>;
   /** Begins with a snapshot; another one replaces all that was said before. Ends quietly by its signal. */
   watch(signal: AbortSignal): AsyncIterable<TasksEvent>;
 }

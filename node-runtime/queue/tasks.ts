@@ -2,7 +2,7 @@ import type { TaskView } from '../../shared/api.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { TaskSpec } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { cancelTask } from './cancel.ts';
+import { type Canceller, cancelTask } from './cancel.ts';
 import { listTasks } from './list-tasks.ts';
 import { readTaskState } from './records.ts';
 import { submitTask } from './submit.ts';
@@ -40,8 +40,8 @@ export class Tasks implements TasksService {
     return listTasks(this.#cluster, this.#history, request, signal);
   }
 
-  async cancel(id: TaskId, by: string, signal: AbortSignal): Promise<TaskView | undefined> {
-    await cancelTask(this.#cluster, id, by, signal);
+  async cancel(id: TaskId, who: Canceller, signal: AbortSignal): Promise<TaskView | undefined> {
+    await cancelTask(this.#cluster, id, who, signal);
     return this.get(id, signal);
   }
 

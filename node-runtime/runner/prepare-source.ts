@@ -6,6 +6,7 @@ import type { LogWriter } from '../logs/logs.ts';
 import { getBytes } from '../objects/collect.ts';
 import { type Claim, parseRecord } from '../queue/records.ts';
 import type { Clock } from '../system/clock.ts';
+import { orTellNoSpace } from '../system/no-space.ts';
 import { checkOut, prepareCheckout } from '../workspace/check-out-snapshot.ts';
 import { checkOutGit } from '../workspace/check-out-git.ts';
 import { PackCache } from '../workspace/pack-cache.ts';
@@ -25,6 +26,8 @@ export interface SourceOptions {
   readonly clock: Clock;
 }
 
+const PREPARE = 'prepare the workspace';
+
 /** Puts a task's files into its workspace: a snapshot out of the object store, or a commit out of a git server. */
 export function createPrepareSource({ cacheDir, clock }: SourceOptions): PrepareSource {
   let packs: PackCache | undefined;
@@ -40,10 +43,14 @@ export function createPrepareSource({ cacheDir, clock }: SourceOptions): Prepare
         const { objects, objectKeys } = cluster;
         packs ??= new PackCache({ cacheDir, objects, objectKeys, env: { PATH: SYSTEM_PATH }, clock });
         const manifest = await readManifest(cluster, source, signal);
-        await using held = await packs.hold(manifest, signal);
-        await prepareCheckout(manifest, held, sandbox.folders.workspace);
-        await sandbox.adopt(sandbox.folders.workspace);
-        await checkOut(manifest, run, SYSTEM_PATH);
+        const cache = packs;
+        await using held = await orTellNoSpace(PREPARE, cacheDir, () => cache.hold(manifest, signal));
+        const { workspace } = sandbox.folders;
+        await orTellNoSpace(PREPARE, workspace, async () => {
+          await prepareCheckout(manifest, held, workspace);
+          await sandbox.adopt(workspace);
+          await checkOut(manifest, run, SYSTEM_PATH);
+        });
         return source.commit;
       }
       case 'git': {

@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
 import type { Logs, LogWriter } from '../logs/logs.ts';
 import type { Claim } from '../queue/records.ts';
+import { orTellNoSpace } from '../system/no-space.ts';
 import { SourceUnavailable } from '../workspace/source-unavailable.ts';
 import { Attempt } from './attempt.ts';
 import { type AttemptOutcome, type AttemptStop, type Executor, NOTHING_DONE, stopReason } from './executor.ts';
@@ -50,7 +51,7 @@ export class TaskExecutor implements Executor {
       stop,
     );
     using _thaws = session && thawWhenRecovered(cluster, session, claim, sandbox);
-    await writeScripts(sandbox, claim.task.steps);
+    await orTellNoSpace('prepare the task', sandbox.folders.home, () => writeScripts(sandbox, claim.task.steps));
     const attempt = new Attempt({ cluster, claim, log, sandbox, secrets, prepareSource });
     const outcome = await runToEnd(attempt, log, sandbox, stop).catch(error => outcomeOf(error, stop));
     if (outcome.kind === 'unfinished') await attempt.keepLog(noteOf(outcome));

@@ -2,6 +2,7 @@ import { isCiError } from '../../shared/errors.ts';
 import { TaskRecord } from '../../shared/task.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Session } from '../cluster/session.ts';
+import { cancelMessage } from '../queue/cancel.ts';
 import { type Claim, parseRecord, readTaskState } from '../queue/records.ts';
 import { AttemptStop } from './executor.ts';
 
@@ -57,5 +58,5 @@ async function look(cluster: Cluster, claim: Claim, stop: AbortController, signa
 }
 
 function cancel(stop: AbortController, task: TaskRecord): void {
-  stop.abort(new AttemptStop('cancelled', `Cancelled by ${task.cancelled?.by ?? 'somebody'}`));
+  stop.abort(new AttemptStop('cancelled', cancelMessage(task.cancelled)));
 }

@@ -2,6 +2,7 @@ import { CiError } from '../../shared/errors.ts';
 import { type Clock, neverAborted } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
 import { checkRange, checkTransaction, checkTtl, checkWatch } from './check-request.ts';
+import { describeRange, describeTransaction } from './describe-request.ts';
 import { readBootId } from './embedded/boot-id.ts';
 import { CommitUnclear, Database } from './embedded/database.ts';
 import { Leases } from './embedded/leases.ts';
@@ -75,13 +76,13 @@ export class EmbeddedStore implements Store {
 
   async range(request: RangeRequest, call: Call): Promise<RangeResult> {
     checkRange(request);
-    return this.#database.read('read', call, () => this.#range(request));
+    return this.#database.read(describeRange(request), call, () => this.#range(request));
   }
 
   async commit(transaction: Transaction, call: Call): Promise<CommitResult> {
     checkTransaction(transaction);
     try {
-      return await this.#write('commit', call, () => this.#commit(transaction));
+      return await this.#write(describeTransaction(transaction), call, () => this.#commit(transaction));
     } catch (error) {
       if (error instanceof CommitUnclear) return { kind: 'ambiguous', cause: unclear(error) };
       throw error;

@@ -4,6 +4,7 @@ import { type CiError, isCiError } from '../../shared/errors.ts';
 import type { Chance } from '../system/chance.ts';
 import type { Clock } from '../system/clock.ts';
 import { checkRange, checkTransaction, checkTtl, checkWatch } from './check-request.ts';
+import { describeRange, describeTransaction } from './describe-request.ts';
 import { CommitGroups } from './etcd/commit-groups.ts';
 import { EtcdConnection } from './etcd/etcd-connection.ts';
 import { type EtcdClient, firstReply } from './etcd/etcd-endpoint.ts';
@@ -69,7 +70,8 @@ export class EtcdStore implements Store {
   async range(request: RangeRequest, call: Call): Promise<RangeResult> {
     checkRange(request);
     const message = toRangeRequest(request);
-    const response = await this.#ask('read', call, (client, options) => client.kv.range(message, options));
+    const what = describeRange(request);
+    const response = await this.#ask(what, call, (client, options) => client.kv.range(message, options));
     const revision = request.revision ?? Number(response.header.revision);
     return { revision, records: response.kvs.map(toRecord), more: response.more };
   }
@@ -119,11 +121,12 @@ export class EtcdStore implements Store {
 
   async #commitAlone(transaction: Transaction, call: Call): Promise<CommitResult> {
     const message = toTxnRequest(transaction);
+    const what = describeTransaction(transaction);
     try {
-      return toCommitResult(await this.#send(message, call));
+      return toCommitResult(await this.#send(what, message, call));
     } catch (error) {
       call.signal.throwIfAborted();
-      const known = translate(error, 'commit');
+      const known = translate(error, what);
       if (isUnclear(error) && transaction.then.length > 0) return { kind: 'ambiguous', cause: known as CiError };
       throw known;
     }
@@ -135,17 +138,20 @@ export class EtcdStore implements Store {
   ): Promise<readonly CommitResult[] | undefined> {
     const message = toGroupRequest(transactions);
     try {
-      return toGroupResults(await this.#send(message, call));
+      return toGroupResults(await this.#send(`write for ${transactions.length} at once`, message, call));
     } catch (error) {
-      const known = translate(error, 'commit');
-      if (isUnclear(error)) return transactions.map(() => ({ kind: 'ambiguous', cause: known as CiError }));
+      if (isUnclear(error))
+        return transactions.map(each => ({
+          kind: 'ambiguous',
+          cause: translate(error, describeTransaction(each)) as CiError,
+        }));
       if (error instanceof EtcdFailure) return undefined;
-      throw known;
+      throw error;
     }
   }
 
-  #send(message: ITxnRequest, call: Call): Promise<ITxnResponse> {
-    return this.#connection.call('commit', call, (client, options) => client.kv.txn(message, options));
+  #send(what: string, message: ITxnRequest, call: Call): Promise<ITxnResponse> {
+    return this.#connection.call(what, call, (client, options) => client.kv.txn(message, options));
   }
 
   async #ask<T>(what: string, call: Call, send: (client: EtcdClient, options: CallOptions) => Promise<T>): Promise<T> {

@@ -35,11 +35,17 @@ export async function checkOut(manifest: SnapshotManifest, run: RunInWorkspace, 
   const env = { ...gitEnvironment({ PATH: path }), HOME: '/' };
   const { code, output } = await run(['git', 'reset', '--hard', '--quiet', manifest.commit], env);
   if (code === 0) return;
-  throw new CiError(
-    'invalid',
-    `Cannot check out snapshot ${manifest.commit} as git failed: ${output.trim().slice(-2000)}`,
-  );
+  const said = output.trim().slice(-2000);
+  if (NOT_WRITTEN.test(output))
+    throw new CiError(
+      'unavailable',
+      `Cannot write the files of snapshot ${manifest.commit} as there is no space left, or the disk fails: ${said}`,
+    );
+  throw new CiError('invalid', `Cannot check out snapshot ${manifest.commit} as git failed: ${said}`);
 }
+
+/** Of a file that could be made and not be filled: git removes it again, so that there is room when somebody looks. */
+const NOT_WRITTEN = /^error: unable to write file /m;
 
 const CHECKOUT_CONFIG = {
   'core.symlinks': 'true',

@@ -173,7 +173,10 @@ test('a task whose command was killed is cancelled, once the node in it is known
     async () => {
       const { stdout } = await run('task', task!.id, '--json');
       const { state, result } = JSON.parse(stdout);
-      return (state === 'finished' && result.outcome === 'cancelled') || undefined;
+      if (state !== 'finished') return undefined;
+      assert.equal(result.outcome, 'cancelled');
+      assert.match(result.message, /^Cancelled by .*: the run that it was part of has ended without waiting for it$/);
+      return true;
     },
     90_000,
   );

@@ -222,7 +222,7 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
       return view.past[0] ?? (view.state === 'finished' ? view.result.past[0] : undefined);
     });
     assert.equal(tried.end, 'infrastructure');
-    assert.match(tried.message ?? '', /Cannot .*(no space|full)|ENOSPC/i);
+    assert.match(tried.message ?? '', new RegExp(`^Cannot prepare the workspace as there is no space left: "${disk}/`));
     assert.equal((await own.cli(['cancel', id])).code, 0);
     assert.equal((await own.finished(id)).outcome, 'cancelled');
     assert.equal((await own.finished(await own.submit({}))).outcome, 'passed');
@@ -232,6 +232,34 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
       left.filter(name => /large/.test(name)),
       [],
     );
+  });
+
+  test('is no verdict either when the files fit as they were sent, and not as they are', async t => {
+    await using place = await temporaryFolder();
+    const disk = join(place.path, 'disk');
+    await mkdir(disk);
+    // Tasks have users of their own, who must get to it.
+    await chmod(place.path, 0o711);
+    const mounted = await execute('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk]).catch(() => undefined);
+    if (!mounted) return t.skip('this machine does not allow mounting a tmpfs');
+    await using _ = { [Symbol.asyncDispose]: async () => void (await execute('umount', ['--lazy', disk])) };
+    await using own = await realCluster({ etcd, s3 });
+    await own.add('small', '--data', join(disk, 'data'));
+    await using workspace = await temporaryFolder();
+    await writeFile(join(workspace.path, 'large'), Buffer.alloc(30_000_000, 'x'));
+    const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
+    assert.equal(sent.code, 0, sent.stderr);
+    const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
+    const tried = await eventually('an attempt has ended', async () => {
+      const view = await own.view(id);
+      return view.past[0] ?? (view.state === 'finished' ? view.result : undefined);
+    });
+    assert.match(
+      tried.message ?? '',
+      /^Cannot write the files of snapshot [0-9a-f]+ as there is no space left, or the disk/,
+    );
+    assert.equal('end' in tried && tried.end, 'infrastructure');
+    assert.equal((await own.cli(['cancel', id])).code, 0);
   });
 
   test('that a task has filled itself is the task’s own failure', async t => {

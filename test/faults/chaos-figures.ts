@@ -1,6 +1,6 @@
 import { type Aim, type Figure, figure, percentile } from '../bench/figures.ts';
 import type { ChaosReport } from './check-run.ts';
-import { attemptName, type Claimed } from './check-tape.ts';
+import { attemptName, type Claimed, heldAt } from './check-tape.ts';
 import { outageFigures } from './outage-figures.ts';
 import type { Spell } from './storm.ts';
 
@@ -89,13 +89,15 @@ interface Waits {
 function waitsAfterDeath(report: ChaosReport): Waits {
   return waits(
     report,
-    report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at).map(claim => ({ claim, from: at }))),
+    report.deaths.flatMap(({ nodeId, at }) =>
+      heldAt(report.tape.claims, nodeId, at).map(claim => ({ claim, from: at })),
+    ),
   );
 }
 
 /** The rest is the lease's: it is etcd that ends it, 30 s after it has heard the last renewal, and half a second. */
 function waitsAfterExpiry(report: ChaosReport): Waits {
-  const held = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
+  const held = report.deaths.flatMap(({ nodeId, at }) => heldAt(report.tape.claims, nodeId, at));
   return waits(
     report,
     held.map(claim => ({ claim, from: claim.ended!.at })),
@@ -137,16 +139,9 @@ function percentiles(name: string, seconds: readonly number[], options: { readon
   ];
 }
 
-/** Claims that a node held when it was killed. */
-function heldAt({ tape }: ChaosReport, nodeId: string, at: number): readonly Claimed[] {
-  return tape.claims.filter(
-    ({ node, at: claimedAt, ended }) => node === nodeId && claimedAt <= at && ended?.how === 'expired' && ended.at > at,
-  );
-}
-
 /** What is missing from the logs of attempts whose node was killed, or of the others, while S3 was well. */
 function lossesOf(report: ChaosReport, wasKilled: boolean): number[] {
-  const killed = report.deaths.flatMap(({ nodeId, at }) => heldAt(report, nodeId, at));
+  const killed = report.deaths.flatMap(({ nodeId, at }) => heldAt(report.tape.claims, nodeId, at));
   const names = new Set(killed.map(attemptName));
   const counted = report.stored.losses.filter(({ isExcused }) => !isExcused);
   return counted.filter(loss => names.has(attemptName(loss)) === wasKilled).map(({ seconds }) => seconds);

@@ -1,8 +1,9 @@
 import { openBucket } from './bucket.ts';
 import { checkExecutions, type ExecutionStory } from './check-executions.ts';
-import { checkStored, type StoredStory } from './check-stored.ts';
-import { checkTape, type TapeStory, type Violation } from './check-tape.ts';
+import { checkStored, type LogLoss, type StoredStory } from './check-stored.ts';
+import { attemptName, checkTape, heldAt, type TapeStory, type Violation } from './check-tape.ts';
 import { checkVerdicts } from './check-verdicts.ts';
+import { namespaceFaults } from './nemeses/namespace-faults.ts';
 import { findTaskProcesses } from './processes.ts';
 import type { Death, Rig } from './rig.ts';
 import type { Fault } from './schedule.ts';
@@ -49,12 +50,11 @@ export async function checkRun(
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
   await checkEnd(rig);
   const events = [...rig.tape.events];
-  const leaderChanges = course.schedule.filter(({ track }) => track === 'etcd').length;
   const tape = checkTape(events, {
     root: `${rig.cluster}/`,
     acknowledged: workload.acknowledged,
     cancelled: workload.cancelled,
-    lockGraceMs: TTL_MS * (1 + leaderChanges),
+    lockGraceMs: (from, to) => TTL_MS * (1 + faultsOfEtcd(course.spells, from, to)),
     quietFrom: course.quietFrom,
     torn: rig.tape.torn,
   });
@@ -71,15 +71,43 @@ export async function checkRun(
   const small = rig.places.filter(({ hasSmallDisk }) => hasSmallDisk);
   const isExcused = (nodeId: string) => small.some(({ name }) => nodeId.startsWith(`${name}.`));
   const verdicts = checkVerdicts({ submissions, claims, completed, isExcused });
-  const violations = [...tape.violations, ...ran.violations, ...stored.violations, ...verdicts, ...rig.violations];
+  const held = deaths.flatMap(({ nodeId, at }) => heldAt(claims, nodeId, at).map(attemptName));
+  const lost = checkLosses(stored.losses, new Set(held));
+  const found = [tape.violations, ran.violations, stored.violations, lost, verdicts, rig.violations];
+  const violations = found.flat();
   return { ...course, violations, submissions, deaths, tape, executions: ran, witnessed: executions, stored };
 }
+
+/** Each may have changed the leader, and a new one gives every lease its whole time anew. */
+function faultsOfEtcd(spells: readonly Spell[], from: number, to: number): number {
+  return spells.filter(spell => spell.track === 'etcd' && spell.from < to && spell.to > from).length;
+}
+
+/** How much of a log may go with a node that was killed, in seconds. */
+const LOSS_LIMIT_SECONDS = 5;
+
+/**
+ * A node that was well until it was shot has stored what is older than that, however little it was. One that was stopped or cut off
+ * may lose more: that much, its log's own check forgives.
+ */
+export function checkLosses(losses: readonly LogLoss[], held: ReadonlySet<string>): Violation[] {
+  return losses
+    .filter(loss => !loss.isExcused && loss.seconds > LOSS_LIMIT_SECONDS && held.has(attemptName(loss)))
+    .map(({ task, fence, seconds, bytes }) => ({
+      invariant: 'I8',
+      subject: `${task}, fence ${fence}`,
+      text: `its node was killed, and its log lacks its last ${seconds.toFixed(1)} s, ${bytes} bytes`,
+    }));
+}
+
+/** These keep a node from S3 too, though they are about its whole network. */
+const CUTS_OFF_ALL: ReadonlySet<string> = new Set(namespaceFaults.map(({ name }) => name));
 
 /** What could not be stored meanwhile is stored soon after. */
 const CATCH_UP_MS = 5000;
 
 function calmOf(spells: readonly Spell[]): (from: number, to: number) => boolean {
-  const hurtful = spells.filter(({ track }) => track === 'objects');
+  const hurtful = spells.filter(({ track, nemesis }) => track === 'objects' || CUTS_OFF_ALL.has(nemesis));
   return (from, to) => !hurtful.some(spell => spell.from < to && spell.to + CATCH_UP_MS > from);
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
+import { checkLosses } from './check-run.ts';
 import { checkLog, findCanaries, type LogLoss } from './check-stored.ts';
 import type { Execution } from './witness.ts';
 
@@ -80,4 +81,22 @@ suite('a canary is found', () => {
     for (const bytes of [Buffer.from('canary-0123'), zstdCompressSync('nothing'), Buffer.from('KLUv/QQ=')])
       assert.deepEqual(findCanaries(bytes, canaries), []);
   });
+});
+
+test('a node that was killed may take 5 s of a log with it, however few bytes that are; one that was cut off more', () => {
+  const loss = { task: 'a', fence: 3, seconds: 5.5, bytes: 40, isExcused: false };
+  const texts = (losses: readonly LogLoss[], held: readonly string[]) =>
+    checkLosses(losses, new Set(held)).map(({ text }) => text);
+  assert.deepEqual(texts([loss], ['a/3']), ['its node was killed, and its log lacks its last 5.5 s, 40 bytes']);
+  assert.deepEqual(
+    texts(
+      [
+        { ...loss, seconds: 4.9 },
+        { ...loss, isExcused: true },
+      ],
+      ['a/3'],
+    ),
+    [],
+  );
+  assert.deepEqual(texts([loss], []), []);
 });

@@ -14,8 +14,8 @@ export interface TapeChecks {
   readonly acknowledged: Iterable<string>;
   /** Tasks of which it was acknowledged that they will be cancelled. */
   readonly cancelled?: Iterable<string>;
-  /** How long locks may outlive the member record of their node, in milliseconds: TTL × (1 + leader changes). */
-  readonly lockGraceMs: number;
+  /** How long locks may outlive the member record of their node, in milliseconds, between two times: TTL × (1 + leader changes). */
+  readonly lockGraceMs: (from: number, to: number) => number;
   /** From this revision on there was nothing to do: nothing may have been written. Absent: not looked at. */
   readonly quietFrom?: number;
   /** Why the tape is not whole, if it is not. */
@@ -49,6 +49,13 @@ export interface Completed {
 /** By which an attempt is known: etcd may take several claims in one transaction, and then they share their fence. */
 export function attemptName({ task, fence }: { readonly task: string; readonly fence: number }): string {
   return `${task}/${fence}`;
+}
+
+/** Claims that a node held when it was killed. */
+export function heldAt(claims: readonly Claimed[], nodeId: string, at: number): readonly Claimed[] {
+  return claims.filter(
+    ({ node, at: claimedAt, ended }) => node === nodeId && claimedAt <= at && ended?.how === 'expired' && ended.at > at,
+  );
 }
 
 /** What a tape says, beside what is wrong with it. */
@@ -256,7 +263,8 @@ class TapeCheck implements TapeStory {
     if (counted !== 0 && lock?.kind !== 'put')
       this.report('I4', id, `${counted} claims were counted at ${attempts!.revision} without one`);
     const budget = { ...DEFAULT_BUDGET, ...before.task?.attempts };
-    if (record.claims > budget.crashed + budget.lost + record.drained)
+    // The last attempt of either budget ends the task: nothing is left for one more.
+    if (record.claims > budget.crashed + budget.lost - 1 + record.drained)
       this.report('I4', id, `claimed ${record.claims} times by ${attempts!.revision}, drained ${record.drained} times`);
     history.attempts = record;
   }
@@ -273,7 +281,7 @@ class TapeCheck implements TapeStory {
   }
 
   #checkOutlived(lease: string, since: number, until: number): void {
-    if (until - since > this.#checks.lockGraceMs)
+    if (until - since > this.#checks.lockGraceMs(since, until))
       this.report('I11', `lease ${lease}`, `its locks outlived its member record by ${Math.round(until - since)} ms`);
     this.#memberLess.delete(lease);
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Cluster } from '../../node-runtime/cluster/cluster.ts';
+import { BlockRoom } from '../../node-runtime/logs/block-room.ts';
 import type { FollowRequest, Logs, LogWriter, ReadFromNode, TaskLogs } from '../../node-runtime/logs/logs.ts';
 import { createLogs } from '../../node-runtime/logs/node-logs.ts';
 import { createTaskLogs } from '../../node-runtime/logs/task-logs.ts';
@@ -356,3 +357,25 @@ async function* cutOff<T>(events: AsyncIterable<T>, count: number): AsyncIterabl
     if (--left === 0) throw new CiError('unavailable', 'Cannot read log as the line was cut');
   }
 }
+
+test('of logs that other nodes send, no more are in hand at once than the reader has places', async () => {
+  await using nodes = await Nodes.start();
+  const [runs, asked] = [await nodes.add('n1'), await nodes.add('n2')];
+  const room = new BlockRoom(1);
+  const open = async (text: string) => {
+    const id = await submit(nodes.cluster);
+    const { log } = await nodes.attempt(id, runs);
+    await log.write(Buffer.from(text));
+    const events = asked.taskLogs.follow({ task: id, follow: true, room }, neverAborted)[Symbol.asyncIterator]();
+    assert.equal((await nodes.until(events.next())).value.kind, 'attempt');
+    return events;
+  };
+  const [still, waiting] = [await open('first'), await open('second')];
+  assert.equal((await nodes.until(still.next())).value.kind, 'bytes');
+  const [next, wanted] = [waiting.next(), room.untilWanted(neverAborted)];
+  await nodes.until(wanted);
+  // Whoever stands still lets go, as the place is wanted.
+  await nodes.until(still.return!());
+  const event = (await nodes.until(next)).value;
+  assert.equal(event.kind === 'bytes' && Buffer.from(event.bytes).toString(), 'second');
+});

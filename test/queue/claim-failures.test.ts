@@ -163,7 +163,7 @@ test('a task whose lock goes while its cancellation is written is ended at once'
     isFirst = false;
     return commit(transaction);
   });
-  assert.equal(await cancelTask(racing, id, 'ann', signal), true);
+  assert.equal(await cancelTask(racing, id, { by: 'ann' }, signal), true);
   assert.equal((await readTaskState(cluster, id, signal)).completed?.value.outcome, 'cancelled');
 });
 

@@ -118,7 +118,7 @@ test('a full node leaves tasks to others, and takes the next when a slot is free
   await eventually('two tasks run', () => running.size === 2 || undefined);
   assert.equal(node.slots.free, 0);
   const [first] = running;
-  await cancelTask(cluster, first!, 'ann', signal);
+  await cancelTask(cluster, first!, { by: 'ann' }, signal);
   await eventually('the third runs', () => (running.size === 2 && !running.has(first!)) || undefined);
   assert.equal(ids.filter(id => running.has(id)).length, 2);
 });
@@ -129,7 +129,7 @@ test('a running task that is cancelled is stopped at once and completed as cance
   await using _node = await compete(cluster, 'n1', { executor });
   const id = await submit(cluster);
   await eventually('it runs', () => running.has(id) || undefined);
-  await cancelTask(cluster, id, 'ann', signal);
+  await cancelTask(cluster, id, { by: 'ann' }, signal);
   const completed = await eventually('completed', async () => (await readTaskState(cluster, id, signal)).completed);
   assert.equal(completed.value.outcome, 'cancelled');
 });
@@ -139,7 +139,7 @@ test('a task cancelled while its holder was dying ends as cancelled, not run aga
   const id = await submit(cluster);
   const dead = await claimant(cluster, 'dead');
   await claim(cluster, id, dead);
-  await cancelTask(cluster, id, 'ann', signal);
+  await cancelTask(cluster, id, { by: 'ann' }, signal);
   await cluster.store.revokeLease(dead.lease, { signal, timeoutMs: 1000 });
   await using node = await compete(cluster, 'n1');
   const completed = await eventually('completed', async () => (await readTaskState(cluster, id, signal)).completed);

@@ -110,7 +110,7 @@ test('a cancellation that comes while the verdict is being recorded changes it n
   const { away, tries } = whileAway(cluster, id, () => isAway);
   const attempt = runAttempt({ cluster: away, session, executor: idleExecutor, handBack: signal, onExecuted }, held);
   await eventually('it tries', () => tries() >= 1);
-  assert.equal(await cancelTask(cluster, id, 'ann', signal), true);
+  assert.equal(await cancelTask(cluster, id, { by: 'ann' }, signal), true);
   isAway = false;
   assert.equal((await attempt).kind, 'completed');
   assert.equal((await readTaskState(cluster, id, signal)).completed?.value.outcome, 'passed');

@@ -158,7 +158,7 @@ test('a cancelled task is stopped, keeps its log and artifacts, and says who ask
     steps: [{ run: `echo begun; echo x > kept; sleep ${seconds}` }, { run: 'echo never' }],
   });
   await eventually('it runs', () => processesWith(seconds).length > 0 || undefined);
-  await cancelTask(it.cluster, id, 'ann', signal);
+  await cancelTask(it.cluster, id, { by: 'ann' }, signal);
   const result = await it.result(id);
   assert.equal(result.outcome, 'cancelled');
   assert.match(result.message, /ann/);

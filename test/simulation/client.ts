@@ -83,7 +83,7 @@ export class Client {
     await process.sleep(afterMs, neverAborted);
     this.#cancelled.add(id);
     const era = this.#era;
-    const view = await this.#insist(id, ({ tasks }) => tasks.cancel(id, 'client', neverAborted));
+    const view = await this.#insist(id, ({ tasks }) => tasks.cancel(id, { by: 'client' }, neverAborted));
     // There is nothing to cancel of a task that is not there.
     if (era !== this.#era || view === undefined) return;
     trace.note('client', `has cancelled ${id}`);
@@ -116,8 +116,7 @@ export class Client {
     const violated = (text: string) =>
       this.#parts.onViolation({ invariant: 'I9', task: id, text: `Task ${id} was seen to go ${text}` });
     if (!now) violated(`from ${before?.state ?? 'acknowledged'} to nowhere`);
-    else if (before && attemptOf(now) < attemptOf(before))
-      violated(`from attempt ${attemptOf(before)} back to ${attemptOf(now)}`);
+    else if (before && placeOf(now) < placeOf(before)) violated(`from ${wordsFor(before)} back to ${wordsFor(now)}`);
   }
 
   /** Asks one node after the other until one has an answer; `too late` is one too, when hours have passed. */
@@ -172,14 +171,21 @@ export class Client {
   }
 }
 
-/** Larger for what comes later: queued before its first attempt, each attempt, the end. */
-function attemptOf(view: TaskView): number {
+/** Larger for what comes later: queued before its first attempt, each attempt, queued when that was lost, the end. */
+function placeOf(view: TaskView): number {
   switch (view.state) {
-    case 'queued':
-      return view.past.at(-1)?.attempt ?? 0;
+    case 'queued': {
+      const last = view.past.at(-1)?.attempt;
+      return last === undefined ? 0 : 2 * last + 1;
+    }
     case 'running':
-      return view.attempt;
+      return 2 * view.attempt;
     case 'finished':
       return Number.POSITIVE_INFINITY;
   }
+}
+
+function wordsFor(view: TaskView): string {
+  if (view.state === 'running') return `attempt ${view.attempt}`;
+  return view.state === 'queued' ? `queued after attempt ${view.past.at(-1)?.attempt ?? 0}` : 'finished';
 }

@@ -25,6 +25,11 @@ export class LogFollower {
     this.#nodes = nodes;
   }
 
+  /** Whether it has come to the end, or has given up. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** What it has seen of an attempt; undefined if nothing was shown of that. */
   seen(fence: Fence): string | undefined {
     const parts = this.#seen.get(fence);

@@ -16,6 +16,15 @@ import type { Clock } from '../../node-runtime/system/clock.ts';
 import { Watchers, type WatchSink } from './model-watchers.ts';
 import type { SeededChance } from './seeded-chance.ts';
 
+/** What etcd does that its callers would rather it did not. */
+export const UGLY_PARTS = [
+  'a put refused for want of space',
+  'a lease armed anew',
+  'a reply cut short',
+  'a watch compacted away',
+] as const;
+export type UglyPart = (typeof UGLY_PARTS)[number];
+
 /** Why something was changed: by whom a transaction came, or what became of a lease. */
 export type Cause = 'transaction' | 'lease expired' | 'lease revoked' | 'lease revoked early';
 
@@ -67,6 +76,8 @@ export class ModelEtcd {
   #lastLease = 0;
   /** Told of every revision, before anybody else can know of it. */
   onEntry: (entry: Entry) => void = () => undefined;
+  /** Told whenever one of its ugly parts has shown. */
+  onUgly: (part: UglyPart) => void = () => undefined;
   /** Counts up when it is restored: what was on its way to it is lost. */
   generation = 0;
   /** Whether there is a leader. Without one nothing is read, written or watched, and no lease ends. */
@@ -133,7 +144,7 @@ export class ModelEtcd {
 
   commit({ when, then, otherwise = [] }: Transaction): Exclude<CommitResult, { kind: 'ambiguous' }> {
     // etcd looks at the whole transaction, whichever way it goes.
-    if (this.isFull && then.some(operation => 'put' in operation)) throw full();
+    if (this.isFull && then.some(operation => 'put' in operation)) throw this.#full();
     if (!when.every(compare => this.#holds(compare))) {
       const found = otherwise.map(key => this.get(key)).filter(record => record !== undefined);
       return { kind: 'refused', revision: this.#revision, records: new Map(found.map(each => [each.key, each])) };
@@ -145,7 +156,7 @@ export class ModelEtcd {
   }
 
   grant(ttlSeconds: number): LeaseId {
-    if (this.isFull) throw full();
+    if (this.isFull) throw this.#full();
     const id = String(++this.#lastLease + 7_000_000) as LeaseId;
     const ttlMs = ttlSeconds * 1000;
     this.#hold(id, { ttlMs, expires: this.#clock.monotonic() + ttlMs, keys: new Set(), over: new AbortController() });
@@ -172,6 +183,7 @@ export class ModelEtcd {
 
   /** Every lease gets its whole time anew, as the new leader does not know what is left of it. */
   changeLeader(): void {
+    if (this.#leases.size > 0) this.onUgly('a lease armed anew');
     for (const lease of this.#leases.values())
       lease.expires = Math.max(lease.expires, this.#clock.monotonic() + lease.ttlMs);
   }
@@ -314,6 +326,11 @@ export class ModelEtcd {
     }
   }
 
+  #full(): CiError {
+    this.onUgly('a put refused for want of space');
+    return new CiError('unavailable', 'Cannot commit as etcd’s database has reached its quota (alarm NOSPACE)');
+  }
+
   #gone(what: string, revision: number): CiError {
     return new CiError('gone', `Cannot ${what} revision ${revision} as history before ${this.#compacted} was dropped`);
   }
@@ -327,8 +344,4 @@ function presentOf(versions: readonly Version[] | undefined): StoreRecord | unde
 function recordAt(versions: readonly Version[] | undefined, revision: number): StoreRecord | undefined {
   return versions?.findLast(({ record, superseded }) => record.modRevision <= revision && superseded > revision)
     ?.record;
-}
-
-function full(): CiError {
-  return new CiError('unavailable', 'Cannot commit as etcd’s database has reached its quota (alarm NOSPACE)');
 }

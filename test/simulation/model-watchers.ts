@@ -57,6 +57,7 @@ export class Watchers {
   #next(watcher: Watcher): IWatchResponse | undefined {
     if (watcher.from < this.#etcd.compacted) {
       this.#drop(watcher);
+      this.#etcd.onUgly('a watch compacted away');
       return this.#reply({ canceled: true, compact_revision: String(this.#etcd.compacted) });
     }
     const first = this.#firstEntry(watcher.from);
@@ -70,6 +71,8 @@ export class Watchers {
       revisions++;
       wanted.push(...events);
     }
+    // More is to come, though the header has the revision of all of it.
+    if (wanted.length > 0 && watcher.from <= this.#etcd.revision) this.#etcd.onUgly('a reply cut short');
     return wanted.length === 0 ? undefined : this.#reply({ events: wanted });
   }
 

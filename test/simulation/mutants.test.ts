@@ -9,6 +9,11 @@ describe('a simulation notices that', { concurrency: availableParallelism() }, (
     test(mutant.name, async () => {
       const caught = await catchMutant(mutant);
       assert.ok(caught, `No promise was broken in ${SEEDS_PER_MUTANT} seeds: nothing tests this`);
+      const { invariant } = caught;
+      assert.ok(
+        mutant.breaks.some(one => one === invariant),
+        `It is noticed for the wrong reason: ${invariant}`,
+      );
       assert.equal(await withoutMistake(mutant, caught.seed), undefined, 'It breaks without the mistake too');
     });
 });

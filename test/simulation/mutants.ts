@@ -1,10 +1,13 @@
 import type { Act } from './nemesis.ts';
 import type { Patch } from './patch-sources.ts';
+import type { Invariant } from './violation.ts';
 import type { Workload } from './workloads.ts';
 
 /** A mistake that somebody could make, in the product or in what surrounds it. */
 export interface Mutant {
   readonly name: string;
+  /** Promises that it breaks, whichever of them is seen first. Another one, or a bug, would be noticed for the wrong reason. */
+  readonly breaks: readonly Invariant[];
   readonly patches: readonly Patch[];
   /** The faults under which it is looked for, where those that seeds choose would show it too rarely. */
   readonly acts: readonly Act[] | undefined;
@@ -12,8 +15,15 @@ export interface Mutant {
   readonly workload?: Workload;
 }
 
-function mutant(name: string, file: string, find: string, replace: string, acts?: readonly Act[]): Mutant {
-  return { name, patches: [{ file, find, replace }], acts };
+function mutant(
+  name: string,
+  breaks: readonly Invariant[],
+  file: string,
+  find: string,
+  replace: string,
+  acts?: readonly Act[],
+): Mutant {
+  return { name, breaks, patches: [{ file, find, replace }], acts };
 }
 
 function inEvery(workload: Workload, plain: Mutant): Mutant {
@@ -31,14 +41,16 @@ const FENCE_OF_COMPLETE =
 export const MUTANTS: readonly Mutant[] = [
   mutant(
     'COMPLETE compares no fence',
+    ['I2'],
     complete,
     FENCE_OF_COMPLETE,
     '        { key: keys.completed(claim.id), exists: false },\n',
     ['a node is paused as it completes'],
   ),
-  mutant('COMPLETE compares nothing', complete, FENCE_OF_COMPLETE, ''),
+  mutant('COMPLETE compares nothing', ['I1', 'I2'], complete, FENCE_OF_COMPLETE, ''),
   mutant(
     'COMPLETE wants some lock, not its own',
+    ['I2'],
     complete,
     '{ key: keys.lock(claim.id), createRevision: claim.fence },',
     '{ key: keys.lock(claim.id), exists: true },',
@@ -46,30 +58,35 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'COMPLETE takes a lost answer for success',
+    ['I3', 'I10'],
     complete,
     "  if (answer.kind === 'committed') return 'completed';",
     "  if (answer.kind !== 'refused') return 'completed';",
   ),
   mutant(
     'COMPLETE takes a lost answer for failure',
+    ['I3', 'I10'],
     complete,
     "  if (answer.kind === 'committed') return 'completed';",
     "  if (answer.kind === 'committed') return 'completed';\n  if (answer.kind === 'ambiguous') return 'fenced';",
   ),
   mutant(
     'CLAIM does not mind another claim',
+    ['I2', 'I4'],
     claim,
     '        { key: keys.lock(id), exists: false },\n        { key: keys.completed(id), exists: false },\n        { key: keys.attempts(id), modRevision: before?.revision ?? 0 },\n',
     '',
   ),
   mutant(
     'CLAIM takes a lost answer for failure',
+    ['I3', 'I10'],
     claim,
     "  if (result.kind === 'ambiguous') {\n",
     "  if (result.kind === 'ambiguous') return { kind: 'refused', state: { revision: 0 } };\n  if (result.kind === 'ambiguous') {\n",
   ),
   mutant(
     'a claim that arrives late is left alone',
+    ['I3', 'I10'],
     'node-runtime/queue/late-claims.ts',
     'const LOOKS_MS = [500, 2000, 5000, 15_000, 40_000];',
     'const LOOKS_MS: number[] = [];',
@@ -77,48 +94,56 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'there is no budget of attempts',
+    ['I4'],
     claim,
     '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return (',
     '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return false && (',
   ),
   mutant(
     'lost attempts are not charged',
+    ['I4'],
     claim,
     'return { ...rest, lost: rest.lost + 1, past: keepNewest([...rest.past, past]) };',
     'return { ...rest, past: keepNewest([...rest.past, past]) };',
   ),
   mutant(
     'a task that may run once only is repeated',
+    ['I4'],
     claim,
     '  if (task.idempotent === false && attempts.claims > 0) return true;\n',
     '',
   ),
   mutant(
     'RELEASE compares no fence',
+    ['I4', 'I6'],
     release,
     '      when: [{ key: keys.lock(claim.id), createRevision: claim.fence }],',
     '      when: [],',
   ),
   mutant(
     'a drained attempt is charged as a lost one',
+    ['I4'],
     release,
     "    lost: rest.lost + (end === 'infrastructure' ? 1 : 0),\n    drained: rest.drained + (end === 'drained' ? 1 : 0),",
     '    lost: rest.lost + 1,',
   ),
   mutant(
     'a claim is handed back by ending the lease of all',
+    ['I11'],
     'node-runtime/runner/run-attempt.ts',
     'releaseTask(cluster, claim, charged, message, session.lost)',
     'session.close(new AbortController().signal)',
   ),
   mutant(
     'DEAD-LETTER does not mind a lock',
+    ['I2'],
     'node-runtime/queue/dead-letter.ts',
     '        { key: keys.lock(id), exists: false },\n',
     '',
   ),
   mutant(
     'CANCEL writes whatever has become of the task',
+    ['I5'],
     'node-runtime/queue/cancel.ts',
     '      when: [\n        { key: keys.task(id), modRevision: revision },\n        { key: keys.lock(id), exists: true },\n      ],',
     '      when: [],',
@@ -126,36 +151,42 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'SUBMIT does not look for a verdict',
+    ['I5'],
     'node-runtime/queue/submit.ts',
     '        { key: keys.completed(id), exists: false },\n',
     '',
   ),
   mutant(
     'retention deletes before it has archived',
+    ['I3'],
     'node-runtime/queue/retention.ts',
     '    await history.archive(old, signal);\n    moved += await removeAll(cluster, old, signal);',
     '    moved += await removeAll(cluster, old, signal);\n    await history.archive(old, signal);',
   ),
   mutant(
     'retention forgets what may be submitted again',
+    ['I5'],
     'node-runtime/queue/retention.ts',
     'const KEEP_AT_LEAST_MS = FRESH_ID_MS + 600_000;',
     'const KEEP_AT_LEAST_MS = -FRESH_ID_MS;',
   ),
   mutant(
     'SUBMIT does not look for a verdict that has left etcd',
+    ['I5'],
     'node-runtime/queue/submit.ts',
     'const earlier = isFresh(cluster, id) ? undefined : await',
     'const earlier = isFresh(cluster, id) || id !== undefined ? undefined : await',
   ),
   mutant(
     'a task is frozen after twice the lease',
+    ['I6'],
     'node-runtime/runner/supervisor/freeze-when-silent.ts',
     'freezeAfterMs: 20_000',
     'freezeAfterMs: 60_000',
   ),
   mutant(
     'a command begins though its lease may have ended',
+    ['I6'],
     'node-runtime/runner/supervisor/permit.ts',
     'return this.#frozenSince === undefined && this.isLeaseAlive;',
     'return this.#frozenSince === undefined;',
@@ -163,6 +194,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'a frozen task goes on though its lease may have ended',
+    ['I6'],
     'node-runtime/runner/supervisor/permit.ts',
     '    if (!this.isLeaseAlive) throw',
     '    if (!this.isLeaseAlive && this.#frozenSince === undefined) throw',
@@ -170,12 +202,14 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'the watchdog lives inside the node that it watches',
+    ['I6', 'I11'],
     'test/simulation/model-supervisor.ts',
     "return new ModelSupervisor(parts, parts.machine.start('supervisor'));",
     'return new ModelSupervisor(parts, parts.node);',
   ),
   mutant(
     'a supervisor trusts the clock that stands still in sleep',
+    ['I6'],
     'node-runtime/runner/supervisor/renewal-watch.ts',
     'return Math.max(this.#clock.monotonic() - monotonic, this.#clock.now() - wall);',
     'return this.#clock.monotonic() - monotonic;',
@@ -183,48 +217,56 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     'a frozen task goes on never',
+    ['I3'],
     executor,
     'if (lock?.revision === claim.fence) await sandbox.thaw();',
     'if (lock?.revision === 0) await sandbox.thaw();',
   ),
   mutant(
     'a watch goes on from the revision in the header',
+    ['I3', 'I10', 'I12', 'I14'],
     'node-runtime/store/etcd/etcd-watch.ts',
     'if (last) return { revision: Number(last.kv.mod_revision), changes: events.map(toChange) };',
     'if (last) return { revision: Number(reply.header.revision), changes: events.map(toChange) };',
   ),
   mutant(
     'the end of a lease goes unnoticed',
+    ['I3', 'I14'],
     'node-runtime/cluster/session.ts',
     '      if (ttl === 0) {',
     '      if (ttl < 0) {',
   ),
   mutant(
     'pieces of a log are stored without the fence',
+    ['I8'],
     'shared/keyspace.ts',
     ['(task: TaskId, fence: Fence) => `', '{root}tasks/', '{task}/', '{fence}/`;'].join('$'),
     ['(task: TaskId, _fence: Fence) => `', '{root}tasks/', '{task}/`;'].join('$'),
   ),
   mutant(
     'a task is completed before its log is stored',
+    ['I8'],
     'node-runtime/logs/log-writer.ts',
     '    await this.#uploads.putManifest({ v: 1, ...summary, sha256, pieces: this.#manifest, marks: [...marks] });',
     '    void this.#uploads.putManifest({ v: 1, ...summary, sha256, pieces: this.#manifest, marks: [...marks] }).catch(() => undefined);',
   ),
   mutant(
     'the end of a log is not stored',
+    ['I8'],
     'node-runtime/logs/log-writer.ts',
     'if (open.end > open.start && !open.isFull) await this.#storeLastBlock(',
     'if (open.end < open.start) await this.#storeLastBlock(',
   ),
   mutant(
     'secrets are not masked',
+    ['I13'],
     'node-runtime/logs/node-logs.ts',
     'mask: new Mask(mask)',
     'mask: new Mask(mask.slice(mask.length))',
   ),
   mutant(
     'what its predecessor has counted is taken for the demand',
+    ['I14'],
     'node-runtime/queue/read-demand.ts',
     'counted === true;',
     'counted !== false;',
@@ -232,6 +274,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   {
     name: 'the demand is written by whoever has had the post',
+    breaks: ['I14'],
     patches: [
       {
         file: 'node-runtime/queue/keep-demand.ts',
@@ -249,12 +292,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   mutant(
     'what is not listed yet is taken for nothing',
+    ['I14'],
     'node-runtime/queue/demand-view.ts',
     '    if (this.#listed.size < 2) return;',
     '',
   ),
   mutant(
     'two nodes have one post',
+    ['I14', 'I15'],
     'node-runtime/cluster/posts.ts',
     'found.lease === lease',
     'found.lease !== undefined',
@@ -263,6 +308,7 @@ export const MUTANTS: readonly Mutant[] = [
     'scaling',
     mutant(
       'the scaler does not say which number it has read',
+      ['I15'],
       'node-runtime/kubernetes/scaler.ts',
       'await api.patch(path, { metadata, spec:',
       'await api.patch(path, { ...(metadata === undefined && { metadata }), spec:',
@@ -273,6 +319,7 @@ export const MUTANTS: readonly Mutant[] = [
     'scaling',
     mutant(
       'a new scaler takes what it does not know for nothing',
+      ['I15'],
       'node-runtime/kubernetes/scaler.ts',
       'nodes: options.max }];',
       'nodes: options.min }];',
@@ -282,6 +329,7 @@ export const MUTANTS: readonly Mutant[] = [
     'scaling',
     mutant(
       'there are fewer nodes as soon as fewer would do',
+      ['I15'],
       'node-runtime/kubernetes/next-scale-step.ts',
       'const spare = capacity - Math.max(wanted, recent);',
       'const spare = capacity - Math.max(wanted, Math.min(0, recent));',
@@ -291,6 +339,7 @@ export const MUTANTS: readonly Mutant[] = [
     'scaling',
     mutant(
       'nobody is ever asked to retire',
+      ['I15'],
       'node-runtime/kubernetes/next-scale-step.ts',
       'return spare > 0 && idle.length > 0 ?',
       'return spare > 0 && idle.length < 0 ?',
@@ -300,6 +349,7 @@ export const MUTANTS: readonly Mutant[] = [
     'crowd',
     mutant(
       'who looks at stretches is not told of what comes before them',
+      ['I16'],
       'node-runtime/queue/queue-view.ts',
       'const isNews = () => this.#isStale || (this.#window.ids[0] ?? head) < head;',
       'const isNews = () => false;',

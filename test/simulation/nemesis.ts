@@ -18,6 +18,8 @@ export interface Victims {
   readonly nodes: readonly SimulatedNode[];
   readonly deployment: ModelDeployment | undefined;
   readonly trace: Trace;
+  /** The act that is under way has really hurt something: an ambush that nobody walks into, and a pause of what is down, have not. */
+  readonly struck: () => void;
   /** A supervisor was paused, or goes on: until then, and a moment longer, it cannot stop anything. */
   readonly onSupervisor: (guard: Process, isPaused: boolean) => void;
   readonly onRestored: () => void;
@@ -38,9 +40,21 @@ const MOVES = {
 
 /** The faults there are. A seed has some of them. */
 export const ACTS = {
-  'kill -9 of a node': ({ chance, nodes }) => chance.pick(nodes).crash(),
-  'kill -9 of a supervisor': ({ chance, nodes }) => chance.pick(nodes).crashSupervisor(),
-  'power cut': ({ chance, nodes }) => chance.pick(nodes).cutPower(),
+  'kill -9 of a node': ({ chance, nodes, struck }) => {
+    const node = chance.pick(nodes);
+    if (node.process) struck();
+    node.crash();
+  },
+  'kill -9 of a supervisor': ({ chance, nodes, struck }) => {
+    const node = chance.pick(nodes);
+    if (node.up?.supervisor()) struck();
+    node.crashSupervisor();
+  },
+  'power cut': ({ chance, nodes, struck }) => {
+    const node = chance.pick(nodes);
+    if (node.process) struck();
+    node.cutPower();
+  },
   'a node is paused': victims => pauseNode(victims, victims.chance.pick(victims.nodes), pauseMs(victims)),
   'a supervisor is paused': victims => pauseSupervisor(victims, victims.chance.pick(victims.nodes), pauseMs(victims)),
   'node and supervisor are paused': victims => {
@@ -70,10 +84,12 @@ export const ACTS = {
     ambush(victims, victims.chance.pick(Object.values(MOVES)), (process, depart) => {
       if (victims.chance.happens(0.5)) depart();
       victims.trace.note(process.name, 'is killed as it writes');
+      if (!process.isDead) victims.struck();
       process.kill();
     }),
-  'a machine sleeps': ({ chance, nodes, outside, trace }) => {
+  'a machine sleeps': ({ chance, nodes, outside, trace, struck }) => {
     const { id, machine, links } = chance.pick(nodes);
+    if (!machine.isAsleep) struck();
     const ms = chance.between(1000, 120_000);
     trace.note(id, `sleeps for ${seconds(ms)}`);
     machine.sleepFor(ms);
@@ -84,16 +100,18 @@ export const ACTS = {
       for (const link of links) link.isPartitioned = false;
     });
   },
-  'a clock is set': ({ chance, nodes, trace, mayTurnBack, mostWrongByMs }) => {
+  'a clock is set': ({ chance, nodes, trace, mayTurnBack, mostWrongByMs, struck }) => {
     const { id, machine } = chance.pick(nodes);
     const ms = chance.between(mayTurnBack ? -mostWrongByMs : machine.wrongBy, mostWrongByMs);
     trace.note(id, `has its clock set wrong by ${seconds(ms)}`);
     machine.wrongBy = ms;
+    struck();
   },
   'a node is cut off from etcd': victims =>
     forWhile(victims, 'is cut off from etcd', 90_000, ({ links }) => {
       const [store] = links;
       if (store) store.isPartitioned = true;
+      if (store) victims.struck();
       return () => {
         if (store) store.isPartitioned = false;
       };
@@ -102,6 +120,7 @@ export const ACTS = {
     forWhile(victims, 'hears no answers of etcd', 60_000, ({ links }) => {
       const [store] = links;
       if (store) store.isDeafened = true;
+      if (store) victims.struck();
       return () => {
         if (store) store.isDeafened = false;
       };
@@ -110,31 +129,37 @@ export const ACTS = {
     forWhile(victims, 'is cut off from the object store', 80_000, ({ links }) => {
       const objects = links[1];
       if (objects) objects.isPartitioned = true;
+      if (objects) victims.struck();
       return () => {
         if (objects) objects.isPartitioned = false;
       };
     }),
-  'connections to etcd are cut': ({ nodes, trace }) => {
+  'connections to etcd are cut': ({ nodes, trace, struck }) => {
     trace.note('etcd', 'loses its connections');
+    if (nodes.some(({ links }) => links[0])) struck();
     for (const { links } of nodes) links[0]?.cut();
   },
-  'etcd changes its leader': ({ etcd, nodes, trace }) => {
+  'etcd changes its leader': ({ etcd, nodes, trace, struck }) => {
     trace.note('etcd', 'has another leader');
+    if (etcd.leases.length > 0) struck();
     etcd.changeLeader();
     for (const { links } of nodes) links[0]?.cut();
   },
   'etcd has no leader': victims => void loseLeader(victims, victims.chance.between(500, 60_000)),
-  'etcd is compacted': ({ etcd, trace }) => {
+  'etcd is compacted': ({ etcd, trace, struck }) => {
     trace.note('etcd', `is compacted at ${etcd.revision}`);
+    if (etcd.compacted < etcd.revision) struck();
     etcd.compact();
   },
-  'etcd revokes a lease early': ({ chance, etcd, trace }) => {
+  'etcd revokes a lease early': ({ chance, etcd, trace, struck }) => {
     if (etcd.leases.length === 0) return;
+    struck();
     const lease = chance.pick(etcd.leases);
     trace.note('etcd', `revokes a live lease: ${lease}`);
     etcd.revoke(lease, 'lease revoked early');
   },
-  'etcd is full': ({ chance, etcd, outside, trace }) => {
+  'etcd is full': ({ chance, etcd, outside, trace, struck }) => {
+    struck();
     const ms = chance.between(2000, 60_000);
     trace.note('etcd', `is full for ${seconds(ms)}`);
     etcd.isFull = true;
@@ -142,8 +167,9 @@ export const ACTS = {
       etcd.isFull = false;
     });
   },
-  'a node drains': ({ chance, nodes }) => {
+  'a node drains': ({ chance, nodes, struck }) => {
     const node = chance.pick(nodes);
+    if (node.up) struck();
     node.drain();
     if (chance.happens(0.3)) node.up?.node.hurry();
   },
@@ -152,6 +178,7 @@ export const ACTS = {
     ambush(victims, MOVES.claimOrRelease, (process, depart) => {
       const ms = victims.chance.between(3000, 30_000);
       victims.trace.note(process.name, `has sent what takes ${seconds(ms)}`);
+      victims.struck();
       void victims.outside.sleep(ms, neverAborted).then(depart);
     }),
 } satisfies Record<string, (victims: Victims) => void>;
@@ -186,18 +213,21 @@ export async function torment(
   acts: readonly Act[],
   meanPauseMs: number,
   untilMs: number,
+  onStruck: (act: Act) => void,
 ): Promise<void> {
   const { scheduler, outside, chance } = victims;
   while (acts.length > 0) {
     await outside.sleep(meanPauseMs * chance.between(0.2, 1.8), neverAborted);
     if (scheduler.now >= untilMs) return;
-    ACTS[chance.pick(acts)](victims);
+    const act = chance.pick(acts);
+    ACTS[act]({ ...victims, struck: () => onStruck(act) });
   }
 }
 
 /** An etcd whose disks are gone, put back from a backup as the manual says: while all nodes are stopped, with revisions that go on. */
 export async function restore(victims: Victims, backup: Backup): Promise<void> {
-  const { etcd, outside, trace, onRestored } = victims;
+  const { etcd, outside, trace, onRestored, struck } = victims;
+  struck();
   const nodes = victims.nodes.filter(({ isWanted }) => isWanted);
   for (const node of nodes) {
     node.stopWanting();
@@ -210,8 +240,9 @@ export async function restore(victims: Victims, backup: Backup): Promise<void> {
   for (const node of nodes) node.start();
 }
 
-export async function loseLeader({ etcd, nodes, outside, trace }: Victims, ms: number): Promise<void> {
+export async function loseLeader({ etcd, nodes, outside, trace, struck }: Victims, ms: number): Promise<void> {
   if (!etcd.hasLeader) return;
+  struck();
   trace.note('etcd', `has no leader for ${seconds(ms)}`);
   etcd.hasLeader = false;
   await outside.sleep(ms, neverAborted);
@@ -236,8 +267,14 @@ function pauseSupervisor(victims: Victims, { up }: SimulatedNode, ms: number): v
   pauseFor(victims, guard, ms, () => victims.onSupervisor(guard, false));
 }
 
-function pauseFor({ outside, trace }: Victims, process: Process, ms: number, then: () => void = () => undefined): void {
+function pauseFor(
+  { outside, trace, struck }: Victims,
+  process: Process,
+  ms: number,
+  then: () => void = () => undefined,
+): void {
   if (process.isPaused) return;
+  if (!process.isDead) struck();
   trace.note(process.name, `is paused for ${seconds(ms)}`);
   process.pause();
   void outside.sleep(ms, neverAborted).then(() => {
@@ -288,8 +325,9 @@ function forWhile(
 }
 
 /** Each node in turn is drained and started as the other release. */
-async function upgrade({ nodes, outside, trace }: Victims): Promise<void> {
+async function upgrade({ nodes, outside, trace, struck }: Victims): Promise<void> {
   for (const node of nodes) {
+    if (node.up) struck();
     node.release = node.release === 'this' ? 'next' : 'this';
     trace.note(node.id, `is upgraded to the ${node.release} release`);
     node.drain();

@@ -68,6 +68,8 @@ export class Link {
   isPartitioned = false;
   /** Answers, and what is watched, do not get through; requests do. */
   isDeafened = false;
+  /** Told of bad weather that a message has really had. */
+  onWeather: (kind: keyof Weather) => void = () => undefined;
   /** Waits for the party to write. */
   ambush: Ambush | undefined;
 
@@ -93,12 +95,12 @@ export class Link {
   exchange<T>(effect: () => T, onAnswer: (answer: Answer<T>) => void): void {
     const { weather } = this;
     const chance = this.#chance;
-    if (this.isPartitioned || chance.happens(weather.lostRequest)) return;
-    const wait = chance.happens(weather.late) ? chance.between(3000, 30_000) : this.#latency();
+    if (this.isPartitioned || this.#strikes('lostRequest')) return;
+    const wait = this.#strikes('late') ? chance.between(3000, 30_000) : this.#latency();
     const arrive = () => {
       if (this.isPartitioned) return;
-      if (chance.happens(weather.refused)) return this.#answer({ kind: 'refused' }, onAnswer);
-      if (!chance.happens(weather.twice)) return this.#answer(attempt(effect), onAnswer);
+      if (this.#strikes('refused', weather)) return this.#answer({ kind: 'refused' }, onAnswer);
+      if (!this.#strikes('twice', weather)) return this.#answer(attempt(effect), onAnswer);
       attempt(effect);
       this.#after(this.#latency(), () => this.#answer(attempt(effect), onAnswer));
     };
@@ -131,19 +133,24 @@ export class Link {
   }
 
   #answer<T>(answer: Answer<T>, onAnswer: (answer: Answer<T>) => void): void {
-    const isBroken = this.#chance.happens(this.weather.brokenAnswer);
-    if (this.#chance.happens(this.weather.lostAnswer)) return;
+    const isBroken = this.#strikes('brokenAnswer');
+    if (this.#strikes('lostAnswer')) return;
     this.#after(this.#latency(), () => {
       if (this.isPartitioned || this.isDeafened) return;
       this.party.deliver(() => onAnswer(isBroken ? { kind: 'broken' } : answer));
     });
   }
 
+  /** Throws the dice once, whatever the odds. */
+  #strikes(kind: keyof Weather, weather = this.weather): boolean {
+    const happens = this.#chance.happens(weather[kind]);
+    if (happens) this.onWeather(kind);
+    return happens;
+  }
+
   #latency(): number {
     if (this.#isPerfect) return 0;
-    return this.#chance.happens(this.weather.slow)
-      ? this.#chance.between(200, 6000)
-      : this.#chance.between(...LATENCY_MS);
+    return this.#strikes('slow') ? this.#chance.between(200, 6000) : this.#chance.between(...LATENCY_MS);
   }
 
   #after(ms: number, run: () => void): void {

@@ -42,11 +42,13 @@ function add(one: Figures, other: Figures): Figures {
     executions: both(({ executions }) => executions),
     outcomes: addCounts(one.outcomes, other.outcomes),
     acts: addCounts(one.acts, other.acts),
+    strikes: addCounts(one.strikes, other.strikes),
     workloads: {
       scaling: both(({ workloads }) => workloads.scaling),
       crowd: both(({ workloads }) => workloads.crowd),
     },
     processorSeconds: both(({ processorSeconds }) => processorSeconds),
+    lastHash: other.lastHash,
   };
 }
 

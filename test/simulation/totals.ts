@@ -1,3 +1,4 @@
+import { LONG_OUTAGE, RESTORE } from './fault-names.ts';
 import type { Workload } from './workloads.ts';
 import type { Outcome } from './world.ts';
 
@@ -13,9 +14,13 @@ export interface Figures {
   readonly outcomes: Readonly<Record<string, number>>;
   /** In how many seeds each fault was to be expected. */
   readonly acts: Readonly<Record<string, number>>;
+  /** How often each fault, each kind of bad weather and each ugly part of etcd really struck. */
+  readonly strikes: Readonly<Record<string, number>>;
   /** How many seeds had more than the usual work. */
   readonly workloads: Readonly<Record<Workload, number>>;
   readonly processorSeconds: number;
+  /** Stands for the whole history of the last seed. */
+  readonly lastHash: string;
 }
 
 export class Totals {
@@ -24,26 +29,30 @@ export class Totals {
   #seeds = 0;
   #events = 0;
   #executions = 0;
+  #lastHash = '';
   hours = 0;
   readonly #outcomes = new Map<string, number>();
   readonly #acts = new Map<string, number>();
+  readonly #strikes = new Map<string, number>();
   readonly #workloads = { scaling: 0, crowd: 0 };
 
   constructor(first: number) {
     this.#first = first;
   }
 
-  add({ virtualMs, events, executions, outcomes, plan }: Outcome): void {
+  add({ virtualMs, events, executions, outcomes, strikes, plan, hash }: Outcome): void {
     this.#seeds++;
+    this.#lastHash = hash;
     this.hours += virtualMs / 3_600_000;
     this.#events += events;
     this.#executions += executions;
     for (const outcome of outcomes) count(this.#outcomes, outcome);
     for (const act of plan.acts) count(this.#acts, act);
+    for (const [fault, times] of strikes) count(this.#strikes, fault, times);
     if (plan.scaling) this.#workloads.scaling++;
     if (plan.crowdAt !== undefined) this.#workloads.crowd++;
-    if (plan.hasLongOutage) count(this.#acts, 'etcd has no leader for 5 to 12 min');
-    if (plan.hasRestore) count(this.#acts, 'etcd is restored from a backup');
+    if (plan.hasLongOutage) count(this.#acts, LONG_OUTAGE);
+    if (plan.hasRestore) count(this.#acts, RESTORE);
   }
 
   get figures(): Figures {
@@ -57,8 +66,10 @@ export class Totals {
       executions: this.#executions,
       outcomes: Object.fromEntries(this.#outcomes),
       acts: Object.fromEntries(this.#acts),
+      strikes: Object.fromEntries(this.#strikes),
       workloads: this.#workloads,
       processorSeconds: (user + system) / 1e6,
+      lastHash: this.#lastHash,
     };
   }
 
@@ -69,6 +80,6 @@ export class Totals {
   }
 }
 
-function count(counts: Map<string, number>, name: string): void {
-  counts.set(name, (counts.get(name) ?? 0) + 1);
+function count(counts: Map<string, number>, name: string, times = 1): void {
+  counts.set(name, (counts.get(name) ?? 0) + times);
 }

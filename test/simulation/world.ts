@@ -10,6 +10,7 @@ import { DemandTruth } from './demand-truth.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
+import type { LogFollower } from './log-follower.ts';
 import { Machine, type Process } from './machine.ts';
 import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
@@ -33,6 +34,8 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly events: number;
   readonly executions: number;
+  /** How often each fault, each kind of bad weather and each ugly part of etcd really struck. */
+  readonly strikes: ReadonlyMap<string, number>;
   /** How the tasks ended. */
   readonly outcomes: readonly TaskOutcome[];
 }
@@ -88,6 +91,7 @@ class World {
   readonly #feeds = new Map<string, TaskSummaries>();
   #weather: Plan['weather'];
   #violation: Violation | undefined;
+  readonly #strikes = new Map<string, number>();
   /** When everything has been well for long. */
   #settledAt = Number.POSITIVE_INFINITY;
   /** When etcd was last written to, but for what retention does. */
@@ -101,6 +105,7 @@ class World {
     this.#trace = new Trace(this.#scheduler);
     this.#etcd = new ModelEtcd(this.#outside, this.#chance.fork());
     this.#etcd.mostRevisionsInReply = this.#chance.pick([1, 3, 1000]);
+    this.#etcd.onUgly = part => this.#struck(`etcd: ${part}`);
     this.#etcd.onEntry = entry => {
       for (const change of entry.changes) {
         const key = change.kind === 'put' ? change.record.key : change.key;
@@ -147,14 +152,14 @@ class World {
     const client = this.#startClient();
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
-    const faults = courseOfFaults(plan, victims);
+    const faults = courseOfFaults(plan, victims, fault => this.#struck(fault));
     this.#askForDemand().catch(error => this.bug(error));
     const during = () => this.#violation !== undefined;
     if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
     heal(victims, this.#links);
     this.#trace.note('world', 'is calm from now on');
-    await this.#calm(Promise.all([faults, submitted]));
+    await this.#calm(Promise.all([faults, submitted]), () => client.followers);
     if (!this.#violation)
       await checkEnd({
         etcd: this.#etcd,
@@ -175,7 +180,7 @@ class World {
   }
 
   /** Liveness: every task ends, and then nothing happens any more. */
-  async #calm(faults: Promise<unknown>): Promise<void> {
+  async #calm(faults: Promise<unknown>, followers: () => readonly LogFollower[]): Promise<void> {
     const scheduler = this.#scheduler;
     const begun = scheduler.now;
     let haveFaultsEnded = false;
@@ -188,12 +193,21 @@ class World {
       if (!this.#plan.hasLongOutage) this.#invariants.checkCancelled(begun + SETTLE_MS);
     });
     const isDone = () => this.#violation !== undefined || (haveFaultsEnded && this.#invariants.unfinished.length === 0);
-    if (!(await scheduler.runUntil(isDone, begun + CALM_LIMIT_MS)))
+    if (!(await scheduler.runUntil(isDone, begun + CALM_LIMIT_MS))) {
+      // All tasks have ended, and somebody still waits for the end of a log.
+      const stuck = this.#invariants.unfinished.length > 0 ? undefined : followers().find(each => !each.isOver);
+      if (stuck)
+        return this.#note({
+          invariant: 'I8',
+          task: stuck.task,
+          text: `Who follows the log of task ${stuck.task} does not come to its end`,
+        });
       return this.#note({
         invariant: 'I3',
         task: this.#invariants.unfinished[0],
         text: `Not everything has ended ${CALM_LIMIT_MS / 60_000} min after the last fault. Tasks that have not: ${this.#invariants.unfinished.join(', ') || 'none'}`,
       });
+    }
     if (this.#violation) return;
     const isViolated = () => this.#violation !== undefined;
     await scheduler.runUntil(isViolated, scheduler.now + SETTLE_MS + (this.#plan.scaling?.scaleInAfterMs ?? 0));
@@ -310,6 +324,7 @@ class World {
       nodes: this.#nodes,
       deployment: this.#deployment,
       trace: this.#trace,
+      struck: () => undefined,
       mostWrongByMs: this.#plan.keepMs === 0 || this.#plan.hasAging ? WRONG_BY_LITTLE_MS : WRONG_BY_MS,
       mayTurnBack: !this.#plan.acts.includes('a machine sleeps'),
       onSupervisor: (guard, isPaused) => this.#invariants.supervisorPaused(guard, isPaused),
@@ -324,7 +339,12 @@ class World {
   #track(link: Link, kind: keyof Plan['weather']): Link {
     this.#links.add(link);
     link.weather = this.#weather[kind];
+    link.onWeather = weather => this.#struck(`${kind}: ${weather}`);
     return link;
+  }
+
+  #struck(fault: string): void {
+    this.#strikes.set(fault, (this.#strikes.get(fault) ?? 0) + 1);
   }
 
   #epoch(): string {
@@ -347,6 +367,7 @@ class World {
       virtualMs: this.#scheduler.now,
       events: this.#scheduler.count,
       executions: this.#executions.count,
+      strikes: this.#strikes,
       outcomes: [...this.#invariants.finished()].map(([, { outcome }]) => outcome),
     };
   }

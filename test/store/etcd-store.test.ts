@@ -267,11 +267,33 @@ describe('EtcdStore', { concurrency: 3 }, () => {
     proxy.set({ blackhole: 'both' });
     await assert.rejects(
       store.range({ key: 'a', limit: 1 }, { ...call, timeoutMs: 1200 }),
-      failsWith('unavailable', /in time/),
+      failsWith('unavailable', /^Cannot read "a" as etcd did not answer in time: /),
     );
     proxy.set({});
     await store.range({ key: 'a', limit: 1 }, call);
     assert.ok(proxy.accepted > accepted);
+  });
+
+  test('a connection that is dropped is told with what was asked', async t => {
+    if (!requireEtcd(t)) return;
+    await using etcd = await startEtcd();
+    await using proxy = await FaultProxy.start(etcd.endpoints[0]);
+    await using store = await connect({ endpoints: [proxy.endpoint] });
+    await put(store, 'a');
+    proxy.set({ blackhole: 'both' });
+    const read = assert.rejects(
+      store.range({ prefix: 'tasks/', limit: 1 }, call),
+      failsWith('unavailable', /^Cannot read what is under "tasks\/" as etcd at http:[^ ]+ failed: /),
+    );
+    const written = store.commit({ when: [], then: [{ put: 'a', value: '' }, { delete: 'b' }] }, call);
+    await systemClock.sleep(200, neverAborted);
+    proxy.cut();
+    await read;
+    const result = await written;
+    assert.match(
+      result.kind === 'ambiguous' ? result.cause.message : result.kind,
+      /^Cannot write "a" and 1 more as etcd at http:[^ ]+ failed: /,
+    );
   });
 
   test('a connection whose greeting was swallowed is given up for a new one', { timeout: 60_000 }, async t => {

@@ -2,6 +2,7 @@ import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { CiError } from '../../../shared/errors.ts';
 import { type Clock, systemClock } from '../../system/clock.ts';
+import { isNoSpace, noSpace } from '../../system/no-space.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import { freezeWhenSilent } from './freeze-when-silent.ts';
 import type { Reply, Request, SandboxPlan } from './messages.ts';
@@ -93,7 +94,7 @@ class Supervision {
             kind: 'failed',
             id: request.id,
             code: error instanceof CiError ? error.code : 'unavailable',
-            message: error instanceof Error ? error.message : String(error),
+            message: messageOf(error),
           }),
         );
     }
@@ -158,4 +159,9 @@ class Supervision {
     if (!sandbox) throw new Error(`Cannot find sandbox ${number}`);
     return sandbox;
   }
+}
+
+function messageOf(error: unknown): string {
+  if (isNoSpace(error) && error.path !== undefined) return noSpace('prepare the task', error.path, error).message;
+  return error instanceof Error ? error.message : String(error);
 }
