@@ -46,7 +46,7 @@ export class TaskExecutor implements Executor {
     await using log = logs.open({ task: claim.id, fence: claim.fence }, [...secrets.values()]);
     const needs = needsOf(claim);
     await using sandbox = await supervisor.open(
-      { task: claim.id, fence: claim.fence, lease: claim.lease, needs },
+      { task: claim.id, fence: claim.fence, lease: claim.lease, isFirst: claim.lock.attempt === 1, needs },
       stop,
     );
     using _thaws = session && thawWhenRecovered(cluster, session, claim, sandbox);

@@ -93,10 +93,7 @@ suite('pods of tasks that are lost, or whose nodes are', {
     await using cluster = await stage.cluster();
     await cluster.addNode('deleted-1');
     const task = await cluster.submit({ steps: [{ run: FIRST_WAITS }] });
-    const pod = await cluster.podOf(task);
-    const object = stage.kubernetes.get('pods', pod)!;
-    object.metadata.deletionTimestamp = new Date().toISOString();
-    stage.kubernetes.onDelete?.('pods', object, 1);
+    stage.kubernetes.end('pods', await cluster.podOf(task), 1);
     const { outcome, past } = await cluster.finished(task, 120_000);
     assert.equal(outcome, 'passed');
     assert.deepEqual([past[0]?.end, past[0]?.message], ['infrastructure', 'The pod of the task was deleted']);
@@ -166,7 +163,7 @@ suite('pods of tasks that are lost, or whose nodes are', {
     const task = await cluster.submit({ attempts: { lost: 1 } });
     const { outcome, past } = await cluster.finished(task, 120_000);
     assert.equal(outcome, 'infrastructure-lost');
-    assert.match(past[0]?.message ?? '', /status 403, .*cannot list resource "pods"/);
+    assert.match(past[0]?.message ?? '', /status 403, .*cannot create resource "pods"/);
   });
 
   test('a task with an image waits, and says why, while no node runs tasks in containers', async () => {
