@@ -2,6 +2,7 @@ import { orAborted } from '../objects/until-aborted.ts';
 import type { Renewal } from '../cluster/session.ts';
 import { SandboxLost } from '../runner/sandbox.ts';
 import { type Clock, deadline, neverAborted } from '../system/clock.ts';
+import { END_OVERDUE_MS } from './overdue.ts';
 import { PodChannel } from './pod-channel.ts';
 import type { Visit } from './pod-door.ts';
 import type { Role } from './pod-messages.ts';
@@ -78,7 +79,10 @@ export class PodStay implements AsyncDisposable {
     using limit = deadline(clock, GONE_LIMIT_MS, neverAborted);
     const isKilled =
       channel !== undefined &&
-      (await orAborted(channel.ask({ kind: 'kill' }), limit.signal).then(
+      (await orAborted(
+        channel.ask({ kind: 'kill' }, undefined, () => END_OVERDUE_MS),
+        limit.signal,
+      ).then(
         () => true,
         () => false,
       ));
@@ -108,7 +112,7 @@ export class PodStay implements AsyncDisposable {
 
   async #lose(channel: PodChannel, role: Role): Promise<void> {
     if (this.#isLeaving || this.#channel !== channel) return;
-    this.#lost.abort(await this.#reason(role));
+    this.#lost.abort(channel.isHungUp ? silent() : await this.#reason(role));
   }
 
   async #reason(role: Role): Promise<SandboxLost> {
@@ -145,4 +149,8 @@ export class PodStay implements AsyncDisposable {
       return 'unknown';
     }
   }
+}
+
+function silent(): SandboxLost {
+  return new SandboxLost('place', 'The pod of the task does not do any more what its node asks of it');
 }

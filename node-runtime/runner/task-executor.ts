@@ -65,7 +65,8 @@ async function runToEnd(
   stop: AbortSignal,
 ): Promise<AttemptOutcome> {
   await attempt.run(AbortSignal.any([stop, log.failed, sandbox.lost]));
-  if (sandbox.lost.aborted) return unfinishedByLoss(sandbox.lost.reason as SandboxLost);
+  // One that was ended by hand as it would not stop was to end anyway.
+  if (sandbox.lost.aborted) return outcomeOf(sandbox.lost.reason, stop);
   if (log.failed.aborted)
     return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
   if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));

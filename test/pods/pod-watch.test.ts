@@ -35,7 +35,10 @@ async function stage(roles: readonly Role[] = [shippedRole('task-pods')]) {
     watch,
     notices,
     put: (name: string, phase = 'Pending', instance = 'i1') =>
-      server.put('pods', name, { metadata: { labels: { ...labels, 'simple-ci/instance': instance } }, status: { phase } }),
+      server.put('pods', name, {
+        metadata: { labels: { ...labels, 'simple-ci/instance': instance } },
+        status: { phase },
+      }),
     /** Resolves when that is what is known of the pod, however often the watch has to be begun anew. */
     isSeen: (pod: FollowedPod, phase: string | undefined) =>
       eventually(`it is seen as ${phase}`, async () => {
