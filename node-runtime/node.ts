@@ -147,6 +147,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     draining: state.isDraining || state.isRetired,
     isolation: supervisors.isolation ?? 'none',
   });
+  const applicant = { node: nodeId, instance, session: () => state.session };
   const node = new Node(
     options,
     {
@@ -164,7 +165,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       keeping: { askInstance: createAskInstance({ token: nodeToken, clock }) },
       state,
       ...(options.pod && { pod: await podOf(options.pod, options, cluster, nodeId, instance) }),
-      ...(options.taskPods && (await import('./task-pods.ts')).podReaper(options, cluster, instance, logger)),
+      ...(options.taskPods && (await (await import('./task-pods.ts')).podReaper(options, cluster, applicant, logger))),
       metrics,
       logger,
       ...(traces && { traces }),

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { CiError } from '../shared/errors.ts';
-import type { Fence, NodeId, TaskId } from '../shared/ids.ts';
+import type { NodeId } from '../shared/ids.ts';
 import type { Cluster } from './cluster/cluster.ts';
+import type { Applicant } from './cluster/posts.ts';
 import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
 import type { NodeOptions } from './options.ts';
 import { startPodSupervisor } from './pods/pod-supervisor.ts';
 import { readPodTemplate } from './pods/pod-template.ts';
 import { reapPods } from './pods/reap-pods.ts';
 import { TaskPods } from './pods/task-pods.ts';
-import { readTaskState } from './queue/records.ts';
 import type { Supervisor } from './runner/sandbox.ts';
 import type { NodeParts } from './running-node.ts';
 import { systemChance } from './system/chance.ts';
@@ -34,24 +34,23 @@ export async function startTaskPods(
   });
 }
 
-/** Every node looks after the pods of all: whose they were may be gone. */
-export function podReaper(
+/** Whichever node does it looks after the pods of all: whose they were may be gone. */
+export async function podReaper(
   { pod }: NodeOptions,
   cluster: Cluster,
-  instance: string,
+  applicant: Applicant,
   logger: Logger,
-): Pick<NodeParts, 'reapPods'> {
+): Promise<Pick<NodeParts, 'reapPods'>> {
   if (!pod) return {};
   const { clock, chance } = cluster;
   const api = new KubernetesApi(pod.inCluster, clock);
   const parts = {
-    pods: new TaskPods({ api, cluster: cluster.id, instance, clock, chance }),
-    isClaimed: async (task: TaskId, fence: Fence, signal: AbortSignal) =>
-      (await readTaskState(cluster, task, signal)).lock?.revision === fence,
+    ...{ cluster, applicant },
+    place: await api.identity(),
+    pods: new TaskPods({ api, cluster: cluster.id, instance: applicant.instance, clock, chance }),
     onReaped: (name: string) =>
       logger.warn('Deleted the pod of a task that nobody has claimed any more', { pod: name }),
     onError: (error: unknown) => logger.warn('Cannot look for pods that nobody has claimed', { error }),
-    ...{ clock, chance },
   };
   return { reapPods: signal => reapPods(parts, signal) };
 }

@@ -113,3 +113,9 @@ async function untilFree(cluster: PostParts, name: string, signal: AbortSignal):
   }
   await clock.sleep(SPREAD_MS * chance.random(), signal).catch(() => undefined);
 }
+
+/** Gives a post up, if it is still held, so that others may have it. */
+export async function leavePost({ store }: PostParts, { key, fence }: Post, signal: AbortSignal): Promise<void> {
+  const leaving = { when: [{ key, createRevision: fence }], then: [{ delete: key }] };
+  await store.commit(leaving, { signal, timeoutMs: CALL_TIMEOUT_MS });
+}

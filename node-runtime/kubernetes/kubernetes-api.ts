@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { CiError, type ErrorCode } from '../../shared/errors.ts';
@@ -22,13 +23,24 @@ interface Body {
   readonly value: object;
 }
 
+interface Within {
+  /** Ends all of it. */
+  readonly signal: AbortSignal;
+  /** Ends it unless it has begun to be answered. */
+  readonly soon: AbortSignal;
+}
+
 const TIMEOUT_MS = 10_000;
+/** Of an answer, or of one event. */
 const MAX_ANSWER_BYTES = 4_000_000;
+/** How soon it is noticed that nobody is at the other end of a connection on which little is said. */
+const KEEP_ALIVE_MS = 15_000;
 
 /**
  * Kubernetes' API as seen from a pod, as little of it as is needed. Token and authority are read anew for each call, as Kubernetes
- * replaces them while the pod runs. Failures are CiErrors: `forbidden` when the service account lacks the right,
- * `conflict` when the object has changed since it was read, `unavailable` for what may pass.
+ * replaces them while the pod runs; a call that was under way then is made anew. Failures are CiErrors: `forbidden` when
+ * the service account lacks the right, `conflict` when the object has changed since it was read, `gone` when a watch asks for what is
+ * forgotten, `unavailable` for what may pass.
  */
 export class KubernetesApi {
   readonly #place: InCluster;
@@ -42,6 +54,11 @@ export class KubernetesApi {
   /** The namespace of the pod. */
   async namespace(): Promise<string> {
     return (await this.#read('namespace')).trim();
+  }
+
+  /** The same for all pods of one namespace, and another in each cluster of Kubernetes. */
+  async identity(): Promise<string> {
+    return `${await this.namespace()} ${await this.#read('ca.crt')}`;
   }
 
   get(path: string, call: KubernetesCall): Promise<unknown> {
@@ -62,15 +79,47 @@ export class KubernetesApi {
     return this.#send('DELETE', path, { type: 'application/json', value: options }, call);
   }
 
-  async #send(method: string, path: string, body: Body | undefined, call: KubernetesCall): Promise<unknown> {
-    const { host, port } = this.#place;
+  /**
+   * The events of a watch as they come, from when Kubernetes has agreed to it until it ends it, as it does now and then. `path` says
+   * what is watched and for how long; `timeoutMs` is how long Kubernetes may take to agree.
+   */
+  async watch(path: string, call: KubernetesCall): Promise<AsyncIterable<unknown>> {
     using limit = deadline(this.#clock, call.timeoutMs ?? TIMEOUT_MS, call.signal);
-    const content = body && JSON.stringify(body.value);
+    return this.#answered(call, async () => {
+      const response = await this.#request('GET', path, undefined, { soon: limit.signal, signal: call.signal });
+      return eventsOf(path, response);
+    });
+  }
+
+  async #send(method: string, path: string, body: Body | undefined, call: KubernetesCall): Promise<unknown> {
+    using limit = deadline(this.#clock, call.timeoutMs ?? TIMEOUT_MS, call.signal);
+    return this.#answered(call, async () => {
+      const { signal } = limit;
+      return parse(path, await readText(await this.#request(method, path, body, { soon: signal, signal })));
+    });
+  }
+
+  async #answered<T>({ signal }: KubernetesCall, asking: () => Promise<T>): Promise<T> {
+    try {
+      return await asking();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof CiError) throw error;
+      const { host, port } = this.#place;
+      throw new CiError('unavailable', `Cannot ask Kubernetes at ${host}:${port} as it does not answer`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** What it answers, if it does what it is asked for. */
+  async #request(method: string, path: string, body: Body | undefined, within: Within): Promise<IncomingMessage> {
     const [token, ca] = await Promise.all([this.#read('token'), this.#read('ca.crt')]);
-    const { status, text } = await exchange(
+    const content = body && JSON.stringify(body.value);
+    const response = await exchange(
       {
-        host,
-        port,
+        host: this.#place.host,
+        port: this.#place.port,
         path,
         method,
         ca,
@@ -81,17 +130,17 @@ export class KubernetesApi {
           // The length is said, as Node does not do that for DELETE: what follows would be taken for the next request.
           ...(body && { 'content-type': body.type, 'content-length': Buffer.byteLength(content ?? '') }),
         },
-        signal: limit.signal,
+        signal: within.signal,
       },
       content,
-    ).catch(error => {
-      call.signal.throwIfAborted();
-      throw new CiError('unavailable', `Cannot ask Kubernetes at ${host}:${port} as it does not answer`, {
-        cause: error,
-      });
-    });
-    if (status < 200 || status > 299) throw refusal(method, path, status, text);
-    return parse(path, text);
+      within.soon,
+    );
+    const { statusCode: status = 0 } = response;
+    if (status >= 200 && status <= 299) return response;
+    const text = await readText(response);
+    // Replaced while the request was on its way: what it was sent with has run out.
+    if (status === 401 && (await this.#read('token')) !== token) return this.#request(method, path, body, within);
+    throw refusal(method, path, status, text);
   }
 
   async #read(name: string): Promise<string> {
@@ -102,18 +151,46 @@ export class KubernetesApi {
   }
 }
 
-function exchange(options: RequestOptions, body: string | undefined): Promise<{ status: number; text: string }> {
+/** Resolves when it begins to answer, which it has to do before `soon` fires. */
+function exchange(options: RequestOptions, body: string | undefined, soon: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const sent = request(options, response => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_ANSWER_BYTES) sent.destroy(new Error(`The answer is longer than ${MAX_ANSWER_BYTES}`));
-      });
-      response.on('error', reject).on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      soon.removeEventListener('abort', giveUp);
+      resolve(response);
     });
+    const giveUp = () => sent.destroy(soon.reason);
+    soon.addEventListener('abort', giveUp, { once: true });
+    sent.setSocketKeepAlive(true, KEEP_ALIVE_MS);
     sent.on('error', reject).end(body);
+    if (soon.aborted) giveUp();
   });
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > MAX_ANSWER_BYTES) throw new Error(`The answer is longer than ${MAX_ANSWER_BYTES}`);
+  }
+  return text;
+}
+
+/** One of them is one line. Ends as the answer does. */
+async function* eventsOf(path: string, response: IncomingMessage): AsyncGenerator<unknown, void, void> {
+  let rest = '';
+  try {
+    for await (const chunk of response.setEncoding('utf8')) {
+      const lines = `${rest}${chunk}`.split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > MAX_ANSWER_BYTES) throw new Error(`An event is longer than ${MAX_ANSWER_BYTES}`);
+      for (const line of lines) if (line.trim() !== '') yield parse(path, line);
+    }
+  } catch (error) {
+    if (error instanceof CiError) throw error;
+    throw new CiError('unavailable', `Cannot go on with ${path} as Kubernetes has broken off`, { cause: error });
+  } finally {
+    response.destroy();
+  }
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
@@ -122,6 +199,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   403: 'forbidden',
   404: 'not-found',
   409: 'conflict',
+  410: 'gone',
   422: 'invalid',
 };
 

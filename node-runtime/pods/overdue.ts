@@ -2,15 +2,17 @@ import type { Clock } from '../system/clock.ts';
 
 /** How much longer than an honest pod needs is waited for what is due from one that may not be, in milliseconds. */
 export const OVERDUE_MS = 60_000;
+/** The same where the task is ended anyway: its pod is deleted then, and a node that drains has little time. */
+export const END_OVERDUE_MS = 12_000;
 
 /** Fires when something has not come, so long after it was due. Must be disposed of. */
 export class Overdue implements Disposable {
   readonly #fired = new AbortController();
   readonly #over = new AbortController();
 
-  constructor(clock: Clock, due: AbortSignal) {
+  constructor(clock: Clock, due: AbortSignal, patienceMs: () => number = () => OVERDUE_MS) {
     const begin = () =>
-      void clock.sleep(OVERDUE_MS, this.#over.signal).then(
+      void clock.sleep(patienceMs(), this.#over.signal).then(
         () => this.#fired.abort(new Error('It is overdue')),
         () => undefined,
       );

@@ -30,6 +30,7 @@ export class PodChannel {
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
   readonly #closed = new AbortController();
   readonly #system = Promise.withResolvers<SandboxSystem>();
+  #isHungUp = false;
   #lastId = 0;
   #lastHeard: number;
 
@@ -69,10 +70,10 @@ export class PodChannel {
    * Rejects with `unavailable` when the pod is gone or cannot do it, with `invalid` for what the task got wrong. One that keeps
    * its answer for long after it was due is hung up on: a task may have tricked it.
    */
-  async ask(question: Question, due = AT_ONCE): Promise<Answer> {
+  async ask(question: Question, due = AT_ONCE, patienceMs?: () => number): Promise<Answer> {
     if (this.#closed.signal.aborted) throw gone();
-    using overdue = new Overdue(this.#parts.clock, due);
-    overdue.signal.addEventListener('abort', () => this.close(), { once: true });
+    using overdue = new Overdue(this.#parts.clock, due, patienceMs);
+    overdue.signal.addEventListener('abort', () => this.#hangUp(), { once: true });
     const id = ++this.#lastId;
     const answer = Promise.withResolvers<Answer>();
     this.#waiting.set(id, answer);
@@ -88,6 +89,16 @@ export class PodChannel {
 
   close(): void {
     this.#parts.socket.destroy();
+  }
+
+  /** Whether it was closed as an answer was overdue: then the pod is there, and that says why. */
+  get isHungUp(): boolean {
+    return this.#isHungUp;
+  }
+
+  #hangUp(): void {
+    this.#isHungUp = true;
+    this.close();
   }
 
   #take(report: Report): void {

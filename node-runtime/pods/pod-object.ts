@@ -32,6 +32,7 @@ export const PodObject = z.looseObject({
           }),
         )
         .default([]),
+      imagePullSecrets: z.array(z.looseObject({})).optional(),
     })
     .default({ containers: [] }),
   status: z
@@ -57,6 +58,22 @@ export const PodObject = z.looseObject({
 });
 export type PodObject = z.infer<typeof PodObject>;
 export const PodList = z.looseObject({
-  metadata: z.looseObject({ continue: z.string().optional() }).default({}),
+  metadata: z.looseObject({ continue: z.string().optional(), resourceVersion: z.string() }),
   items: z.array(PodObject),
 });
+
+const Version = z.looseObject({ metadata: z.looseObject({ resourceVersion: z.string() }) });
+const Changed = z.looseObject({
+  ...PodObject.shape,
+  metadata: z.looseObject({ ...PodObject.shape.metadata.shape, ...Version.shape.metadata.shape }),
+});
+
+/** What Kubernetes tells of pods that are watched. */
+export const PodEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.enum(['ADDED', 'MODIFIED', 'DELETED']), object: Changed }),
+  /** All up to this version has been told. */
+  z.object({ type: z.literal('BOOKMARK'), object: Version }),
+  /** It ends; most often as the version that was asked for is forgotten. */
+  z.object({ type: z.literal('ERROR'), object: z.looseObject({ message: z.string().default('') }) }),
+]);
+export type PodEvent = z.infer<typeof PodEvent>;

@@ -15,7 +15,7 @@ import type {
 import { removeTree } from '../runner/supervisor/sandbox-folders.ts';
 import { type Clock, neverAborted } from '../system/clock.ts';
 import { receiveFiles } from './file-stream.ts';
-import { Overdue } from './overdue.ts';
+import { END_OVERDUE_MS, Overdue, OVERDUE_MS } from './overdue.ts';
 import type { PodChannel } from './pod-channel.ts';
 import type { Visit } from './pod-door.ts';
 import type { PodStay } from './pod-stay.ts';
@@ -40,6 +40,8 @@ export class PodSandbox implements Sandbox {
   readonly #sockets = new Set<TLSSocket>();
   /** Outputs that have not been told to come to their end. */
   readonly #printing = new Set<StreamReader>();
+  /** A command of it has been told to stop: nothing of the task goes on. */
+  #isStopped = false;
   #isDisposed = false;
 
   constructor(parts: PodSandboxParts) {
@@ -121,9 +123,12 @@ export class PodSandbox implements Sandbox {
     const reader = new StreamReader(this.#parts.clock, socket, channel.closed);
     this.#printing.add(reader);
     const stopped = new AbortController();
-    const ended = this.#run(channel, command, id, reader, stopped.signal);
+    let patienceMs = END_OVERDUE_MS;
+    const ended = this.#run(channel, command, id, reader, { signal: stopped.signal, patienceMs: () => patienceMs });
     ended.catch(() => undefined);
     const stop = (graceMs: number) => {
+      patienceMs = graceMs + END_OVERDUE_MS;
+      this.#isStopped = true;
       channel.tell({ kind: 'stop', graceMs });
       stopped.abort();
     };
@@ -152,7 +157,7 @@ export class PodSandbox implements Sandbox {
   }
 
   async kill(): Promise<void> {
-    await this.#ask('kill');
+    await this.#ask('kill', this.#isStopped ? END_OVERDUE_MS : OVERDUE_MS);
     for (const reader of this.#printing) void reader.finish();
     this.#printing.clear();
   }
@@ -171,12 +176,12 @@ export class PodSandbox implements Sandbox {
     command: Command,
     stream: string,
     reader: StreamReader,
-    stopped: AbortSignal,
+    stopped: { readonly signal: AbortSignal; readonly patienceMs: () => number },
   ): Promise<CommandEnd> {
     try {
-      const answer = await channel.ask({ kind: 'run', stream, command }, stopped);
+      const answer = await channel.ask({ kind: 'run', stream, command }, stopped.signal, stopped.patienceMs);
       if (answer.kind !== 'ended') throw new CiError('unavailable', 'Cannot understand the pod of the task');
-      using overdue = new Overdue(this.#parts.clock, stopped);
+      using overdue = new Overdue(this.#parts.clock, stopped.signal, stopped.patienceMs);
       await reader.read(answer.printed, overdue.signal);
       return answer.end;
     } catch (error) {
@@ -210,10 +215,10 @@ export class PodSandbox implements Sandbox {
   }
 
   /** In a pod that is gone, or whose container has not come, nothing runs that this could be done to. */
-  async #ask(kind: 'freeze' | 'thaw' | 'kill'): Promise<void> {
+  async #ask(kind: 'freeze' | 'thaw' | 'kill', patienceMs = OVERDUE_MS): Promise<void> {
     const { channel } = this.#parts.stay;
     try {
-      await channel?.ask({ kind });
+      await channel?.ask({ kind }, undefined, () => patienceMs);
     } catch (error) {
       if (!channel?.closed.aborted) throw error;
     }

@@ -2,16 +2,19 @@ import { orAborted } from '../objects/until-aborted.ts';
 import type { Renewal } from '../cluster/session.ts';
 import { SandboxLost } from '../runner/sandbox.ts';
 import { type Clock, deadline, neverAborted } from '../system/clock.ts';
+import { END_OVERDUE_MS } from './overdue.ts';
 import { PodChannel } from './pod-channel.ts';
 import type { Visit } from './pod-door.ts';
 import type { Role } from './pod-messages.ts';
 import type { PodObject } from './pod-object.ts';
 import { explainsLoss, lossOf, startTrouble } from './pod-trouble.ts';
+import type { FollowedPod } from './pod-watch.ts';
 import type { PodRef, TaskPods } from './task-pods.ts';
 
 export interface PodStayParts {
   readonly pods: TaskPods;
   readonly pod: PodRef;
+  readonly followed: FollowedPod;
   readonly visit: Visit;
   readonly clock: Clock;
   readonly renewal: () => Renewal | undefined;
@@ -19,8 +22,8 @@ export interface PodStayParts {
   readonly image: string | undefined;
 }
 
-/** How often a pod that has not come yet is looked at, in milliseconds. */
-const LOOK_EVERY_MS = 2000;
+/** A pod that has not come yet is looked at so often even if nothing is told of it, in milliseconds: it may have waited too long. */
+const LOOK_AGAIN_MS = 30_000;
 /** How long the kubelet may take to tell why a pod is gone. */
 const REASON_LIMIT_MS = 10_000;
 /** How long it is waited for that nothing of a pod runs, when it cannot be asked itself. */
@@ -70,13 +73,16 @@ export class PodStay implements AsyncDisposable {
 
   /** Kills what runs in it, and deletes it. Where it cannot be asked, Kubernetes has to confirm that nothing runs, if it can. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { pods, pod, visit, clock } = this.#parts;
+    const { pods, pod, followed, visit, clock } = this.#parts;
     this.#isLeaving = true;
     const channel = this.#channel;
     using limit = deadline(clock, GONE_LIMIT_MS, neverAborted);
     const isKilled =
       channel !== undefined &&
-      (await orAborted(channel.ask({ kind: 'kill' }), limit.signal).then(
+      (await orAborted(
+        channel.ask({ kind: 'kill' }, undefined, () => END_OVERDUE_MS),
+        limit.signal,
+      ).then(
         () => true,
         () => false,
       ));
@@ -87,36 +93,34 @@ export class PodStay implements AsyncDisposable {
     if (!isKilled) await pods.isGoneWithin(pod, GONE_LIMIT_MS, patience.signal).catch(() => undefined);
     channel?.close();
     visit[Symbol.dispose]();
+    followed[Symbol.dispose]();
   }
 
   /** Rejects as soon as it is clear that the container will not come. */
   async #trouble(role: Role, signal: AbortSignal): Promise<never> {
-    const { clock, image } = this.#parts;
+    const { clock, image, followed } = this.#parts;
     const began = clock.monotonic();
-    for (;;) {
-      await clock.sleep(LOOK_EVERY_MS, signal);
-      const pod = await this.#look(signal);
-      if (pod === 'unknown') continue;
-      const trouble = startTrouble(pod, { role, image, waitedMs: clock.monotonic() - began });
+    for (let pod = this.#seen; ; pod = this.#seen) {
+      const trouble = pod !== 'unknown' && startTrouble(pod, { role, image, waitedMs: clock.monotonic() - began });
       if (trouble) throw trouble;
+      using patience = deadline(clock, LOOK_AGAIN_MS, signal);
+      await followed.changed.wait(patience.signal);
+      signal.throwIfAborted();
+      if (patience.signal.aborted) await this.#look(signal);
     }
   }
 
   async #lose(channel: PodChannel, role: Role): Promise<void> {
     if (this.#isLeaving || this.#channel !== channel) return;
-    this.#lost.abort(await this.#reason(role));
+    this.#lost.abort(channel.isHungUp ? silent() : await this.#reason(role));
   }
 
   async #reason(role: Role): Promise<SandboxLost> {
-    const { clock } = this.#parts;
+    const { clock, followed } = this.#parts;
+    const isExplained = (pod: PodObject | undefined | 'unknown') => pod !== 'unknown' && explainsLoss(pod, role);
     using limit = deadline(clock, REASON_LIMIT_MS, neverAborted);
-    let seen: PodObject | undefined | 'unknown' = 'unknown';
-    while (!limit.signal.aborted && (seen === 'unknown' || !explainsLoss(seen, role))) {
-      const pod = await this.#look(limit.signal);
-      if (pod !== 'unknown') seen = pod;
-      else if (limit.signal.aborted) break;
-      await clock.sleep(LOOK_EVERY_MS / 4, limit.signal).catch(() => undefined);
-    }
+    while (!limit.signal.aborted && !isExplained(this.#seen)) await followed.changed.wait(limit.signal);
+    const seen = isExplained(this.#seen) ? this.#seen : await this.#look(neverAborted);
     if (seen !== 'unknown') return lossOf(seen, role);
     return new SandboxLost(
       'infrastructure',
@@ -124,13 +128,29 @@ export class PodStay implements AsyncDisposable {
     );
   }
 
+  /** What has been told of it last; undefined when it is gone. */
+  get #seen(): PodObject | undefined | 'unknown' {
+    const { followed, pod } = this.#parts;
+    const { seen = 'unknown' } = followed;
+    if (seen === 'unknown') return 'unknown';
+    return seen !== 'gone' && seen.metadata.uid === pod.uid ? seen : undefined;
+  }
+
+  /** Asks how it is, as what is told of it may be late, or never come. */
   async #look(signal: AbortSignal): Promise<PodObject | undefined | 'unknown'> {
-    const { pods, pod } = this.#parts;
+    const { pods, pod, followed } = this.#parts;
     try {
-      const seen = await pods.get(pod.name, signal);
-      return seen?.metadata.uid === pod.uid ? seen : undefined;
+      const before = followed.seen;
+      const found = await pods.get(pod.name, signal);
+      // What was told meanwhile may be newer.
+      if (followed.seen === before) followed.note(found ?? 'gone');
+      return this.#seen;
     } catch {
       return 'unknown';
     }
   }
+}
+
+function silent(): SandboxLost {
+  return new SandboxLost('place', 'The pod of the task does not do any more what its node asks of it');
 }

@@ -15,6 +15,7 @@ import { TASK_ROOT } from './pod-places.ts';
 import { PodSandbox } from './pod-sandbox.ts';
 import { PodStay } from './pod-stay.ts';
 import { bytesOf, type PodTemplate } from './pod-template.ts';
+import { PodWatch } from './pod-watch.ts';
 import { podName, taskPod, type TaskPodParts } from './task-pod.ts';
 import { attemptOf, refOf, TaskPods } from './task-pods.ts';
 
@@ -52,8 +53,10 @@ export async function startPodSupervisor(options: PodSupervisorOptions): Promise
   try {
     const own = await readOwnPod(pods, options);
     const parts = { ...options, ...own, door, pods, namespace: await api.namespace() };
-    const supervisor = new PodSupervisor(parts);
-    await pods.tryToCreate(supervisor.podOf('0trial' as TaskId, 0, TRIAL_NEEDS, ''), neverAborted);
+    const trial = podOf(parts, '0trial' as TaskId, 0, TRIAL_NEEDS, '');
+    await pods.tryToCreate(trial, neverAborted);
+    const watch = started.use(await PodWatch.start(parts));
+    const supervisor = new PodSupervisor({ ...parts, watch });
     started.move();
     onNotice(
       `Tasks run in pods of their own in namespace ${parts.namespace}, with image ${template.image ?? own.own.image} unless they name another`,
@@ -72,19 +75,28 @@ async function readOwnPod(pods: TaskPods, { pod: name }: PodSupervisorOptions) {
   if (!pod || !container || address === undefined)
     throw new CiError('invalid', `Cannot find this node's own pod, its image and its address: ${name}`);
   const { image, imagePullPolicy: pullPolicy, command } = container;
+  const { imagePullSecrets: pullSecrets } = pod.spec;
   return {
     owner: refOf(pod),
-    own: { image, ...(command && { command }), ...(pullPolicy && { pullPolicy }) },
+    own: { image, ...(command && { command }), ...(pullPolicy && { pullPolicy }), ...(pullSecrets && { pullSecrets }) },
     address: isIPv6(address) ? `[${address}]` : address,
   };
 }
 
-interface Parts extends PodSupervisorOptions {
+interface PodParts extends PodSupervisorOptions {
   readonly owner: TaskPodParts['owner'];
   readonly own: TaskPodParts['own'];
   readonly address: string;
   readonly door: PodDoor;
+}
+
+function podOf(parts: PodParts, task: TaskId, fence: Fence, needs: PlaceNeeds, key: string): object {
+  return taskPod({ ...parts, task, fence, needs, key, door: `${parts.address}:${parts.door.port}` });
+}
+
+interface Parts extends PodParts {
   readonly pods: TaskPods;
+  readonly watch: PodWatch;
 }
 
 /** The supervisors are in the pods: this is what they have in common. */
@@ -109,9 +121,9 @@ export class PodSupervisor implements Supervisor {
   }
 
   async open(attempt: SandboxedAttempt, signal = neverAborted): Promise<Sandbox> {
-    const { pods, door, root, clock, template } = this.#parts;
-    const { task, fence, needs = TRIAL_NEEDS } = attempt;
-    await this.#removeEarlier(task, fence, signal);
+    const { pods, watch, door, root, clock, template } = this.#parts;
+    const { task, fence, needs = TRIAL_NEEDS, isFirst = false } = attempt;
+    if (!isFirst) await this.#removeEarlier(task, fence, signal);
     await using opened = new AsyncDisposableStack();
     const name = podName(task, fence);
     const visit = opened.use(door.expect(name));
@@ -119,9 +131,12 @@ export class PodSupervisor implements Supervisor {
     const folders = foldersIn(folder);
     for (const path of Object.values(folders)) await mkdir(path, { recursive: true, mode: 0o700 });
     opened.defer(() => removeTree(folder));
-    const pod = await pods.create(name, this.podOf(task, fence, needs, visit.key.toString('hex')), signal);
+    const followed = opened.use(watch.follow(name));
+    const wanted = podOf(this.#parts, task, fence, needs, visit.key.toString('hex'));
+    const pod = await pods.create(name, wanted, signal);
+    followed.noteMade();
     const { image } = needs;
-    const stay = opened.use(new PodStay({ pods, pod, visit, clock, image, renewal: () => this.#renewal }));
+    const stay = opened.use(new PodStay({ pods, pod, followed, visit, clock, image, renewal: () => this.#renewal }));
     await stay.enter('prepare', signal);
     const mostBytes = bytesOf(template.storage);
     const sandbox = new PodSandbox({ stay, visit, attempt, folders, inside: foldersIn(TASK_ROOT), mostBytes, clock });
@@ -130,13 +145,9 @@ export class PodSupervisor implements Supervisor {
     return sandbox;
   }
 
-  podOf(task: TaskId, fence: Fence, needs: PlaceNeeds, key: string): object {
-    const { address, door } = this.#parts;
-    return taskPod({ ...this.#parts, task, fence, needs, key, door: `${address}:${door.port}` });
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.door[Symbol.asyncDispose]();
+    await this.#parts.watch[Symbol.asyncDispose]();
   }
 
   /**

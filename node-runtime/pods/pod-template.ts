@@ -16,6 +16,9 @@ const Amounts = z.record(z.string(), Quantity);
 export const PodTemplate = z.strictObject({
   /** Of tasks that name none. Absent: that of the node. */
   image: z.string().min(1).optional(),
+  /** Of images that tasks or this template name. Absent: as Kubernetes decides by the image's tag. */
+  imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  /** For the images of tasks and for that of the node. Absent: those of the node's pod. */
   imagePullSecrets: Objects.optional(),
   /** For each slot that a task takes. */
   resources: z

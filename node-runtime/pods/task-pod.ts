@@ -10,9 +10,9 @@ export const LABELS = {
   cluster: 'simple-ci/cluster',
   task: 'simple-ci/task',
   fence: 'simple-ci/fence',
+  /** Which start of a node has made it. */
+  instance: 'simple-ci/instance',
 } as const;
-/** Which start of a node has made it. */
-export const INSTANCE = 'simple-ci/instance';
 
 export interface TaskPodParts {
   readonly cluster: ClusterId;
@@ -21,7 +21,13 @@ export interface TaskPodParts {
   /** The pod that it shall not outlive. */
   readonly owner: { readonly name: string; readonly uid: string };
   /** The image of the node, and what starts the program in it where that is not the image's own entry point. */
-  readonly own: { readonly image: string; readonly command?: readonly string[]; readonly pullPolicy?: string };
+  readonly own: {
+    readonly image: string;
+    readonly command?: readonly string[];
+    readonly pullPolicy?: string;
+    /** What its machine fetches that image with. */
+    readonly pullSecrets?: readonly object[];
+  };
   readonly template: PodTemplate;
   readonly task: TaskId;
   readonly fence: Fence;
@@ -51,9 +57,9 @@ export function clusterLabel(cluster: ClusterId): string {
 /** The pod of one attempt: what runs in it has no service account, no privileges, and nothing of the node but one way to reach it. */
 export function taskPod(parts: TaskPodParts): object {
   const { cluster, node, instance, owner, own, template, task, fence, needs } = parts;
-  const { labels, annotations, imagePullSecrets, storage } = template;
+  const { labels, annotations, imagePullSecrets = own.pullSecrets, storage } = template;
   const image = needs.image ?? template.image ?? own.image;
-  const isOwn = image === own.image;
+  const pullPolicy = image === own.image ? own.pullPolicy : template.imagePullPolicy;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -65,6 +71,7 @@ export function taskPod(parts: TaskPodParts): object {
         [LABELS.cluster]: clusterLabel(cluster),
         [LABELS.task]: task,
         [LABELS.fence]: String(fence),
+        [LABELS.instance]: instance,
       },
       annotations: {
         // Moving it would end the attempt.
@@ -73,7 +80,6 @@ export function taskPod(parts: TaskPodParts): object {
         ...annotations,
         'simple-ci/cluster-id': cluster,
         'simple-ci/node': node,
-        [INSTANCE]: instance,
       },
       ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', ...owner }],
     },
@@ -104,7 +110,7 @@ export function taskPod(parts: TaskPodParts): object {
         {
           ...containerOf(parts, 'task', image, false),
           command: [PROGRAM, 'attend-pod', 'task'],
-          ...(isOwn && own.pullPolicy && { imagePullPolicy: own.pullPolicy }),
+          ...(pullPolicy && { imagePullPolicy: pullPolicy }),
         },
       ],
       volumes: [

@@ -1,11 +1,11 @@
-import { CiError, isCiError } from '../../shared/errors.ts';
+import { CiError, type ErrorCode, isCiError } from '../../shared/errors.ts';
 import type { ClusterId, Fence, TaskId } from '../../shared/ids.ts';
 import type { KubernetesApi } from '../kubernetes/kubernetes-api.ts';
 import type { Chance } from '../system/chance.ts';
 import { type Clock, deadline } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
-import { PodList, PodObject } from './pod-object.ts';
-import { clusterLabel, INSTANCE, LABELS } from './task-pod.ts';
+import { PodEvent, PodList, PodObject } from './pod-object.ts';
+import { clusterLabel, LABELS } from './task-pod.ts';
 
 /** Which pod, and no other that may have its name later. */
 export interface PodRef {
@@ -23,10 +23,15 @@ export interface TaskPodsParts {
 
 /** How long an API server that does not answer is asked again, in milliseconds. */
 const RETRY_MS = 30_000;
+/** A token may run out before Kubernetes puts the next one into the pod; the pages of a list may outlive what they are of. */
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set(['unavailable', 'unauthenticated', 'gone']);
 const LOOK_EVERY_MS = 500;
 /** Kubernetes takes 0 for "forget it at once, whether it runs or not". */
 const GRACE_SECONDS = 1;
 const PAGE = 200;
+/** How long one watch goes on at least, and how much longer at most, in seconds: so that not all nodes begin anew at once. */
+const WATCH_SECONDS = 240;
+const MARGIN_MS = 30_000;
 
 /** The pods of tasks as Kubernetes has them. */
 export class TaskPods {
@@ -50,7 +55,7 @@ export class TaskPods {
       } catch (error) {
         if (!isCiError(error, 'conflict')) throw error;
         const there = await this.get(name, signal);
-        if (there?.metadata.annotations[INSTANCE] === this.#parts.instance) return refOf(there);
+        if (there?.metadata.labels[LABELS.instance] === this.#parts.instance) return refOf(there);
         throw new CiError('unavailable', `Cannot make a pod for the task as another has its name: ${name}`);
       }
     }, signal);
@@ -68,20 +73,24 @@ export class TaskPods {
 
   /** Those of this cluster, or of one task. */
   async list(task: TaskId | undefined, signal: AbortSignal): Promise<PodObject[]> {
-    const labels = [
-      `${LABELS.cluster}=${clusterLabel(this.#parts.cluster)}`,
-      ...(task ? [`${LABELS.task}=${task}`] : []),
-    ];
-    const query = `labelSelector=${encodeURIComponent(labels.join(','))}&limit=${PAGE}`;
-    const pods: PodObject[] = [];
-    for (let next: string | undefined = ''; next !== undefined; ) {
-      const page = next === '' ? '' : `&continue=${encodeURIComponent(next)}`;
-      const answer = await this.#parts.api.get(`${await this.#path()}?${query}${page}`, { signal });
-      const { items, metadata } = parseAs(PodList, answer);
-      pods.push(...items);
-      next = metadata.continue || undefined;
-    }
-    return pods;
+    return (await this.#list(task ? { [LABELS.task]: task } : {}, signal)).pods;
+  }
+
+  /** Those that this node has made, and the version from which on to watch for changes. */
+  listOwn(signal: AbortSignal): Promise<{ readonly pods: readonly PodObject[]; readonly version: string }> {
+    return this.#list({ [LABELS.instance]: this.#parts.instance }, signal);
+  }
+
+  /** What becomes of those that this node has made, from that version on, until Kubernetes ends it. `onAgreed`: it has begun. */
+  async *watchOwn(version: string, onAgreed: () => void, signal: AbortSignal): AsyncGenerator<PodEvent, void, void> {
+    const { api, clock, chance, instance } = this.#parts;
+    const seconds = Math.round(WATCH_SECONDS * (1 + chance.random()));
+    using limit = deadline(clock, seconds * 1000 + MARGIN_MS, signal);
+    const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${seconds}&resourceVersion=${encodeURIComponent(version)}`;
+    const path = `${await this.#path()}?${this.#selector({ [LABELS.instance]: instance })}&${query}`;
+    const events = await api.watch(path, { signal: limit.signal });
+    onAgreed();
+    for await (const event of events) yield parseAs(PodEvent, event);
   }
 
   /** Asks for its end. One that is gone already, or has given its name to another, is no failure. */
@@ -115,13 +124,37 @@ export class TaskPods {
     return false;
   }
 
+  async #list(
+    labels: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ readonly pods: PodObject[]; readonly version: string }> {
+    const path = `${await this.#path()}?${this.#selector(labels)}&limit=${PAGE}`;
+    return this.#again(async () => {
+      const pods: PodObject[] = [];
+      for (let next = ''; ; ) {
+        const page = next === '' ? '' : `&continue=${encodeURIComponent(next)}`;
+        const { items, metadata } = parseAs(PodList, await this.#parts.api.get(`${path}${page}`, { signal }));
+        pods.push(...items);
+        next = metadata.continue ?? '';
+        if (next === '') return { pods, version: metadata.resourceVersion };
+      }
+    }, signal);
+  }
+
+  /** Of this cluster's pods, those with such labels. */
+  #selector(labels: Readonly<Record<string, string>>): string {
+    const all = { [LABELS.cluster]: clusterLabel(this.#parts.cluster), ...labels };
+    const selector = Object.entries(all).map(([name, value]) => `${name}=${value}`);
+    return `labelSelector=${encodeURIComponent(selector.join(','))}`;
+  }
+
   async #path(): Promise<string> {
     return `/api/v1/namespaces/${await this.#parts.api.namespace()}/pods`;
   }
 
   #again<T>(operation: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const { clock, chance } = this.#parts;
-    const isTransient = (error: unknown) => isCiError(error, 'unavailable');
+    const isTransient = (error: unknown) => isCiError(error) && TRANSIENT.has(error.code);
     return retry(operation, { clock, chance, signal, isTransient, limitMs: RETRY_MS }).catch((error: unknown) => {
       // What Kubernetes finds wrong with a request is our fault, and no verdict on the task.
       if (!isCiError(error, 'invalid')) throw error;

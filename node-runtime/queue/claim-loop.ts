@@ -91,16 +91,18 @@ class Competition {
 
   /** Competes for what the view shows; resolves when the node has been full for a while, or the signal fires. */
   async run(view: QueueView, signal: AbortSignal): Promise<void> {
-    const { slots, session } = this.#options;
+    const { slots, session, resting } = this.#options;
     this.#view = view;
     while (!signal.aborted) {
       this.#throwFailure();
       const own = session();
+      // Asked before the tasks are looked at: a rest that ends in between would be waited for by nobody.
+      const restMs = resting.nextMs;
       if (own?.maySafelyClaim) this.#start(view, own, signal);
       if (slots.free === 0) {
         if (!(await this.#roomWithin(WATCH_WHILE_FULL_MS, signal))) return;
       } else if (own?.maySafelyClaim) {
-        await this.#change(view, signal);
+        await this.#change(view, restMs, signal);
       } else {
         await this.#options.cluster.clock.sleep(250, signal).catch(() => undefined);
       }
@@ -108,11 +110,9 @@ class Competition {
   }
 
   /** Resolves when the queue has changed, or one of the tasks in it has rested. */
-  async #change(view: QueueView, signal: AbortSignal): Promise<void> {
-    const { cluster, resting } = this.#options;
-    const restMs = resting.nextMs;
+  async #change(view: QueueView, restMs: number | undefined, signal: AbortSignal): Promise<void> {
     if (restMs === undefined) return view.changed.wait(signal);
-    using limit = deadline(cluster.clock, restMs, signal);
+    using limit = deadline(this.#options.cluster.clock, restMs, signal);
     await view.changed.wait(limit.signal);
   }
 

@@ -40,6 +40,8 @@ export interface SandboxedAttempt {
   readonly fence: Fence;
   /** That its claim stands under. */
   readonly lease: LeaseId;
+  /** No other attempt of the task can have been begun before. */
+  readonly isFirst?: boolean;
   /** What it needs of a place that is made for it alone. */
   readonly needs?: PlaceNeeds;
   /** Where its folders shall be, and stay when it ends. Absent: where the supervisor likes. */

@@ -47,7 +47,7 @@ export class TaskExecutor implements Executor {
     await using log = logs.open({ task: claim.id, fence: claim.fence }, [...secrets.values()]);
     const needs = needsOf(claim);
     await using sandbox = await supervisor.open(
-      { task: claim.id, fence: claim.fence, lease: claim.lease, needs },
+      { task: claim.id, fence: claim.fence, lease: claim.lease, isFirst: claim.lock.attempt === 1, needs },
       stop,
     );
     using _thaws = session && thawWhenRecovered(cluster, session, claim, sandbox);
@@ -66,7 +66,8 @@ async function runToEnd(
   stop: AbortSignal,
 ): Promise<AttemptOutcome> {
   await attempt.run(AbortSignal.any([stop, log.failed, sandbox.lost]));
-  if (sandbox.lost.aborted) return unfinishedByLoss(sandbox.lost.reason as SandboxLost);
+  // One that was ended by hand as it would not stop was to end anyway.
+  if (sandbox.lost.aborted) return outcomeOf(sandbox.lost.reason, stop);
   if (log.failed.aborted)
     return { kind: 'unfinished', end: 'infrastructure', message: describeError(log.failed.reason) };
   if (stop.aborted && stopReason(stop).why !== 'cancelled') return unfinishedBy(stopReason(stop));

@@ -27,6 +27,8 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
       kind: 'kubernetes',
       podTemplate: {
         image: 'debian:bookworm',
+        imagePullPolicy: 'Always',
+        imagePullSecrets: [{ name: 'registry' }],
         resources: { requests: { cpu: '500m' }, limits: { memory: '1Gi' } },
         labels: { team: 'build' },
         runtimeClassName: 'gvisor',

@@ -193,7 +193,7 @@ describe('what the chart grants', () => {
       ['ci-simple-ci-mark-pods', [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }]],
       [
         'ci-simple-ci-task-pods',
-        [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'get', 'list', 'delete'] }],
+        [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'get', 'list', 'watch', 'delete'] }],
       ],
     ]);
   });
@@ -205,6 +205,25 @@ describe('what the chart grants', () => {
     const policy = manifests.find(it => it.kind === 'NetworkPolicy' && it.metadata.name.endsWith('-task-pods'))!;
     for (const range of ['169.254.0.0/16', '192.0.0.0/24', '168.63.129.16/32'])
       assert.ok(JSON.stringify(policy.spec).includes(`"${range}"`), range);
+  });
+
+  test('lets pods of tasks ask the cluster’s own DNS only, another one, or none', async t => {
+    if (!requireHelm(t)) return;
+    const values = CHART_CASES['tasks in pods of their own']! as { executor: object };
+    const askedAt53 = async (networkPolicy: object) => {
+      const manifests = await render({ ...values, executor: { ...values.executor, networkPolicy } });
+      const policy = manifests.find(it => it.kind === 'NetworkPolicy' && it.metadata.name.endsWith('-task-pods'))!;
+      const rules = policy.spec.egress as { ports?: { port: number }[]; to?: unknown }[];
+      return rules.filter(({ ports = [] }) => ports.some(({ port }) => port === 53)).map(({ to }) => to);
+    };
+    const own = {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+      podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+    };
+    const local = { ipBlock: { cidr: '169.254.20.10/32' } };
+    assert.deepEqual(await askedAt53({}), [[own]]);
+    assert.deepEqual(await askedAt53({ dns: [local] }), [[local]]);
+    assert.deepEqual(await askedAt53({ dns: [] }), []);
   });
 
   test('the template for pods that it makes is one that nodes take, and its pool has their label', async t => {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { after, before, suite, test } from 'node:test';
 import { clusterLabel } from '../../node-runtime/pods/task-pod.ts';
 import type { NodeView } from '../../shared/api.ts';
@@ -7,6 +10,7 @@ import type { ClusterId, TaskId } from '../../shared/ids.ts';
 import { whyNoCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
+import { freePorts } from '../support/free-ports.ts';
 import { type PodsStage, podsStage } from '../support/pods-stage.ts';
 import { shippedRole } from '../support/rbac.ts';
 import { eventually } from '../support/test-tasks.ts';
@@ -93,10 +97,7 @@ suite('pods of tasks that are lost, or whose nodes are', {
     await using cluster = await stage.cluster();
     await cluster.addNode('deleted-1');
     const task = await cluster.submit({ steps: [{ run: FIRST_WAITS }] });
-    const pod = await cluster.podOf(task);
-    const object = stage.kubernetes.get('pods', pod)!;
-    object.metadata.deletionTimestamp = new Date().toISOString();
-    stage.kubernetes.onDelete?.('pods', object, 1);
+    stage.kubernetes.end('pods', await cluster.podOf(task), 1);
     const { outcome, past } = await cluster.finished(task, 120_000);
     assert.equal(outcome, 'passed');
     assert.deepEqual([past[0]?.end, past[0]?.message], ['infrastructure', 'The pod of the task was deleted']);
@@ -113,6 +114,40 @@ suite('pods of tasks that are lost, or whose nodes are', {
     const view = await cluster.view(task);
     assert.deepEqual([view.state, view.state === 'queued' && view.past.map(({ end }) => end)], ['queued', ['drained']]);
     await eventually('its pod is gone', () => isGone(pod) || undefined);
+  });
+
+  test('a task that holds up its own supervisor does not keep a node from draining in order', async () => {
+    await using cluster = await stage.cluster();
+    const node = await cluster.addNode('held-1', { args: ['--drain-timeout', '0s'] });
+    await cluster.add('server', '--slots', '0');
+    const task = await cluster.submit({ steps: [{ run: 'kill -STOP $PPID; echo held; sleep 3600' }] });
+    const pod = await cluster.podOf(task);
+    node.process.kill('SIGTERM');
+    assert.equal(await node.ended, 0, node.output());
+    const view = await cluster.view(task);
+    assert.deepEqual([view.state, view.state === 'queued' && view.past.map(({ end }) => end)], ['queued', ['drained']]);
+    await eventually('its pod is gone', () => isGone(pod) || undefined);
+  });
+
+  test('node and pod do not reach each other: the task stands still, and another attempt takes its place', async () => {
+    await using cluster = await stage.cluster();
+    const [port] = await freePorts(1);
+    await using line = await FaultProxy.start(`http://127.0.0.1:${port}`, { host: '127.0.0.2', port: port! });
+    await cluster.addNode('cut-off-1', { address: '127.0.0.2', args: ['--pod-listen', `127.0.0.1:${port}`] });
+    const ticks = 'echo begun; while :; do echo >> ticks; sleep 0.2; done';
+    const task = await cluster.submit({ steps: [{ run: `[ "$SIMPLE_CI_ATTEMPT" = 1 ] || exit 0; ${ticks}` }] });
+    const pod = await cluster.podOf(task);
+    const ticked = async () => (await stat(join(stage.kubelet.volume(pod, 'task'), 'workspace/ticks'))).size;
+    line.set({ blackhole: 'both' });
+    await pause(25_000);
+    const stoodAt = await ticked();
+    await pause(3000);
+    assert.equal(await ticked(), stoodAt, 'it stands still');
+    await eventually('the attempt is given up', async () => (await cluster.view(task)).past[0], 60_000);
+    line.set({});
+    const { outcome, past: ends } = await cluster.finished(task, 120_000);
+    assert.deepEqual([outcome, ends.map(({ end }) => end)], ['passed', ['infrastructure']], ends[0]?.message);
+    assert.ok(order(stage, pod, task), JSON.stringify(stage.kubelet.events));
   });
 
   test('etcd is silent for 25 s: the task stands still in its pod, and goes on in the same attempt', async () => {
@@ -166,7 +201,7 @@ suite('pods of tasks that are lost, or whose nodes are', {
     const task = await cluster.submit({ attempts: { lost: 1 } });
     const { outcome, past } = await cluster.finished(task, 120_000);
     assert.equal(outcome, 'infrastructure-lost');
-    assert.match(past[0]?.message ?? '', /status 403, .*cannot list resource "pods"/);
+    assert.match(past[0]?.message ?? '', /status 403, .*cannot create resource "pods"/);
   });
 
   test('a task with an image waits, and says why, while no node runs tasks in containers', async () => {

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { whyNoCeph } from '../support/ceph-server.ts';
+import { makeAuthority, makeCertificate } from '../support/certificates.ts';
+import { serveGit } from '../support/git-http-backend.ts';
+import { GitWorkspace } from '../support/git-workspace.ts';
 import { type PodsCluster, type PodsStage, podsStage } from '../support/pods-stage.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { eventually } from '../support/test-tasks.ts';
@@ -97,6 +103,37 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
     assert.ok((await stat(join(kept, 'out/run'))).mode & 0o100);
     await assert.rejects(stat(join(kept, 'out/link')));
     assert.ok(!JSON.stringify(stage.kubernetes.seen).includes(secret), 'Kubernetes is not told the secret');
+  });
+
+  test('a commit of a git server is checked out in the pod, by what the image of the node trusts', async () => {
+    await using folder = await temporaryFolder();
+    const authority = makeAuthority(folder.path, 'git-ca');
+    const { cert, key } = makeCertificate(folder.path, 'git', authority, 'serverAuth');
+    using repository = GitWorkspace.repository();
+    repository.write('greeting.txt', 'from the git server\n');
+    repository.git('add', '.');
+    repository.git('commit', '--quiet', '-m', 'First');
+    const commit = repository.git('rev-parse', 'HEAD').trim();
+    const identity = { cert: await readFile(cert), key: await readFile(key) };
+    const server = createServer(identity, (request, response) => serveGit(repository.folder, request, response));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const own = stage.kubelet.images.get('simple-ci:test')!;
+    stage.kubelet.images.set('simple-ci:test', {
+      ...own,
+      files: { '/etc/ssl/certs/ca-certificates.crt': authority.cert },
+    });
+    try {
+      const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/work/.git`;
+      const source = { type: 'git', url, ref: 'main' };
+      const task = await running('cat greeting.txt; git rev-parse HEAD', { source, image: 'tool:1' });
+      const result = await cluster.finished(task);
+      assert.deepEqual([result.outcome, result.commit], ['passed', commit], JSON.stringify(result));
+      assert.equal((await logOf(task)).toString(), `from the git server\n${commit}\n`);
+    } finally {
+      stage.kubelet.images.set('simple-ci:test', own);
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   test('in an image of its own a task has what that sets, and nothing of the pod’s', async () => {

@@ -93,7 +93,9 @@ export class Place implements AsyncDisposable {
 
   static async prepare(name: string, ground: Ground, traits: Traits): Promise<Place> {
     const host = traits.network?.outer;
-    const ways = await Promise.all(ground.etcdEndpoints.map(endpoint => FaultProxy.start(endpoint, host)));
+    const ways = await Promise.all(
+      ground.etcdEndpoints.map(endpoint => FaultProxy.start(endpoint, host ? { host } : {})),
+    );
     return new Place(name, ground, ways, await startS3FaultServer(ground.s3.endpoint, host), traits);
   }
 

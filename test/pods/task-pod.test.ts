@@ -12,6 +12,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ALL = PodTemplate.parse({
   image: 'debian:bookworm',
+  imagePullPolicy: 'IfNotPresent',
   imagePullSecrets: [{ name: 'registry' }],
   resources: { requests: { cpu: '500m', memory: '1.5Gi' }, limits: { memory: 2 ** 31 } },
   storage: '5Gi',
@@ -78,6 +79,19 @@ test('the image of the task wins over that of the template, and that over the no
   assert.deepEqual(images, ['tool:1', 'debian:bookworm', 'simple-ci:1']);
 });
 
+test('the template says how its images and those of tasks are pulled; the image of the node is as it is in the node’s pod', () => {
+  const pullingOf = ({ spec }: Manifest) => [
+    spec.initContainers[0].imagePullPolicy,
+    spec.containers[0].imagePullPolicy,
+    spec.imagePullSecrets,
+  ];
+  const own = { image: 'simple-ci:1', pullPolicy: 'Always', pullSecrets: [{ name: 'of-the-node' }] };
+  const needs = { image: 'tool:1', slots: 1, timeoutMs: 1000 };
+  assert.deepEqual(pullingOf(podOf({ own, template: ALL })), ['Always', 'IfNotPresent', [{ name: 'registry' }]]);
+  assert.deepEqual(pullingOf(podOf({ own, needs })), ['Always', undefined, [{ name: 'of-the-node' }]]);
+  assert.deepEqual(pullingOf(podOf({ own })), ['Always', 'Always', [{ name: 'of-the-node' }]]);
+});
+
 test('it can fill no disk, neither by its files nor beside them, unless the template says how much', () => {
   const diskOf = (template: PodTemplate) =>
     [...podOf({ template }).spec.initContainers, ...podOf({ template }).spec.containers].map(({ resources }) => [
@@ -103,6 +117,7 @@ test('a template with a mistake is refused by name', async () => {
   };
   await refused('{', /as it is not JSON: /);
   await refused('{"hostNetwork": true}', /Unrecognized key: "hostNetwork"/);
+  await refused('{"imagePullPolicy": "always"}', /"imagePullPolicy" is wrong: /);
   await refused('{"storage": "much"}', /"storage" is wrong: must be like 500m, 2 or 4Gi/);
   await assert.rejects(readPodTemplate(join(folder.path, 'none')), /as it cannot be read/);
 });

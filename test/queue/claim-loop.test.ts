@@ -5,6 +5,7 @@ import { cancelTask } from '../../node-runtime/queue/cancel.ts';
 import { listCompleted } from '../../node-runtime/queue/list-tasks.ts';
 import { readTaskState } from '../../node-runtime/queue/records.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { RestingTasks } from '../../node-runtime/queue/resting-tasks.ts';
 import type { TaskId } from '../../shared/ids.ts';
 import type { Executor } from '../../node-runtime/runner/executor.ts';
 import { compete, NOTHING_DONE } from '../support/competitor.ts';
@@ -173,4 +174,23 @@ test('an attempt whose lock is deleted under it is stopped and completes nothing
   await eventually('it is stopped', () => running.size === 0 || undefined);
   const { task, lock, completed } = await readTaskState(cluster, id, signal);
   assert.deepEqual([task !== undefined, lock, completed], [true, undefined, undefined]);
+});
+
+test('a task whose rest ends just as it is looked at is claimed at once', async () => {
+  await using cluster = await testCluster();
+  class EndsOnceSeen extends RestingTasks {
+    #isSeen = false;
+    #isOver = false;
+    override has(): boolean {
+      this.#isSeen = true;
+      return !this.#isOver;
+    }
+    override get nextMs(): number | undefined {
+      this.#isOver = this.#isSeen;
+      return this.#isOver ? undefined : 1;
+    }
+  }
+  const id = await submit(cluster);
+  await using _node = await compete(cluster, 'n1', { resting: new EndsOnceSeen(cluster.clock) });
+  await eventually('it is completed', async () => (await readTaskState(cluster, id, signal)).completed, 10_000);
 });

@@ -38,6 +38,7 @@ export interface CompetitorOptions {
   readonly slots?: number;
   readonly labels?: readonly string[];
   readonly executor?: Executor;
+  readonly resting?: RestingTasks;
   readonly onRenewed?: (renewal: Renewal) => void;
 }
 
@@ -71,7 +72,7 @@ export async function compete(cluster: Cluster, name: string, options: Competito
       labels: new Set(options.labels ?? []),
       session: () => session,
       accepts: () => true,
-      resting: new RestingTasks(cluster.clock),
+      resting: options.resting ?? new RestingTasks(cluster.clock),
       run,
       observe: {
         claimed: count => {

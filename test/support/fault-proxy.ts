@@ -47,12 +47,16 @@ export class FaultProxy implements AsyncDisposable {
 
   /**
    * @param target such as `http://127.0.0.1:2379`
-   * @param host where it is reached
+   * @param place where it is reached; absent: some port of this machine
    */
-  static async start(target: string, host = '127.0.0.1'): Promise<FaultProxy> {
+  static async start(
+    target: string,
+    place: { readonly host?: string; readonly port?: number } = {},
+  ): Promise<FaultProxy> {
+    const { host = '127.0.0.1', port = 0 } = place;
     const proxy = new FaultProxy(new URL(target), host);
     await new Promise<void>((resolve, reject) => {
-      proxy.#server.once('error', reject).listen(0, host, resolve);
+      proxy.#server.once('error', reject).listen(port, host, resolve);
     });
     return proxy;
   }

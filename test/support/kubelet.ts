@@ -18,6 +18,8 @@ export interface Image {
   readonly without?: string;
   /** Files that are empty in it. */
   readonly hides?: readonly string[];
+  /** Files of it, by their places, which take the place of those of this machine. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 interface Container {
@@ -205,6 +207,7 @@ export class Kubelet implements AsyncDisposable {
       ...['--uid', user, '--gid', user, '--cap-drop', 'ALL', '--clearenv'],
       ...system.flatMap(path => ['--ro-bind', path, path]),
       ...(image?.hides ?? []).flatMap(path => ['--ro-bind', '/dev/null', path]),
+      ...Object.entries(image?.files ?? {}).flatMap(([path, file]) => ['--ro-bind', file, path]),
       ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--ro-bind', checkout, checkout],
       ...mounts,
       ...(container.securityContext?.readOnlyRootFilesystem ? ['--remount-ro', '/'] : []),

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InCluster } from '../../node-runtime/kubernetes/kubernetes-api.ts';
 import { makeAuthority, makeCertificate } from './certificates.ts';
+import { KubernetesWatches } from './kubernetes-watches.ts';
 import { type Access, allows, type Role } from './rbac.ts';
+import { isSelected } from './selected-labels.ts';
 
 export interface KubeObject {
   metadata: {
@@ -52,7 +54,10 @@ export class KubernetesServer implements AsyncDisposable {
     string,
     { readonly name: string; readonly roles: Readonly<Record<string, readonly Role[]>> }
   >();
+  readonly #watches = new KubernetesWatches();
   #version = 0;
+  /** Called as soon as a request has come, before anything is made of it. */
+  onRequest: (verb: string, path: string) => void = () => undefined;
   /** Called after an object has changed. */
   onChange: (path: string, object: KubeObject) => void = () => undefined;
   /** Why an object that somebody wants to make is not admitted; undefined when it is. */
@@ -103,7 +108,10 @@ export class KubernetesServer implements AsyncDisposable {
   put(resource: string, name: string, object: object, namespace = this.namespace): KubeObject {
     const metadata = { uid: `uid-${++this.#version}`, ...(object as Partial<KubeObject>).metadata };
     const made = { ...object, metadata: { ...metadata, name, resourceVersion: String(++this.#version) } };
-    this.#objects.set(`${namespace}/${resource}/${name}`, made);
+    const key = `${namespace}/${resource}/${name}`;
+    const type = this.#objects.has(key) ? 'MODIFIED' : 'ADDED';
+    this.#objects.set(key, made);
+    this.#watches.note(type, `${namespace}/${resource}/`, made, this.#version);
     return made;
   }
 
@@ -111,8 +119,42 @@ export class KubernetesServer implements AsyncDisposable {
     return this.#objects.get(`${namespace}/${resource}/${name}`);
   }
 
+  /** It is gone. */
   delete(resource: string, name: string): void {
-    this.#objects.delete(`${this.namespace}/${resource}/${name}`);
+    const key = `${this.namespace}/${resource}/${name}`;
+    const object = this.#objects.get(key);
+    if (!object) return;
+    this.#objects.delete(key);
+    object.metadata.resourceVersion = String(++this.#version);
+    this.#watches.note('DELETED', `${this.namespace}/${resource}/`, object, this.#version);
+  }
+
+  /** A request for its end by somebody who may do everything. */
+  end(resource: string, name: string, gracePeriodSeconds: number): void {
+    const object = this.get(resource, name);
+    if (!object) throw new Error(`There is no ${resource} ${name}`);
+    this.#delete({ namespace: this.namespace, resource }, object, { gracePeriodSeconds });
+  }
+
+  /** How many watches are open. */
+  get watches(): number {
+    return this.#watches.count;
+  }
+
+  /** Ends all of them: in order, or in the middle of an event. */
+  endWatches(how: 'in order' | 'broken off'): void {
+    this.#watches.end(how);
+  }
+
+  /** Tells all who watch that they have been told everything up to now. */
+  bookmark(): void {
+    this.#watches.bookmark(this.#version);
+  }
+
+  /** Nobody can be told any more what has changed up to now. That is said by the status, or by an event. */
+  forget(saysGoneBy: 'status' | 'event'): void {
+    this.#watches.forget(++this.#version);
+    this.#watches.saysGoneBy = saysGoneBy;
   }
 
   /** A request of a controller of Kubernetes, which may do everything. */
@@ -130,22 +172,25 @@ export class KubernetesServer implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request);
-    const isOne = parsePath(request.url ?? '')?.name !== '';
-    const verb = verbOf(request.method ?? '', isOne);
-    const account = this.#accounts.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
     const path = request.url ?? '';
-    const { status, answer } = this.#answer(account, verb, path, body, request.headers['content-type']);
+    const verb = verbOf(request.method ?? '', path);
+    this.onRequest(verb, path);
+    const account = this.#accounts.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    const { status, answer } =
+      this.#answer(account, verb, path, body, request.headers['content-type']) ?? this.#watch(path, response);
     this.seen.push({ user: account?.name, verb, path, status, body });
+    if (answer === undefined) return;
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   }
 
+  /** Undefined for a watch that may be. */
   #answer(
     account: { name: string; roles: Readonly<Record<string, readonly Role[]>> } | undefined,
     verb: string,
     path: string,
     body: unknown,
     type: string | undefined,
-  ): { status: number; answer: unknown } {
+  ): { status: number; answer: unknown } | undefined {
     if (this.failure !== undefined) return refuse(this.failure, 'InternalError', 'the server has failed');
     if (!account) return refuse(401, 'Unauthorized', 'Unauthorized');
     const at = parsePath(path);
@@ -157,6 +202,7 @@ export class KubernetesServer implements AsyncDisposable {
         'Forbidden',
         `${at.resource} "${at.name}" is forbidden: User "system:serviceaccount:${this.namespace}:${account.name}" cannot ${verb} resource "${at.resource}" in API group "${at.apiGroup}" in the namespace "${at.namespace}"`,
       );
+    if (verb === 'watch') return undefined;
     const [kind = ''] = at.resource.split('/');
     if (verb === 'create') return this.#create(at, body as KubeObject, path.includes('dryRun=All'));
     if (verb === 'list') return { status: 200, answer: this.#list(at, new URL(path, 'https://server').searchParams) };
@@ -178,6 +224,13 @@ export class KubernetesServer implements AsyncDisposable {
     return { status: 200, answer: view(at.resource, this.#merge(key, object, patch)) };
   }
 
+  #watch(path: string, response: ServerResponse): { status: number; answer: unknown } {
+    const { namespace, resource } = parsePath(path)!;
+    const query = new URL(path, 'https://server').searchParams;
+    const refused = this.#watches.watch(`${namespace}/${resource}/`, query, response);
+    return refused ? refuse(refused, 'Expired', 'too old resource version') : { status: 200, answer: undefined };
+  }
+
   #create(
     { namespace, resource }: { namespace: string; resource: string },
     object: KubeObject,
@@ -195,18 +248,18 @@ export class KubernetesServer implements AsyncDisposable {
   }
 
   #list({ namespace, resource }: { namespace: string; resource: string }, query: URLSearchParams): unknown {
-    const wanted = (query.get('labelSelector') ?? '').split(',').filter(Boolean);
+    const selector = query.get('labelSelector') ?? '';
     const items = [...this.#objects].flatMap(([key, object]) => {
-      const labels = object.metadata.labels ?? {};
       const isOne = key.startsWith(`${namespace}/${resource}/`);
-      return isOne && wanted.every(one => labels[one.split('=')[0]!] === one.split('=')[1]) ? [object] : [];
+      return isOne && isSelected(object.metadata.labels ?? {}, selector) ? [object] : [];
     });
     // A page at a time, as Kubernetes does it.
     const begin = Number(query.get('continue') ?? 0);
     const end = begin + Number(query.get('limit') ?? items.length);
+    const resourceVersion = String(this.#version);
     return {
       kind: 'List',
-      metadata: end < items.length ? { continue: String(end) } : {},
+      metadata: { resourceVersion, ...(end < items.length && { continue: String(end) }) },
       items: items.slice(begin, end),
     };
   }
@@ -224,9 +277,11 @@ export class KubernetesServer implements AsyncDisposable {
         'Conflict',
         `the UID in the precondition (${wanted}) does not match the UID in record (${uid})`,
       );
-    if (!this.onDelete) this.#objects.delete(`${namespace}/${resource}/${name}`);
+    if (!this.onDelete) this.delete(resource, name);
     else if (object.metadata.deletionTimestamp === undefined) {
       object.metadata.deletionTimestamp = new Date().toISOString();
+      object.metadata.resourceVersion = String(++this.#version);
+      this.#watches.note('MODIFIED', `${namespace}/${resource}/`, object, this.#version);
       this.onDelete(resource, object, options?.gracePeriodSeconds ?? 30);
     }
     return { status: 200, answer: object };
@@ -236,6 +291,7 @@ export class KubernetesServer implements AsyncDisposable {
     const merged = mergePatch(object, patch) as KubeObject;
     merged.metadata.resourceVersion = String(++this.#version);
     this.#objects.set(key, merged);
+    this.#watches.note('MODIFIED', key.slice(0, key.lastIndexOf('/') + 1), merged, this.#version);
     this.onChange(key.slice(key.indexOf('/') + 1), merged);
     return merged;
   }
@@ -255,7 +311,9 @@ interface DeleteOptions {
   readonly preconditions?: { readonly uid?: string };
 }
 
-function verbOf(method: string, isOne: boolean): string {
+function verbOf(method: string, path: string): string {
+  const isOne = parsePath(path)?.name !== '';
+  if (method === 'GET' && /[?&]watch=(1|true)(&|$)/.test(path)) return 'watch';
   if (method === 'GET') return isOne ? 'get' : 'list';
   return method === 'POST' ? 'create' : method.toLowerCase();
 }

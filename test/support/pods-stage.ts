@@ -29,6 +29,8 @@ interface NodeChanges {
   readonly args?: readonly string[];
   readonly roles?: readonly Role[];
   readonly template?: object;
+  /** At which its pod is reached. */
+  readonly address?: string;
 }
 
 const POD_ROLES = [shippedRole('mark-pods'), shippedRole('task-pods')];
@@ -52,11 +54,15 @@ export async function podsStage(etcd?: EtcdServer): Promise<PodsStage> {
       SIMPLE_CI_SECRETS_KEY: key,
     };
     const real = await realCluster({ etcd: store, s3, env, ...(endpoints && { endpoints }) });
-    const addNode = async (name: string, { args = [], roles = POD_ROLES, template }: NodeChanges = {}) => {
+    const addNode = async (
+      name: string,
+      { args = [], roles = POD_ROLES, template, address = '127.0.0.1' }: NodeChanges = {},
+    ) => {
       const containers = [{ name: 'node', image: 'simple-ci:test' }];
-      kubernetes.put('pods', name, { spec: { containers }, status: { podIP: '127.0.0.1' } });
+      kubernetes.put('pods', name, { spec: { containers }, status: { podIP: address } });
       const account = kubernetes.account(name, { ci: roles });
-      const own = ['--pod', name, '--service-account', account.folder, '--pod-listen', '127.0.0.1:0'];
+      const own = ['--pod', name, '--service-account', account.folder];
+      if (!args.includes('--pod-listen')) own.push('--pod-listen', '127.0.0.1:0');
       if (template) {
         await writeFile(join(folder, `${name}.json`), JSON.stringify(template));
         own.push('--pod-template', join(folder, `${name}.json`));

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -12,6 +11,7 @@ import { isCiError } from '../../shared/errors.ts';
 import { SourceUnavailable } from '../../node-runtime/workspace/source-unavailable.ts';
 import { describeIssue } from '../../shared/describe-issue.ts';
 import { GitSource } from '../../shared/task.ts';
+import { serveGit } from '../support/git-http-backend.ts';
 import { GitWorkspace, runIn, walk } from '../support/git-workspace.ts';
 
 const options: GitCheckoutOptions = { path: process.env.PATH ?? '/usr/bin:/bin', home: '/nonexistent' };
@@ -28,32 +28,7 @@ class GitServer implements Disposable {
     this.user = user;
     this.#server = createServer((request, response) => {
       if (this.password !== undefined) return response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
-      const { pathname, search } = new URL(request.url!, 'http://localhost');
-      const env = {
-        PATH: options.path,
-        GIT_PROJECT_ROOT: user.folder,
-        GIT_HTTP_EXPORT_ALL: '1',
-        PATH_INFO: pathname,
-        QUERY_STRING: search.slice(1),
-        REQUEST_METHOD: request.method!,
-        CONTENT_TYPE: request.headers['content-type'] ?? '',
-        GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
-        HTTP_CONTENT_ENCODING: String(request.headers['content-encoding'] ?? ''),
-      };
-      const child = spawn('git', ['http-backend'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
-      request.pipe(child.stdin);
-      child.stdin.on('error', () => undefined);
-      void Array.fromAsync(child.stdout).then(chunks => {
-        const answer = Buffer.concat(chunks);
-        const end = answer.indexOf('\r\n\r\n');
-        const headers = answer
-          .subarray(0, end)
-          .toString()
-          .split('\r\n')
-          .map(line => line.split(': ') as [string, string]);
-        const status = Number(headers.find(([name]) => name === 'Status')?.[1].slice(0, 3) ?? 200);
-        response.writeHead(status, Object.fromEntries(headers)).end(answer.subarray(end + 4));
-      });
+      serveGit(user.folder, request, response);
     });
   }
 
