@@ -1,17 +1,16 @@
 import { mkdir } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { count } from '../shared/amounts.ts';
-import { CiError } from '../shared/errors.ts';
-import { quote } from '../shared/ids.ts';
 import { signalOf } from './abort.ts';
+import { artifactTarget } from './artifact-target.ts';
 import { artifactUri } from './artifact-uri.ts';
 import type { Clusters } from './clusters.ts';
 import { type Given, rowOf } from './given.ts';
+import { showInformation, showProgress } from './messages.ts';
 import { findWorkspaceFile } from './open-file.ts';
 import { saveAs } from './save-as.ts';
-
 import { writeWholeFile } from './write-file.ts';
 
 const CALL_MS = 30_000;
@@ -47,27 +46,22 @@ export class ArtifactCommands {
     await using client = await this.#clusters.connection.client();
     const { artifacts } = await client.call('listArtifacts', { params: { id: task } }, AbortSignal.timeout(CALL_MS));
     if (artifacts.length === 0) {
-      void vscode.window.showInformationMessage(l10n.t('This task kept no files.'));
+      void showInformation(l10n.t('This task kept no files.'));
       return;
     }
     const folder = await pickFolder();
     if (!folder) return;
     const files = count(artifacts.length, l10n.t('file'), l10n.t('files'));
-    const options = {
-      location: vscode.ProgressLocation.Notification,
-      title: l10n.t`Saving ${files} …`,
-      cancellable: true,
-    };
-    await vscode.window.withProgress(options, async (progress, cancel) => {
+    await showProgress(l10n.t`Saving ${files} …`, async (report, cancel) => {
       const signal = signalOf(cancel);
       for (const { path } of artifacts) {
-        progress.report({ message: path, increment: 100 / artifacts.length });
-        const target = targetOf(folder, path);
+        report(path, 100 / artifacts.length);
+        const target = artifactTarget(folder, path);
         await mkdir(dirname(target), { recursive: true });
         await writeWholeFile(target, client.download(task, path, signal), signal);
       }
     });
-    void vscode.window.showInformationMessage(l10n.t('Saved {0} in {1}.', files, folder));
+    void showInformation(l10n.t('Saved {0} in {1}.', files, folder));
   }
 
   /** With the file of the same path in the workspace. */
@@ -76,7 +70,7 @@ export class ArtifactCommands {
     if (task === undefined || path === undefined) return;
     const own = await findWorkspaceFile(path);
     if (!own) {
-      void vscode.window.showInformationMessage(l10n.t`There is no ${path} in this workspace to compare with.`);
+      void showInformation(l10n.t`There is no ${path} in this workspace to compare with.`);
       return;
     }
     const title = l10n.t`${path}: workspace ↔ artifact`;
@@ -94,12 +88,4 @@ async function pickFolder(): Promise<string | undefined> {
     openLabel: l10n.t('Save'),
   });
   return picked?.[0]?.fsPath;
-}
-
-/** A cluster says where a file was: never more than that is written. */
-function targetOf(folder: string, path: string): string {
-  const target = join(folder, path);
-  const inside = relative(folder, target);
-  if (inside !== '' && !inside.startsWith('..')) return target;
-  throw new CiError('invalid', l10n.t('Cannot save an artifact outside the folder that was chosen: {0}', quote(path)));
 }

@@ -5,6 +5,7 @@ import type { ClusterStore } from './cluster-store.ts';
 import type { Clusters } from './clusters.ts';
 import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
+import { showProgress, showWarning } from './messages.ts';
 import { checkNodeUrl } from './node-urls.ts';
 
 /** Choosing a cluster: a local node, one that is new, or one of before. */
@@ -47,8 +48,7 @@ export class ConnectCommands {
     });
     if (token === undefined) return;
     const title = l10n.t`Connecting to ${host} …`;
-    const location = vscode.ProgressLocation.Notification;
-    await vscode.window.withProgress({ location, title, cancellable: true }, async (_, cancel) => {
+    await showProgress(title, async (_, cancel) => {
       await this.#clusters.add(address, token.trim(), signalOf(cancel));
     });
   }
@@ -106,8 +106,7 @@ export async function checkTrust(): Promise<boolean> {
   if (vscode.workspace.isTrusted) return true;
   const manage = l10n.t('Manage Workspace Trust');
   const text = l10n.t('This workspace is not trusted: you can look at tasks and logs, but not run anything from here.');
-  if ((await vscode.window.showWarningMessage(text, manage)) === manage)
-    await vscode.commands.executeCommand('workbench.trust.manage');
+  if ((await showWarning(text, manage)) === manage) await vscode.commands.executeCommand('workbench.trust.manage');
   return vscode.workspace.isTrusted;
 }
 

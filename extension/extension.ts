@@ -14,6 +14,7 @@ import { ConnectCommands } from './connect-commands.ts';
 import type { Given, GivenLine } from './given.ts';
 import { LogPanels } from './log-panels.ts';
 import { MCP_PROVIDER, McpServers } from './mcp-servers.ts';
+import { showWarning } from './messages.ts';
 import { OwnLog } from './own-log.ts';
 import { findProgram } from './program.ts';
 import { RunCommands } from './run-commands.ts';
@@ -192,7 +193,7 @@ function tellMenus({ connection, localNodeLost }: Clusters): vscode.Disposable[]
   update();
   const listening = [
     connection.connectionChanged.on(update),
-    localNodeLost.on(why => void vscode.window.showWarningMessage(l10n.t`The local node ended: ${why}`)),
+    localNodeLost.on(why => void showWarning(l10n.t`The local node ended: ${why}`)),
   ];
   return listening.map(one => new vscode.Disposable(() => one[Symbol.dispose]()));
 }

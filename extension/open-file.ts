@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { filePlaces } from './find-file.ts';
+import { showInformation } from './messages.ts';
 
 export interface FilePlace {
   readonly path: string;
@@ -23,7 +24,7 @@ export async function findWorkspaceFile(path: string): Promise<vscode.Uri | unde
 export async function openWorkspaceFile({ path, line = 1, column = 1 }: FilePlace): Promise<void> {
   const file = await findWorkspaceFile(path);
   if (!file) {
-    void vscode.window.showInformationMessage(l10n.t`There is no ${path} in this workspace.`);
+    void showInformation(l10n.t`There is no ${path} in this workspace.`);
     return;
   }
   await showPlace(file, { line, column });

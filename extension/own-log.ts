@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
+import { showError } from './messages.ts';
 
 /** What the extension says of itself: in a channel of its own, and, when somebody waits for an answer, in a message. */
 export class OwnLog implements vscode.Disposable {
@@ -23,7 +24,7 @@ export class OwnLog implements vscode.Disposable {
       const message = describeError(error);
       this.#channel.error(error instanceof Error && error.stack !== undefined ? error.stack : message);
       const details = l10n.t('Show Log');
-      void vscode.window.showErrorMessage(message, details).then(answer => {
+      void showError(message, details).then(answer => {
         if (answer === details) this.show();
       });
     }

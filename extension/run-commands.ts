@@ -8,6 +8,7 @@ import { checkTrust } from './connect-commands.ts';
 import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
 import type { LogPanels } from './log-panels.ts';
+import { agrees, showProgress } from './messages.ts';
 import type { Program } from './program.ts';
 import { nameOf, type Progress, type Question, type Submitted, submitWorkspace } from './submit-workspace.ts';
 import type { TaskPicker, WorkspaceRun } from './task-picker.ts';
@@ -68,10 +69,8 @@ export class RunCommands {
 
   /** Saves, sends, submits and opens the log. */
   async run({ folder, task }: WorkspaceRun): Promise<void> {
-    const location = vscode.ProgressLocation.Notification;
-    const title = l10n.t('Running {0}', nameOf(task));
-    const submitted = await vscode.window.withProgress({ location, title, cancellable: true }, (progress, cancel) =>
-      this.submit({ folder, task }, { say: message => progress.report({ message }), signal: signalOf(cancel) }),
+    const submitted = await showProgress(l10n.t('Running {0}', nameOf(task)), (report, cancel) =>
+      this.submit({ folder, task }, { say: report, signal: signalOf(cancel) }),
     );
     if (!submitted) return;
     await this.#options.picker.remember({ folder, task });
@@ -154,7 +153,7 @@ export class RunCommands {
       'It gets all files of the folder with their uncommitted changes, apart from those that git ignores. This is asked once for each host.',
     );
     const text = l10n.t('Send files of your workspaces to cluster {0} at {1}?', label, new URL(id).host);
-    if ((await vscode.window.showInformationMessage(text, { modal: true, detail }, send)) !== send) return false;
+    if (!(await agrees(text, detail, send))) return false;
     await this.#options.consents.update(CONSENTS, [...this.#consents, id]);
     return true;
   }
@@ -203,5 +202,5 @@ export async function askUser(question: Question): Promise<boolean> {
           .map(({ path, why }) => `${path}: ${why}`)
           .join('\n')}\n\n${l10n.t('To keep them here, name them in .gitignore.')}`
       : l10n.t('Later runs send only what has changed. To leave files out, name them in .gitignore.');
-  return (await vscode.window.showWarningMessage(text, { modal: true, detail }, send)) === send;
+  return agrees(text, detail, send);
 }

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Client } from '../shared/client.ts';
 import { signalOf } from './abort.ts';
 import type { Clusters } from './clusters.ts';
+import { showProgress } from './messages.ts';
 import { writeWholeFile } from './write-file.ts';
 
 export interface Saved {
@@ -21,9 +22,7 @@ export async function saveAs(clusters: Clusters, { name, what, read }: Saved): P
     title: l10n.t`Save ${what}`,
   });
   if (!target) return;
-  const location = vscode.ProgressLocation.Notification;
-  const title = l10n.t`Saving ${what} …`;
-  await vscode.window.withProgress({ location, title, cancellable: true }, async (_, cancel) => {
+  await showProgress(l10n.t`Saving ${what} …`, async (_, cancel) => {
     await using client = await clusters.connection.client();
     const signal = signalOf(cancel);
     await writeWholeFile(target.fsPath, read(client, signal), signal);

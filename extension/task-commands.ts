@@ -9,6 +9,7 @@ import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
 import { type Given, type GivenLine, lineOf, rowOf } from './given.ts';
 import type { LogPanels } from './log-panels.ts';
+import { showInformation } from './messages.ts';
 import { stateWord } from './outcome-word.ts';
 import { attemptsOf } from './panel-task.ts';
 import type { RowElement } from './row-tree.ts';
@@ -77,9 +78,7 @@ export class TaskCommands {
     await using client = await this.#clusters.connection.client();
     const attempts = attemptsOf(await client.call('getTask', { params: { id } }, AbortSignal.timeout(CALL_MS)));
     if (attempts.length < 2) {
-      void vscode.window.showInformationMessage(
-        l10n.t('There was one attempt at this task only: there is nothing to compare.'),
-      );
+      void showInformation(l10n.t('There was one attempt at this task only: there is nothing to compare.'));
       return;
     }
     const pair = attempts.length === 2 ? attempts : await pickTwo(attempts);
@@ -131,9 +130,7 @@ export class TaskCommands {
     const task = lineOf(given)?.task ?? this.#panels.task;
     const line = lineOf(given) ?? this.#panels.line;
     if (task !== undefined && line) return this.#copyLink(task, line);
-    void vscode.window.showInformationMessage(
-      l10n.t('Choose a line of a log first: click it, or go to it with the arrow keys.'),
-    );
+    void showInformation(l10n.t('Choose a line of a log first: click it, or go to it with the arrow keys.'));
   }
 
   async #copyLink(task: string, line?: LogLineName): Promise<void> {

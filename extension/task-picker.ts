@@ -1,5 +1,6 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
+import { showInformation } from './messages.ts';
 import type { Program } from './program.ts';
 import { nameOf, type WantedTask } from './submit-workspace.ts';
 import { listWorkspaceTasks } from './workspace-tasks.ts';
@@ -38,7 +39,7 @@ export class TaskPicker {
   async pickFolder(): Promise<vscode.Uri | undefined> {
     const folders = vscode.workspace.workspaceFolders ?? [];
     if (folders.length === 0) {
-      void vscode.window.showInformationMessage(l10n.t('Open a folder to run a task of it.'));
+      void showInformation(l10n.t('Open a folder to run a task of it.'));
       return undefined;
     }
     if (folders.length === 1) return folders[0]?.uri;

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
 import { type LineEdit, lineAfter } from './line-edits.ts';
 import { matcherSources } from './matcher-sources.ts';
+import { showWarning } from './messages.ts';
 import { findWorkspaceFile } from './open-file.ts';
 import type { ProblemMatcher } from './problem-matcher.ts';
 import { ProblemReader } from './problem-reader.ts';
@@ -94,7 +95,7 @@ export class TaskProblems implements vscode.Disposable {
     this.#note(text);
     if (this.#warned.has(text)) return;
     this.#warned.add(text);
-    void vscode.window.showWarningMessage(text);
+    void showWarning(text);
   }
 }
 
