@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
 import type { UserEnvironment } from './git.ts';
 import { packSnapshot, type SnapshotPack } from './pack-snapshot.ts';
-import type { Sent } from './scratch.ts';
+import type { Scratch, Sent } from './scratch.ts';
 import type { Snapshot } from './take-snapshot.ts';
 
 /** What the cluster is asked and told about snapshots: the client's calls of the same names. */
@@ -20,6 +20,8 @@ export interface SnapshotTransport {
 }
 
 export interface UploadOptions {
+  /** What was found already. Absent: it is asked for. */
+  readonly earlier?: EarlierSnapshots;
   readonly env: UserEnvironment;
   readonly signal: AbortSignal;
   readonly clock?: Clock;
@@ -40,6 +42,29 @@ const MAX_CHAIN = 20;
 const MAX_REMEMBERED = 10;
 const UPLOAD_RETRY_MS = 60_000;
 
+/** What the cluster has of the earlier snapshots of a workspace. */
+export interface EarlierSnapshots {
+  /** Those that it has whole. */
+  readonly present: readonly string[];
+  /** The newest of them, unless many packs are on top of each other already. */
+  readonly base: Base | undefined;
+}
+
+type Base = Sent & Pick<SnapshotManifest, 'packs'>;
+
+/** Asks for them. A snapshot may be taken at the same time: this needs none. */
+export async function findEarlier(
+  scratch: Scratch,
+  transport: SnapshotTransport,
+  signal: AbortSignal,
+): Promise<EarlierSnapshots> {
+  const sent = (await scratch.remembered())?.sent ?? [];
+  if (sent.length === 0) return { present: [], base: undefined };
+  const commits = sent.map(({ commit }) => commit);
+  const present = await transport.check(commits, signal);
+  return { present, base: await findBase(transport, sent, present, signal) };
+}
+
 /**
  * Makes the cluster have a snapshot: sends what it lacks as one pack, against the newest earlier snapshot of this workspace that
  * it still has, and publishes the manifest. Rejects with `unavailable` when the pack cannot be sent within a minute of trying.
@@ -50,14 +75,12 @@ export async function uploadSnapshot(
   options: UploadOptions,
 ): Promise<UploadResult> {
   const { signal, clock = systemClock } = options;
-  const sent = (await snapshot.scratch.remembered())?.sent ?? [];
-  const earlier = sent.map(({ commit }) => commit).filter(commit => commit !== snapshot.commit);
-  const present = await transport.check([snapshot.commit, ...earlier], signal);
-  if (present.includes(snapshot.commit)) {
+  const earlier = options.earlier ?? (await findEarlier(snapshot.scratch, transport, signal));
+  if (await isPresent(snapshot.commit, transport, earlier, signal)) {
     await remember(snapshot, clock, signal);
     return { sentBytes: 0, packs: (await transport.get(snapshot.commit, signal)).packs.length };
   }
-  const base = await findBase(transport, sent, present, signal);
+  const { base } = earlier;
   try {
     return await send(snapshot, transport, options, base);
   } catch (error) {
@@ -67,8 +90,15 @@ export async function uploadSnapshot(
   }
 }
 
-/** An earlier snapshot that the cluster has whole. */
-type Base = Sent & Pick<SnapshotManifest, 'packs'>;
+/** Somebody else may have sent the same. With a base that is not asked for: what is new is soon sent, once more at worst. */
+async function isPresent(
+  commit: string,
+  transport: SnapshotTransport,
+  { present, base }: EarlierSnapshots,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return present.includes(commit) || (!base && (await transport.check([commit], signal)).length > 0);
+}
 
 async function findBase(
   transport: SnapshotTransport,
