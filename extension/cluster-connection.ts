@@ -60,13 +60,17 @@ export class ClusterConnection implements AsyncDisposable {
     return this.#urls;
   }
 
-  /** From now on it is about this cluster, or about none. */
+  /**
+   * From now on it is about this cluster, or about none. At once: whoever asks meanwhile must not send the token of one cluster to the
+   * addresses of another. Resolves when the connection to the one before has ended.
+   */
   async choose(choice: ClusterChoice | undefined): Promise<void> {
-    await this.#stop();
+    const stopped = this.#stop();
     this.#urls = choice?.urls ?? [];
     this.#setState(UNKNOWN_CLUSTER);
     this.#happened({ kind: 'chosen', choice });
     if (this.#wants > 0) this.#start();
+    await stopped;
   }
 
   /** Somebody looks, until he disposes of what he gets. While nobody does, nothing is connected and nothing runs. */
@@ -151,6 +155,7 @@ export class ClusterConnection implements AsyncDisposable {
   /** Until something breaks. */
   async #connect(choice: ClusterChoice, signal: AbortSignal): Promise<void> {
     const cluster = await this.#learn(choice, signal);
+    signal.throwIfAborted();
     await using client = await this.#clientOf(choice, this.#urls, PATIENCE_MS);
     const broken = new AbortController();
     const either = AbortSignal.any([signal, broken.signal]);
@@ -174,6 +179,8 @@ export class ClusterConnection implements AsyncDisposable {
     await using client = await this.#clientOf(choice, urls, PATIENCE_MS);
     const cluster = await client.call('cluster', {}, signal);
     const { nodes } = await client.call('listNodes', {}, signal);
+    // Another cluster may be meant by now: what this one says is not about it.
+    signal.throwIfAborted();
     this.#learnUrls(nodes);
     return cluster;
   }
@@ -187,6 +194,7 @@ export class ClusterConnection implements AsyncDisposable {
 
   async #watchTasks(client: Client, cluster: ClusterView, signal: AbortSignal): Promise<void> {
     for await (const update of client.watchTasks(signal)) {
+      signal.throwIfAborted();
       if (this.#connection.kind !== 'connected') this.#happened({ kind: 'answered', cluster });
       this.#setState(withTasks(this.#state, update));
     }
@@ -194,6 +202,7 @@ export class ClusterConnection implements AsyncDisposable {
 
   async #watchNodes(client: Client, signal: AbortSignal): Promise<void> {
     for await (const update of client.watchNodes(signal)) {
+      signal.throwIfAborted();
       this.#setState(withNodes(this.#state, update));
       this.#learnUrls(this.#state.nodes?.values() ?? []);
     }

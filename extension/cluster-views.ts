@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
+import { Attention } from './attention.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
 import type { Clusters } from './clusters.ts';
 import type { Clock } from './clock.ts';
@@ -13,11 +14,6 @@ import { readTaskDetails, type TaskDetails } from './task-details.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
 import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
 
-/**
- * How often durations are drawn anew while somebody looks, in milliseconds. VS Code takes a row out and puts it back: a click that falls
- * on both sides of that is lost, so not more often than this.
- */
-const TICK_MS = 5000;
 const DETAILS_MS = 20_000;
 const FILTER = 'filter';
 
@@ -50,8 +46,7 @@ export class ClusterViews implements vscode.Disposable {
   /** Of tasks that were unfolded. */
   readonly #details = new Map<string, { readonly stage: string; readonly details: TaskDetails }>();
   #filter: ChosenFilter;
-  #want: Disposable | undefined;
-  #ticking: AbortController | undefined;
+  readonly #attention: Attention;
 
   constructor({ clusters, clock, memory, branches }: ClusterViewsOptions) {
     this.#clusters = clusters;
@@ -65,6 +60,14 @@ export class ClusterViews implements vscode.Disposable {
       this.#view('simple-ci.nodes', this.#nodes()),
     ];
     const { connection } = clusters;
+    this.#attention = new Attention({
+      clock,
+      isSeen: () => this.#views.some(({ view }) => view.visible),
+      isAwaited: () => this.#ownUnfinished() > 0,
+      prepare: () => this.#prepare(),
+      want: () => connection.want(),
+      draw: () => this.#draw(),
+    });
     const refresh = () => this.#refresh();
     const changes = [
       connection.stateChanged.on(refresh),
@@ -91,8 +94,7 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   dispose(): void {
-    this.#ticking?.abort();
-    this.#want?.[Symbol.dispose]();
+    this.#attention[Symbol.dispose]();
     for (const disposable of this.#disposables) disposable.dispose();
   }
 
@@ -106,32 +108,23 @@ export class ClusterViews implements vscode.Disposable {
     this.#disposables.push(
       tree,
       view,
-      view.onDidChangeVisibility(() => void this.#visibilityChanged()),
+      view.onDidChangeVisibility(() => void this.#attention.changed()),
     );
     return { tree, view };
   }
 
-  async #visibilityChanged(): Promise<void> {
-    const isVisible = this.#views.some(({ view }) => view.visible);
-    if (isVisible) await this.#clusters.ready().catch(error => this.#say(describeError(error)));
-    if (isVisible && this.#filter.onlyBranch) await this.#branches.read();
-    this.#updateWant();
-    this.#tick(isVisible);
+  async #prepare(): Promise<void> {
+    await this.#clusters.ready().catch(error => this.#say(describeError(error)));
+    if (this.#filter.onlyBranch) await this.#branches.read();
   }
 
-  /** While tasks of the user are under way they are watched even if nobody looks: he wants to hear of their end. */
-  #updateWant(): void {
-    const isWanted = this.#views.some(({ view }) => view.visible) || this.#ownUnfinished() > 0;
-    if (isWanted) this.#want ??= this.#connection.want();
-    else {
-      this.#want?.[Symbol.dispose]();
-      this.#want = undefined;
-    }
+  /** One that is hidden looks when it is seen again. */
+  #draw(): void {
+    for (const { tree, view } of this.#views) if (view.visible) tree.refresh();
   }
 
   #refresh(): void {
-    // One that is hidden looks when it is seen again.
-    for (const { tree, view } of this.#views) if (view.visible) tree.refresh();
+    this.#draw();
     const text = connectionText(this.#connection.connection);
     this.#say(text.message);
     const own = this.#ownUnfinished();
@@ -140,29 +133,13 @@ export class ClusterViews implements vscode.Disposable {
       tasks.view.description = text.cluster;
       tasks.view.badge = own === 0 ? undefined : { value: own, tooltip: l10n.t('Your tasks under way: {0}', own) };
     }
-    if (this.#want) this.#updateWant();
+    this.#attention.heard();
   }
 
   #say(message: string | undefined): void {
     const [tasks] = this.#views;
     // The API takes undefined for none, its types do not.
     if (tasks) tasks.view.message = message as string;
-  }
-
-  #tick(isVisible: boolean): void {
-    this.#ticking?.abort();
-    this.#ticking = undefined;
-    if (!isVisible) return;
-    const ticking = new AbortController();
-    this.#ticking = ticking;
-    void this.#keepTicking(ticking.signal);
-  }
-
-  async #keepTicking(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      for (const { tree, view } of this.#views) if (view.visible) tree.refresh();
-      await this.#clock.sleep(TICK_MS, signal).catch(() => undefined);
-    }
   }
 
   #ownUnfinished(): number {

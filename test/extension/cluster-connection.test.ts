@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../extension/clock.ts';
@@ -115,6 +117,24 @@ test('a connection from before the machine slept is made anew, without waiting f
   await eventually('it is connected again', isConnected);
 });
 
+test('whoever looks while another cluster is chosen sends each only its own token', async t => {
+  const [a, b] = [await eavesdropper(t), await eavesdropper(t)];
+  const tokenOf = async ({ id }: { readonly id: string }) => `token-of-${id}`;
+  const connection = new ClusterConnection({ clock: systemClock, tokenOf, note: () => undefined });
+  t.after(() => connection[Symbol.asyncDispose]());
+  const choose = (id: string, { url }: { readonly url: string }) => connection.choose({ id, label: id, urls: [url] });
+  await choose('a', a);
+  connection.want();
+  await eventually('a is asked', () => (a.calls.length > 0 ? true : undefined));
+  const choosing = choose('b', b);
+  // Somebody opens a log at this very moment.
+  connection.want();
+  await choosing;
+  await eventually('b is asked, and asked again', () => (b.calls.length > 1 ? true : undefined));
+  assert.deepEqual([...new Set(a.calls)], ['Bearer token-of-a']);
+  assert.deepEqual([...new Set(b.calls)], ['Bearer token-of-b']);
+});
+
 test('what a busy cluster says in a short time is known at once, and told as one change', async t => {
   const node = await (await extensionParts(t)).node('n1');
   const pause = Promise.withResolvers<void>();
@@ -144,3 +164,18 @@ test('what a busy cluster says in a short time is known at once, and told as one
   pause.resolve();
   await eventually('it is told', () => (told > 0 ? true : undefined));
 });
+
+/** Stands where a node would be, hears who comes with which token, and has no answer. */
+async function eavesdropper(t: TestContext) {
+  const calls: (string | undefined)[] = [];
+  const server = createServer(({ headers }, response) => {
+    calls.push(headers.authorization);
+    setTimeout(() => response.writeHead(503).end(), 20);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
