@@ -14,7 +14,7 @@ const EVENTS: Readonly<Record<string, (user: GitWorkspace, path: string, n: numb
   writeSecret: (user, path, n) => user.write(path, `-----BEGIN PRIVATE KEY-----\n${n}\n`),
   move: (user, path, n) => renameSync(join(user.root, path), join(user.root, n % 2 === 0 ? 'b' : 'd/e/b')),
   remove: (user, path) => rmSync(join(user.root, path), { recursive: true, force: true }),
-  link: (user, path, n) => symlinkSync(n % 2 === 0 ? 'a' : '/nowhere', join(user.root, path)),
+  link: (user, path, n) => symlinkSync(n % 2 === 0 ? 'a' : '/nowhere/at/all', join(user.root, path)),
   folder: (user, path) => mkdirSync(join(user.root, path), { recursive: true }),
   executable: (user, path, n) => !isLink(user, path) && chmodSync(join(user.root, path), n % 2 === 0 ? 0o755 : 0o644),
   ignore: (user, path, n) => user.write(n % 3 === 0 ? 'd/.gitignore' : '.gitignore', n % 2 === 0 ? `${path}\n` : ''),
