@@ -99,28 +99,32 @@ export async function realCluster(places: ClusterPlaces, ...names: string[]): Pr
     if (code !== 0) throw new Error(`submit ended with ${code}: ${stderr}`);
     return stdout.trim();
   };
-  const view = async (task: string): Promise<TaskView> => {
+  /** Undefined while the node says that it cannot reach etcd, as it may for a moment after etcd is back. */
+  const viewWhenThere = async (task: string): Promise<TaskView | undefined> => {
     const node = nodes.findLast(({ process: { exitCode, signalCode } }) => exitCode === null && signalCode === null);
     if (!node) throw new Error(`No node lives: ${nodes.map(({ output }) => output()).join('\n')}`);
     const url = `${node.address}/v1/tasks/${task}`;
     const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } }).catch(error => {
       throw new Error(`${url} did not answer, exit code ${node.process.exitCode}: ${node.output()}`, { cause: error });
     });
-    if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
-    return (await answer.json()) as TaskView;
+    const text = await answer.text();
+    if (answer.status === 503) return undefined;
+    if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${text}`);
+    return JSON.parse(text) as TaskView;
   };
+  const view = (task: string) => eventually(`task ${task} can be looked at`, () => viewWhenThere(task));
   const running = (task: string) =>
     eventually(`task ${task} runs`, async () => {
-      const it = await view(task);
-      if (it.state === 'finished') throw new Error(`It has ended: ${JSON.stringify(it.result)}`);
-      return it.state === 'running' ? it : undefined;
+      const it = await viewWhenThere(task);
+      if (it?.state === 'finished') throw new Error(`It has ended: ${JSON.stringify(it.result)}`);
+      return it?.state === 'running' ? it : undefined;
     });
   const finished = (task: string, limitMs = 60_000) =>
     eventually(
       `task ${task} is finished`,
       async () => {
-        const it = await view(task);
-        return it.state === 'finished' ? it.result : undefined;
+        const it = await viewWhenThere(task);
+        return it?.state === 'finished' ? it.result : undefined;
       },
       limitMs,
     );
