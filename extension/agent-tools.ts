@@ -84,7 +84,8 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
       client,
       submit: (task, signal) => this.#submit(task, signal),
       taskNames: async signal => {
-        const folder = currentFolder();
+        // To look for them is to start a program in the workspace.
+        const folder = vscode.workspace.isTrusted ? currentFolder() : undefined;
         const tasks = folder ? await listWorkspaceTasks(await findProgram(), folder.fsPath, signal) : [];
         return tasks.map(({ name }) => name);
       },

@@ -50,7 +50,7 @@ export class LogPage implements vscode.Disposable {
     this.#options = options;
     webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(options.extension, 'dist')] };
     const again = options.clusters.connection.connectionChanged.on(({ kind }) => {
-      if (kind === 'connected' && this.#hasFailed) void this.#open();
+      if (kind === 'connected' && this.#hasFailed && this.#isReady) void this.#open();
     });
     this.#listening = [
       webview.onDidReceiveMessage((message: FromPanel) => void this.#receive(message)),
@@ -89,7 +89,8 @@ export class LogPage implements vscode.Disposable {
 
   dispose(): void {
     for (const listener of this.#listening) listener.dispose();
-    void this.#close();
+    // What is still being opened is not: it would go on for as long as the task does.
+    this.hidden();
   }
 
   async #receive(message: FromPanel): Promise<void> {

@@ -59,7 +59,7 @@ const PYTHON_PLACE = /^ {2}File "(?<path>[^"]+)", line (?<line>\d+)/;
 const PYTHON_END = /^(?<message>[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit)(?:: .*)?)$/;
 const STYLISH_FILE = /^(?<path>(?:\/|\.{0,2}[\w@-])[^\s:]*\.[\w]{1,6})$/;
 const STYLISH_LINE =
-  /^ {2,}(?<line>\d+):(?<column>\d+) {2,}(?<severity>error|warning) {2,}(?<message>.+?)(?: {2,}(?<code>[\w@/-]+))?$/;
+  /^ {2,}(?<line>\d+):(?<column>\d+) {2,}(?<severity>error|warning) {2,}(?<message>\S|\S.*?\S)(?: {2,}(?<code>[\w@/-]+))?$/;
 
 /** Longer lines are no messages of compilers. */
 const LONGEST_LINE = 2000;

@@ -72,7 +72,7 @@ function wholePath(path: string): RegExp {
 
 /** The name of the attempt’s folder is in no other path. Folders above it may have spaces in their names where quotes tell where it begins. */
 function ownFolder(name: string): RegExp {
-  const above = `/(?:[^/${STOP}][^${STOP}]*/)?`;
-  const quoted = `(?<=['"\`])/(?:[^/'"\`\\n][^'"\`\\n]*/)?`;
+  const above = `/(?:[^/${STOP}][^${STOP}]{0,${LONGEST_PATH}}/)?`;
+  const quoted = `(?<=['"\`])/(?:[^/'"\`\\n][^'"\`\\n]{0,${LONGEST_PATH}}/)?`;
   return new RegExp(`(?:${quoted}|${above})${name}/${WORKSPACE_FOLDER}${END}${REST}`, 'g');
 }

@@ -78,6 +78,15 @@ test('where the output was cut makes no difference', () => {
   );
 });
 
+test('a line made to be slow is looked at in no time', () => {
+  const started = performance.now();
+  for (const start of ['"', '']) {
+    const text = `${start}${'/a'.repeat(60_000)}\n`;
+    assert.equal(mapped([text], 'none'), text);
+  }
+  assert.ok(performance.now() - started < 8000);
+});
+
 test('what is no path is not waited for', () => {
   const paths = new WorkspacePaths(ROOT);
   assert.equal(paths.push('Compiling... 10%'), 'Compiling... 10%');

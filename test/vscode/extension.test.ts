@@ -629,6 +629,8 @@ test('in a workspace that is not trusted one can look, and not run', async t => 
   await workbench.type(node.token!);
   await workbench.row('Nodes', 'its node is seen', row => row.label === 'n1');
   assert.equal(await workbench.page.locator('.action-label[aria-label^="Run Task"]:not(.disabled)').count(), 0);
+  await workbench.command('Simple CI: Run Again');
+  await workbench.page.locator('.notification-toast', { hasText: 'This workspace is not trusted' }).waitFor();
 });
 
 test('speaks the language that VS Code is set to, on its pages too', async t => {

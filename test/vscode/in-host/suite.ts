@@ -6,6 +6,7 @@ import { ClusterTool } from '../../../extension/agent-tools.ts';
 import { systemClock } from '../../../extension/clock.ts';
 import type { Clusters } from '../../../extension/clusters.ts';
 import { EventSource } from '../../../extension/event-source.ts';
+import { LogPage } from '../../../extension/log-page.ts';
 import { McpServers } from '../../../extension/mcp-servers.ts';
 import type { RunCommands } from '../../../extension/run-commands.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
@@ -142,6 +143,47 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       );
       assert.equal(submitted.length, 1);
     },
+
+  'a log that is closed while it is being opened is not followed by anybody': async () => {
+    const opening = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    let followed = 0;
+    const client = {
+      call: async () => {
+        asked.resolve();
+        await opening.promise;
+        return { id: 'a', state: 'running', node: 'n1', attempt: 1, past: [], task: { name: 'a' } };
+      },
+      log: () => {
+        followed++;
+        return [];
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    const want = () => {
+      followed++;
+      return { [Symbol.dispose]: () => undefined };
+    };
+    const connection = { connectionChanged: new EventSource(), stateChanged: new EventSource(), state: {}, urls: [] };
+    const received = new vscode.EventEmitter<unknown>();
+    const webview = { onDidReceiveMessage: received.event, asWebviewUri: String, postMessage: async () => true };
+    const page = new LogPage(webview as unknown as vscode.Webview, {
+      clusters: {
+        ready: async () => undefined,
+        connection: { ...connection, want, client: async () => client },
+      } as unknown as Clusters,
+      extension: workspace(),
+      isInPanel: false,
+      onTitle: () => undefined,
+    });
+    page.show({ task: 'a' });
+    received.fire({ type: 'ready' });
+    await asked.promise;
+    page.dispose();
+    opening.resolve();
+    await new Promise(resolve => setTimeout(resolve, 100));
+    assert.equal(followed, 0);
+  },
 
   'the branch that is checked out is asked of VS Code’s git extension, and followed': async () => {
     const branches = new WorkspaceBranches();
