@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Frame } from 'playwright-core';
+import { createClient } from '../../shared/client.ts';
 import { type CodeServer, hasVscode, requireVscode, startCodeServer } from '../support/code-server.ts';
 import { packagedExtension } from '../support/packaged-extension.ts';
 import { start, temporaryFolder } from '../support/simple-ci.ts';
-import { eventually } from '../support/test-tasks.ts';
+import { eventually, taskSpec } from '../support/test-tasks.ts';
 import { Workbench } from '../support/workbench.ts';
 
 /** Where pictures of what was tested are kept; those in the documents are copies of them. */
@@ -629,8 +630,14 @@ test('in a workspace that is not trusted one can look, and not run', async t => 
   await workbench.type(node.token!);
   await workbench.row('Nodes', 'its node is seen', row => row.label === 'n1');
   assert.equal(await workbench.page.locator('.action-label[aria-label^="Run Task"]:not(.disabled)').count(), 0);
-  await workbench.command('Simple CI: Run Again');
+  await using client = createClient({ urls: [node.address], token: node.token! });
+  await client.call('submitTask', { body: { task: taskSpec() } }, t.signal);
+  const ended = await workbench.row('Tasks', 'a task has ended', row => /passed/.test(row.spoken));
+  await workbench.command('Simple CI: Open Page of Task');
+  await workbench.pick(ended.label);
+  await (await workbench.taskPage()).getByRole('button', { name: 'Run Again' }).click();
   await workbench.page.locator('.notification-toast', { hasText: 'This workspace is not trusted' }).waitFor();
+  assert.equal((await client.call('listTasks', { query: {} }, t.signal)).tasks.length, 1);
 });
 
 test('speaks the language that VS Code is set to, on its pages too', async t => {
