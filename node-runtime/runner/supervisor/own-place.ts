@@ -5,7 +5,7 @@ import type { SystemFolders } from './bubblewrap.ts';
 import { type Detected, detectIsolation } from './detect-isolation.ts';
 import { findRoot } from './find-root.ts';
 import { makeFirstPipes } from './pipe-pool.ts';
-import { makeOwnFolder, removeTree, sweepDeadNodes } from './sandbox-folders.ts';
+import { makeOwnFolder, removeTree, spreadOverDisk, sweepDeadNodes } from './sandbox-folders.ts';
 import { readSystemFolders } from './system-folders.ts';
 import { LOWEST_USER } from './user-block.ts';
 
@@ -45,7 +45,7 @@ export async function makeOwnPlace(wanted: PlaceWanted, clock: Clock): Promise<O
   try {
     const pipes = makeFirstPipes(folder);
     const isolation = detect(wanted, folder);
-    await Promise.allSettled([pipes, isolation]); // None is at work in the folder when it is removed.
+    await Promise.allSettled([pipes, isolation, spreadOverDisk(folder)]); // None is at work in the folder when it is removed.
     return { folder, ...(await isolation), pipes: await pipes, warnings };
   } catch (error) {
     await removeTree(folder);

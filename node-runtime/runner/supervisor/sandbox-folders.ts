@@ -27,6 +27,15 @@ export async function makeOwnFolder(
   return folder;
 }
 
+/**
+ * Asks ext4 to put each sandbox of the folder into another part of the disk; other file systems refuse, and need it not. Where
+ * it has no journal, as in many small virtual machines, ext4 takes nothing again for minutes of what was deleted: for each new
+ * file it looks through all those of the same part. A check-out of 2,000 files took 1900 ms after twenty others, not 40.
+ */
+export async function spreadOverDisk(folder: string): Promise<void> {
+  await execute('chattr', ['+T', folder]).catch(() => undefined);
+}
+
 /** Kills the processes and removes the folders of nodes that are dead. */
 export async function sweepDeadNodes(root: string, clock: Clock): Promise<void> {
   const names = (await readdir(root)).filter(name => OWNER.test(name));
