@@ -1,6 +1,6 @@
 import * as l10n from '@vscode/l10n';
 import { formatDuration } from './duration.ts';
-import { formatTenths, numberLanguage } from './number-language.ts';
+import { formatTenths, formatWhole } from './number-language.ts';
 
 /** `just now`, `42 s ago`, `3 min ago`, `5 h ago`, then the date. */
 export function formatAge(time: number, now: number): string {
@@ -24,7 +24,7 @@ export function formatBytes(bytes: number): string {
 
 /** `1 file`, `3 files`, `12,345 files`. */
 export function count(amount: number, one: string, many = `${one}s`): string {
-  return `${amount.toLocaleString(numberLanguage())} ${amount === 1 ? one : many}`;
+  return `${formatWhole(amount)} ${amount === 1 ? one : many}`;
 }
 
 /** How long something took, or undefined when it is not known. */
