@@ -71,13 +71,12 @@ export class AgentSession implements AsyncDisposable {
     const workspace = await this.#workspace();
     const task = withOptions(await bodyOf(workspace, wanted), this.#options, environment.variables);
     await using pending = beginSnapshot(context, workspace);
-    const snapshot = await pending.taken;
-    const source = await sendWorkspace(context, connection.client, workspace, snapshot, SEND);
+    const source = await sendWorkspace(context, connection.client, workspace, pending, SEND);
     const id = newTaskId(task.priority ?? DEFAULT_PRIORITY, clock.now(), () => chance.random());
     this.#own.add(id);
     const here = connection.isEmbedded ? withOwnPath(task, environment.variables.PATH) : task;
     await connection.client.call('submitTask', { body: { id, task: { ...here, source } } }, signal);
-    const { files, bytes } = snapshot;
+    const { files, bytes } = await pending.taken;
     return { id, sent: `It ran on ${count(files, 'file')} of the workspace, ${formatBytes(bytes)}.` };
   }
 

@@ -41,7 +41,7 @@ export async function runTask(context: CliContext, wanted: Wanted, options: Opti
   const id = newTaskId(task.priority ?? DEFAULT_PRIORITY, clock.now(), () => chance.random());
   await using snapshot = beginSnapshot(context, workspace);
   await using connection = await connect(context, options, workFor(id, task));
-  const source = await sendWorkspace(context, connection.client, workspace, await snapshot.taken, options);
+  const source = await sendWorkspace(context, connection.client, workspace, snapshot, options);
   const here = connection.isEmbedded ? withOwnPath(task, environment.variables.PATH) : task;
   const { detach, json, timestamps } = options;
   return await submitAndFollow(context, connection, { id, task: { ...here, source }, detach, json, timestamps });

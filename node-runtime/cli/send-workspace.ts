@@ -4,8 +4,9 @@ import { CiError } from '../../shared/errors.ts';
 import type { SnapshotSource } from '../../shared/task.ts';
 import type { Workspace } from '../workspace/find-workspace.ts';
 import { refuseSecrets } from '../workspace/secret-scan.ts';
+import { Scratch } from '../workspace/scratch.ts';
 import { type Snapshot, takeSnapshot } from '../workspace/take-snapshot.ts';
-import { type SnapshotTransport, uploadSnapshot } from '../workspace/upload-snapshot.ts';
+import { findEarlier, type SnapshotTransport, uploadSnapshot } from '../workspace/upload-snapshot.ts';
 import { readBranch } from '../workspace/user-repository.ts';
 import { count, formatBytes } from '../../shared/amounts.ts';
 import type { CliContext } from './context.ts';
@@ -21,6 +22,7 @@ const ASK_ABOVE_BYTES = 50_000_000;
 
 /** A snapshot that is being taken. Disposing of it ends that. */
 export interface PendingSnapshot extends AsyncDisposable {
+  readonly scratch: Scratch;
   readonly taken: Promise<Snapshot>;
 }
 
@@ -29,8 +31,9 @@ export function beginSnapshot(context: CliContext, workspace: Workspace): Pendin
   const { terminal, environment, signal, clock } = context;
   const stop = new AbortController();
   terminal.status(`Looking at ${workspace.root} …`);
+  const cacheDir = join(environment.cacheFolder, 'workspaces');
   const taken = takeSnapshot(workspace, {
-    cacheDir: join(environment.cacheFolder, 'workspaces'),
+    cacheDir,
     env: environment.variables,
     signal: AbortSignal.any([signal, stop.signal]),
     clock,
@@ -40,6 +43,7 @@ export function beginSnapshot(context: CliContext, workspace: Workspace): Pendin
     () => undefined,
   );
   return {
+    scratch: Scratch.of(cacheDir, workspace),
     taken,
     [Symbol.asyncDispose]: () => {
       stop.abort(new Error('The snapshot is not wanted any more'));
@@ -48,12 +52,12 @@ export function beginSnapshot(context: CliContext, workspace: Workspace): Pendin
   };
 }
 
-/** Makes the cluster have a snapshot. Says what travels; asks when that is much. */
+/** Makes the cluster have a snapshot, and asks while it is taken what it has already. Says what travels; asks when that is much. */
 export async function sendWorkspace(
   context: CliContext,
   client: Client,
   workspace: Workspace,
-  snapshot: Snapshot,
+  pending: PendingSnapshot,
   options: SendOptions,
 ): Promise<SnapshotSource> {
   const { terminal, environment, signal, clock, chance } = context;
@@ -61,12 +65,15 @@ export async function sendWorkspace(
     if (options.json) terminal.print(JSON.stringify({ event, ...fields }));
   };
   const call = { env: environment.variables, signal, clock, chance };
+  const ways = transport(client);
+  const [snapshot, earlier] = await Promise.all([pending.taken, findEarlier(pending.scratch, ways, signal)]);
   const { files, bytes, secrets } = snapshot;
   report('workspace', { root: workspace.root, files, bytes, secrets });
   if (!options['allow-secrets']) refuseSecrets(secrets);
   let isFirst = false;
-  const { sentBytes } = await uploadSnapshot(snapshot, transport(client), {
+  const { sentBytes } = await uploadSnapshot(snapshot, ways, {
     ...call,
+    earlier,
     beforeSending: async pack => {
       const isLarge = pack.bytes > ASK_ABOVE_BYTES;
       report('sending', { bytes: pack.bytes, isLarge });

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../system/clock.ts';
 import { retry } from '../system/retry.ts';
 import type { UserEnvironment } from './git.ts';
 import { packSnapshot, type SnapshotPack } from './pack-snapshot.ts';
-import type { Sent } from './scratch.ts';
+import type { Scratch, Sent } from './scratch.ts';
 import type { Snapshot } from './take-snapshot.ts';
 
 /** What the cluster is asked and told about snapshots: the client's calls of the same names. */
@@ -20,6 +20,8 @@ export interface SnapshotTransport {
 }
 
 export interface UploadOptions {
+  /** What was found already. Absent: it is asked for. */
+  readonly earlier?: EarlierSnapshots;
   readonly env: UserEnvironment;
   readonly signal: AbortSignal;
   readonly clock?: Clock;
@@ -40,6 +42,29 @@ const MAX_CHAIN = 20;
 const MAX_REMEMBERED = 10;
 const UPLOAD_RETRY_MS = 60_000;
 
+/** What the cluster has of the earlier snapshots of a workspace. */
+export interface EarlierSnapshots {
+  /** Those that it has whole. */
+  readonly present: readonly string[];
+  /** The newest of them, unless many packs are on top of each other already. */
+  readonly base: Base | undefined;
+}
+
+type Base = Sent & Pick<SnapshotManifest, 'packs'>;
+
+/** Asks for them. A snapshot may be taken at the same time: this needs none. */
+export async function findEarlier(
+  scratch: Scratch,
+  transport: SnapshotTransport,
+  signal: AbortSignal,
+): Promise<EarlierSnapshots> {
+  const sent = (await scratch.remembered())?.sent ?? [];
+  if (sent.length === 0) return { present: [], base: undefined };
+  const commits = sent.map(({ commit }) => commit);
+  const present = await transport.check(commits, signal);
+  return { present, base: await findBase(transport, sent, present, signal) };
+}
+
 /**
  * Makes the cluster have a snapshot: sends what it lacks as one pack, against the newest earlier snapshot of this workspace that
  * it still has, and publishes the manifest. Rejects with `unavailable` when the pack cannot be sent within a minute of trying.
@@ -50,14 +75,14 @@ export async function uploadSnapshot(
   options: UploadOptions,
 ): Promise<UploadResult> {
   const { signal, clock = systemClock } = options;
-  const sent = (await snapshot.scratch.remembered())?.sent ?? [];
-  const earlier = sent.map(({ commit }) => commit).filter(commit => commit !== snapshot.commit);
-  const present = await transport.check([snapshot.commit, ...earlier], signal);
-  if (present.includes(snapshot.commit)) {
+  const earlier = options.earlier ?? (await findEarlier(snapshot.scratch, transport, signal));
+  const isKnown = earlier.present.includes(snapshot.commit);
+  // Somebody else may have sent the same.
+  if (isKnown || (await transport.check([snapshot.commit], signal)).length > 0) {
     await remember(snapshot, clock, signal);
     return { sentBytes: 0, packs: (await transport.get(snapshot.commit, signal)).packs.length };
   }
-  const base = await findBase(transport, sent, present, signal);
+  const { base } = earlier;
   try {
     return await send(snapshot, transport, options, base);
   } catch (error) {
@@ -66,9 +91,6 @@ export async function uploadSnapshot(
     return send(snapshot, transport, options, undefined);
   }
 }
-
-/** An earlier snapshot that the cluster has whole. */
-type Base = Sent & Pick<SnapshotManifest, 'packs'>;
 
 async function findBase(
   transport: SnapshotTransport,
