@@ -76,7 +76,9 @@ export async function uploadSnapshot(
 ): Promise<UploadResult> {
   const { signal, clock = systemClock } = options;
   const earlier = options.earlier ?? (await findEarlier(snapshot.scratch, transport, signal));
-  if (await isPresent(snapshot.commit, transport, earlier, signal)) {
+  const isKnown = earlier.present.includes(snapshot.commit);
+  // Somebody else may have sent the same.
+  if (isKnown || (await transport.check([snapshot.commit], signal)).length > 0) {
     await remember(snapshot, clock, signal);
     return { sentBytes: 0, packs: (await transport.get(snapshot.commit, signal)).packs.length };
   }
@@ -88,16 +90,6 @@ export async function uploadSnapshot(
     if (base === undefined || !isCiError(error, 'conflict')) throw error;
     return send(snapshot, transport, options, undefined);
   }
-}
-
-/** Somebody else may have sent the same. With a base that is not asked for: what is new is soon sent, once more at worst. */
-async function isPresent(
-  commit: string,
-  transport: SnapshotTransport,
-  { present, base }: EarlierSnapshots,
-  signal: AbortSignal,
-): Promise<boolean> {
-  return present.includes(commit) || (!base && (await transport.check([commit], signal)).length > 0);
 }
 
 async function findBase(

@@ -19,7 +19,7 @@ export const NOTES: Readonly<Record<string, readonly string[]>> = {
   ],
   edit: [
     'A workspace of 2,000 files and 1.6 MB, all committed, one of them edited; the first of the runs, which sends all of it, does not count. The node is a process of its own with SQLite and a folder, isolation as the machine has it; the program is started anew for each edit, as the extension does.',
-    'Most of what it took before was the check-out: where ext4 has no journal it looks, for each new file, through all files that were deleted in the same part of the disk in the last minutes. The folder of sandboxes now asks for another part for each of them.',
+    'Most of it is the start of the program, its first HTTP call, and seven processes of git one after the other. The disk here is ext4 without a journal: before each sandbox got its own part of it, four fifths of the time were looking through the files of the runs before.',
   ],
   snapshot: [
     'Unlike git’s, our times include packing what is to be sent. Of an edit about nine tenths are taking the snapshot: git compares the files and lists them at the same time, then writes its index twice, with the file and with its folders.',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { count, formatAge, formatBytes } from '../../shared/amounts.ts';
+import { formatTenths, formatWhole } from '../../shared/number-language.ts';
 
 test('an age is told in the unit that people would choose', () => {
   const now = Date.UTC(2026, 10, 24, 12);
@@ -29,4 +30,12 @@ test('amounts agree with their word', () => {
     [count(1, 'file'), count(12_345, 'file'), count(0, 'entry', 'entries')],
     ['1 file', '12,345 files', '0 entries'],
   );
+});
+
+test('numbers are written as Intl would write them in English', () => {
+  for (const value of [0, 9, 999, 1000, 65_536, 123_456, 1_000_000, 9_007_199_254_740_991])
+    assert.equal(formatWhole(value), value.toLocaleString('en-US'));
+  const tenths = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  for (const value of [0, 1.04, 1.25, 9.94, 59.96])
+    assert.equal(formatTenths(value), value.toLocaleString('en-US', tenths));
 });

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 import { ISOLATIONS, isRoot, run, supervised } from './supervised.ts';
+
+const execute = promisify(execFile);
 
 /** What a task may leave behind so that removing it fails or does harm. */
 const NASTY = {
@@ -65,6 +69,32 @@ for (const isolation of ISOLATIONS)
       await node[Symbol.asyncDispose]();
     });
   });
+
+describe('the folder of a node on ext4', { skip: await withoutExt4() }, () => {
+  it('has each sandbox in another part of the disk', async () => {
+    await using node = await supervised('none');
+    await using sandbox = await node.open();
+    const ofNode = dirname(dirname(sandbox.folders.workspace));
+    assert.match(await flagsOf(ofNode), /T/);
+  });
+});
+
+/** Why it cannot be tried here; false where it can. */
+async function withoutExt4(): Promise<string | false> {
+  await using folder = await temporaryFolder();
+  try {
+    await execute('chattr', ['+T', folder.path]);
+    return false;
+  } catch {
+    return 'only ext4 can do that, by chattr';
+  }
+}
+
+/** As lsattr shows them. */
+async function flagsOf(folder: string): Promise<string> {
+  const { stdout } = await execute('lsattr', ['-d', folder]);
+  return stdout.split(' ')[0]!;
+}
 
 describe('a folder that other users cannot get to', { skip: isRoot ? false : 'only root has users to give' }, () => {
   it('is not used for tasks of other users', async () => {
