@@ -17,10 +17,15 @@ export const codeServer = join(folder, 'node_modules/code-server/out/node/entry.
 
 const BROWSER = [{ name: 'chromium', programs: ['chromium'], packages: ['chromium', 'fonts-dejavu-core'] }];
 
+/** The browser alone. */
+export async function installBrowser({ log }) {
+  const missing = await installPrograms(BROWSER, { log, size: 'up to 110 MB' });
+  return { missing: missing.map(({ name }) => name) };
+}
+
 /** Installs what is missing, if it may. `missing` names what is not there afterwards. */
 export async function installVscode({ log }) {
-  const browser = await installPrograms(BROWSER, { log, size: 'up to 110 MB' });
-  const missing = browser.map(({ name }) => name);
+  const { missing } = await installBrowser({ log });
   if (!(await isInstalled()) && !(await install(log))) missing.push('code-server');
   return { missing };
 }

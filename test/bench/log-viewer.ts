@@ -1,3 +1,4 @@
+import { installBrowser } from '../../scripts/install-vscode.mjs';
 import { openViewerPage } from '../support/viewer-page.ts';
 import { type Figure, figure, median } from './figures.ts';
 
@@ -8,6 +9,8 @@ const GROWN_LINES = 500_000;
 
 /** The log viewer with a log of 1 GB that needs no network: what drawing itself costs, in a headless browser without a graphics card. */
 export async function bench(log: (text: string) => void): Promise<Figure[]> {
+  const { missing } = await installBrowser({ log });
+  if (missing.length > 0) throw new Error(`Cannot measure as there is no ${missing.join(', ')} here`);
   await using viewer = await openViewerPage();
   const paints: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {

@@ -202,16 +202,9 @@ suite('requests that no client of ours would send, to a real node', { skip }, ()
 
 suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mounting a small disk needs root') }, () => {
   test('costs an attempt that says so, never a verdict; with room again the next task passes', async t => {
-    await using place = await temporaryFolder();
-    const disk = join(place.path, 'disk');
-    await mkdir(disk);
-    // Tasks have users of their own, who must get to it.
-    await chmod(place.path, 0o711);
-    const mounted = await execute('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]).catch(() => undefined);
-    if (!mounted) return t.skip('this machine does not allow mounting a tmpfs');
-    await using _ = { [Symbol.asyncDispose]: async () => void (await execute('umount', ['--lazy', disk])) };
-    await using own = await realCluster({ etcd, s3 });
-    await own.add('small', '--data', join(disk, 'data'));
+    await using small = await onSmallDisk('24m');
+    if (!small) return t.skip('this machine does not allow mounting a tmpfs');
+    const { own, disk } = small;
     await using workspace = await temporaryFolder();
     await writeFile(join(workspace.path, 'large'), randomBytes(30_000_000));
     const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
@@ -235,16 +228,9 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
   });
 
   test('is no verdict either when the files fit as they were sent, and not as they are', async t => {
-    await using place = await temporaryFolder();
-    const disk = join(place.path, 'disk');
-    await mkdir(disk);
-    // Tasks have users of their own, who must get to it.
-    await chmod(place.path, 0o711);
-    const mounted = await execute('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk]).catch(() => undefined);
-    if (!mounted) return t.skip('this machine does not allow mounting a tmpfs');
-    await using _ = { [Symbol.asyncDispose]: async () => void (await execute('umount', ['--lazy', disk])) };
-    await using own = await realCluster({ etcd, s3 });
-    await own.add('small', '--data', join(disk, 'data'));
+    await using small = await onSmallDisk('16m');
+    if (!small) return t.skip('this machine does not allow mounting a tmpfs');
+    const { own } = small;
     await using workspace = await temporaryFolder();
     await writeFile(join(workspace.path, 'large'), Buffer.alloc(30_000_000, 'x'));
     const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
@@ -263,16 +249,9 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
   });
 
   test('that a task has filled itself is the task’s own failure', async t => {
-    await using place = await temporaryFolder();
-    const disk = join(place.path, 'disk');
-    await mkdir(disk);
-    // Tasks have users of their own, who must get to it.
-    await chmod(place.path, 0o711);
-    const mounted = await execute('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk]).catch(() => undefined);
-    if (!mounted) return t.skip('this machine does not allow mounting a tmpfs');
-    await using _ = { [Symbol.asyncDispose]: async () => void (await execute('umount', ['--lazy', disk])) };
-    await using own = await realCluster({ etcd, s3 });
-    await own.add('small', '--data', join(disk, 'data'));
+    await using small = await onSmallDisk('16m');
+    if (!small) return t.skip('this machine does not allow mounting a tmpfs');
+    const { own } = small;
     const id = await own.submit({ steps: [{ run: 'head -c 30000000 /dev/zero > large' }] });
     const result = await own.finished(id);
     assert.deepEqual([result.outcome, result.attempt], ['failed', 1]);
@@ -280,6 +259,23 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
     assert.equal((await own.finished(await own.submit({}))).outcome, 'passed');
   });
 });
+
+/** A cluster whose one node has its data on a disk of that size; undefined where none can be mounted. */
+async function onSmallDisk(size: string) {
+  await using made = new AsyncDisposableStack();
+  const { path } = made.use(await temporaryFolder());
+  const disk = join(path, 'disk');
+  await mkdir(disk);
+  // Tasks have users of their own, who must get to it.
+  await chmod(path, 0o711);
+  const mounted = await execute('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk]).catch(() => undefined);
+  if (!mounted) return undefined;
+  made.defer(async () => void (await execute('umount', ['--lazy', disk])));
+  const own = made.use(await realCluster({ etcd, s3 }));
+  await own.add('small', '--data', join(disk, 'data'));
+  const all = made.move();
+  return { disk, own, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
 
 /** With node:http, which sends all of a body before it minds that the answer has come. */
 function post(url: string, headers: Record<string, string>, body: string): Promise<{ status: number; text: string }> {

@@ -103,30 +103,26 @@ suite('pods of tasks that are lost, or whose nodes are', {
     assert.deepEqual([past[0]?.end, past[0]?.message], ['infrastructure', 'The pod of the task was deleted']);
   });
 
-  test('a node that drains hands back what runs, and its pod is gone with it', async () => {
+  /** A node that is told to stop while it has a task of that command: the task goes back into the queue, and nothing of it is left. */
+  async function drains(name: string, run: string): Promise<void> {
     await using cluster = await stage.cluster();
-    const node = await cluster.addNode('drains-1', { args: ['--drain-timeout', '0s'] });
+    const node = await cluster.addNode(name, { args: ['--drain-timeout', '0s'] });
     await cluster.add('server', '--slots', '0');
-    const task = await cluster.submit({ steps: [{ run: FIRST_WAITS }] });
+    const task = await cluster.submit({ steps: [{ run }] });
     const pod = await cluster.podOf(task);
     node.process.kill('SIGTERM');
     assert.equal(await node.ended, 0, node.output());
     const view = await cluster.view(task);
     assert.deepEqual([view.state, view.state === 'queued' && view.past.map(({ end }) => end)], ['queued', ['drained']]);
     await eventually('its pod is gone', () => isGone(pod) || undefined);
+  }
+
+  test('a node that drains hands back what runs, and its pod is gone with it', async () => {
+    await drains('drains-1', FIRST_WAITS);
   });
 
   test('a task that holds up its own supervisor does not keep a node from draining in order', async () => {
-    await using cluster = await stage.cluster();
-    const node = await cluster.addNode('held-1', { args: ['--drain-timeout', '0s'] });
-    await cluster.add('server', '--slots', '0');
-    const task = await cluster.submit({ steps: [{ run: 'kill -STOP $PPID; echo held; sleep 3600' }] });
-    const pod = await cluster.podOf(task);
-    node.process.kill('SIGTERM');
-    assert.equal(await node.ended, 0, node.output());
-    const view = await cluster.view(task);
-    assert.deepEqual([view.state, view.state === 'queued' && view.past.map(({ end }) => end)], ['queued', ['drained']]);
-    await eventually('its pod is gone', () => isGone(pod) || undefined);
+    await drains('held-1', 'kill -STOP $PPID; echo held; sleep 3600');
   });
 
   test('node and pod do not reach each other: the task stands still, and another attempt takes its place', async () => {

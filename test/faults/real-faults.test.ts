@@ -8,6 +8,7 @@ import { runChaos } from './run-chaos.ts';
 import { buildUnsafe } from './unsafe-bundle.ts';
 
 const LIMIT_MS = 400_000;
+const MOST_TRIES = 3;
 
 // Both wait for leases to end, mostly: they do so at once.
 suite('real processes under real faults', { skip: whyNoCeph(), concurrency: true }, () => {
@@ -25,13 +26,20 @@ suite('real processes under real faults', { skip: whyNoCeph(), concurrency: true
   test('a node that completes without comparing the fence is found out', { timeout: LIMIT_MS }, async t => {
     if (!requireEtcd(t)) return;
     await using unsafe = await buildUnsafe();
-    const load = { seed: 'unsafe', durationMs: 46_000, nodes: 2, tasksPerSecond: 0.6 };
-    const options = { ...load, nemeses: [lateCompletion], program: unsafe.path, log: quiet };
-    const { violations } = await runChaos(options, t.signal);
-    assert.match(
-      violations.map(({ invariant, text }) => `${invariant}: ${text}`).join('\n'),
-      /^I2: completed at \d+ by fence \d+, while fence \d+ held it$/m,
-    );
+    for (let tries = 1; tries <= MOST_TRIES; tries++) {
+      const said: string[] = [];
+      const load = { seed: 'unsafe', durationMs: 46_000, nodes: 2, tasksPerSecond: 0.6 };
+      const log = (text: string) => void said.push(text);
+      const { violations } = await runChaos(
+        { ...load, nemeses: [lateCompletion], program: unsafe.path, log },
+        t.signal,
+      );
+      // On a busy machine it happens that no completion is caught, or that nobody claims the task in time: that shows nothing.
+      if (!said.some(text => text.includes('another node had')) && tries < MOST_TRIES) continue;
+      const found = violations.map(({ invariant, text }) => `${invariant}: ${text}`).join('\n');
+      assert.match(found, /^I2: completed at \d+ by fence \d+, while fence \d+ held it$/m, said.join('\n'));
+      return;
+    }
   });
 });
 
