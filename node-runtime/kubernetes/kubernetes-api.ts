@@ -26,7 +26,7 @@ interface Body {
 interface Within {
   /** Ends all of it. */
   readonly signal: AbortSignal;
-  /** Ends it unless it has begun to be answered. */
+  /** Ends it unless Kubernetes has agreed to it. */
   readonly soon: AbortSignal;
 }
 
@@ -85,7 +85,7 @@ export class KubernetesApi {
    */
   async watch(path: string, call: KubernetesCall): Promise<AsyncIterable<unknown>> {
     using limit = deadline(this.#clock, call.timeoutMs ?? TIMEOUT_MS, call.signal);
-    return this.#answered(call, async () => {
+    return await this.#answered(call, async () => {
       const response = await this.#request('GET', path, undefined, { soon: limit.signal, signal: call.signal });
       return eventsOf(path, response);
     });
@@ -93,7 +93,7 @@ export class KubernetesApi {
 
   async #send(method: string, path: string, body: Body | undefined, call: KubernetesCall): Promise<unknown> {
     using limit = deadline(this.#clock, call.timeoutMs ?? TIMEOUT_MS, call.signal);
-    return this.#answered(call, async () => {
+    return await this.#answered(call, async () => {
       const { signal } = limit;
       return parse(path, await readText(await this.#request(method, path, body, { soon: signal, signal })));
     });
@@ -135,8 +135,8 @@ export class KubernetesApi {
       content,
       within.soon,
     );
+    if (agrees(response)) return response;
     const { statusCode: status = 0 } = response;
-    if (status >= 200 && status <= 299) return response;
     const text = await readText(response);
     // Replaced while the request was on its way: what it was sent with has run out.
     if (status === 401 && (await this.#read('token')) !== token) return this.#request(method, path, body, within);
@@ -151,11 +151,11 @@ export class KubernetesApi {
   }
 }
 
-/** Resolves when it begins to answer, which it has to do before `soon` fires. */
+/** Resolves when it begins to answer. It has to before `soon` fires, and to be done by then unless it agrees. */
 function exchange(options: RequestOptions, body: string | undefined, soon: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const sent = request(options, response => {
-      soon.removeEventListener('abort', giveUp);
+      if (agrees(response)) soon.removeEventListener('abort', giveUp);
       resolve(response);
     });
     const giveUp = () => sent.destroy(soon.reason);
@@ -164,6 +164,10 @@ function exchange(options: RequestOptions, body: string | undefined, soon: Abort
     sent.on('error', reject).end(body);
     if (soon.aborted) giveUp();
   });
+}
+
+function agrees({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode <= 299;
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

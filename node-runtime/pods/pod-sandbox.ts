@@ -26,6 +26,8 @@ export interface PodSandboxParts {
   readonly stay: PodStay;
   readonly visit: Visit;
   readonly attempt: SandboxedAttempt;
+  /** Fires when the attempt is to end: then nothing of the task goes on, and little is waited for. */
+  readonly stop: AbortSignal;
   /** On this machine, for what goes into the pod and what comes out of it; in one folder, which is removed at the end. */
   readonly folders: SandboxFolders;
   readonly inside: SandboxFolders;
@@ -40,8 +42,6 @@ export class PodSandbox implements Sandbox {
   readonly #sockets = new Set<TLSSocket>();
   /** Outputs that have not been told to come to their end. */
   readonly #printing = new Set<StreamReader>();
-  /** A command of it has been told to stop: nothing of the task goes on. */
-  #isStopped = false;
   #isDisposed = false;
 
   constructor(parts: PodSandboxParts) {
@@ -123,12 +123,12 @@ export class PodSandbox implements Sandbox {
     const reader = new StreamReader(this.#parts.clock, socket, channel.closed);
     this.#printing.add(reader);
     const stopped = new AbortController();
-    let patienceMs = END_OVERDUE_MS;
-    const ended = this.#run(channel, command, id, reader, { signal: stopped.signal, patienceMs: () => patienceMs });
+    let grace = 0;
+    const patienceMs = () => (this.#parts.stop.aborted ? grace + END_OVERDUE_MS : OVERDUE_MS);
+    const ended = this.#run(channel, command, id, reader, { signal: stopped.signal, patienceMs });
     ended.catch(() => undefined);
     const stop = (graceMs: number) => {
-      patienceMs = graceMs + END_OVERDUE_MS;
-      this.#isStopped = true;
+      grace = graceMs;
       channel.tell({ kind: 'stop', graceMs });
       stopped.abort();
     };
@@ -157,7 +157,7 @@ export class PodSandbox implements Sandbox {
   }
 
   async kill(): Promise<void> {
-    await this.#ask('kill', this.#isStopped ? END_OVERDUE_MS : OVERDUE_MS);
+    await this.#ask('kill', this.#parts.stop.aborted ? END_OVERDUE_MS : OVERDUE_MS);
     for (const reader of this.#printing) void reader.finish();
     this.#printing.clear();
   }

@@ -120,7 +120,8 @@ export class PodStay implements AsyncDisposable {
     const isExplained = (pod: PodObject | undefined | 'unknown') => pod !== 'unknown' && explainsLoss(pod, role);
     using limit = deadline(clock, REASON_LIMIT_MS, neverAborted);
     while (!limit.signal.aborted && !isExplained(this.#seen)) await followed.changed.wait(limit.signal);
-    const seen = isExplained(this.#seen) ? this.#seen : await this.#look(neverAborted);
+    if (!isExplained(this.#seen)) await this.#look(neverAborted);
+    const seen = this.#seen;
     if (seen !== 'unknown') return lossOf(seen, role);
     return new SandboxLost(
       'infrastructure',

@@ -139,7 +139,16 @@ export class PodSupervisor implements Supervisor {
     const stay = opened.use(new PodStay({ pods, pod, followed, visit, clock, image, renewal: () => this.#renewal }));
     await stay.enter('prepare', signal);
     const mostBytes = bytesOf(template.storage);
-    const sandbox = new PodSandbox({ stay, visit, attempt, folders, inside: foldersIn(TASK_ROOT), mostBytes, clock });
+    const sandbox = new PodSandbox({
+      stay,
+      visit,
+      attempt,
+      stop: signal,
+      folders,
+      inside: foldersIn(TASK_ROOT),
+      mostBytes,
+      clock,
+    });
     await sandbox.begin();
     opened.move();
     return sandbox;

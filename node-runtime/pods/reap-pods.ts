@@ -45,14 +45,22 @@ async function reapWhileHeld(parts: ReapPodsParts, post: Post, signal: AbortSign
   }
 }
 
-/** A pod is made after its claim: one that is there now and has none had lost it before we asked. */
-async function reapOnce({ cluster, pods, onReaped }: ReapPodsParts, signal: AbortSignal): Promise<void> {
+/**
+ * A pod is made after its claim: one that is there now and has none had lost it before we asked. One that cannot be deleted is not in
+ * the way of others.
+ */
+async function reapOnce({ cluster, pods, onReaped, onError }: ReapPodsParts, signal: AbortSignal): Promise<void> {
   for (const pod of await pods.list(undefined, signal)) {
     const attempt = attemptOf(pod);
     if (!attempt || pod.metadata.deletionTimestamp !== undefined) continue;
     if (await isClaimed(cluster, attempt.task, attempt.fence, signal)) continue;
-    await pods.remove(refOf(pod), signal);
-    onReaped(pod.metadata.name);
+    try {
+      await pods.remove(refOf(pod), signal);
+      onReaped(pod.metadata.name);
+    } catch (error) {
+      if (signal.aborted || !isCiError(error)) throw error;
+      onError(error);
+    }
   }
 }
 

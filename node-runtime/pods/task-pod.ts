@@ -163,13 +163,18 @@ function containerOf(
   };
 }
 
-/** The limit of a volume does not count what is written beside it. Nothing is reserved: few tasks come near it. */
+/**
+ * The limit of a volume does not count what is written beside it. Nothing is reserved unless the template says so, and that is not
+ * above the limit: few tasks come near it.
+ */
 function resourcesOf({ resources: { requests = {}, limits = {} }, storage }: PodTemplate, slots: number): object {
   const amounts = (each: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(each).map(([name, amount]) => [name, times(amount, slots)]));
   const disk = 'ephemeral-storage';
+  const reserved = amounts(requests)[disk] ?? '0';
+  const most = Math.max(bytesOf(storage) + ELSEWHERE_BYTES, bytesOf(reserved));
   return {
     requests: { ...(!limits[disk] && { [disk]: '0' }), ...amounts(requests) },
-    limits: { [disk]: String(bytesOf(storage) + ELSEWHERE_BYTES), ...amounts(limits) },
+    limits: { [disk]: String(most), ...amounts(limits) },
   };
 }

@@ -29,5 +29,7 @@ export function isNoSpace(error: unknown): error is NodeJS.ErrnoException {
 
 async function hasNoSpace(folder: string): Promise<boolean> {
   const disk = await statfs(folder).catch(() => undefined);
-  return disk !== undefined && disk.bavail * disk.bsize < LEAST_BYTES;
+  if (!disk) return false;
+  const hasNoFiles = disk.files > 0 && disk.ffree === 0;
+  return hasNoFiles || disk.bavail * disk.bsize < LEAST_BYTES;
 }

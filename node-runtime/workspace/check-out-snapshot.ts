@@ -44,8 +44,8 @@ export async function checkOut(manifest: SnapshotManifest, run: RunInWorkspace, 
   throw new CiError('invalid', `Cannot check out snapshot ${manifest.commit} as git failed: ${said}`);
 }
 
-/** Of a file that could be made and not be filled: git removes it again, so that there is room when somebody looks. */
-const NOT_WRITTEN = /^error: unable to write file /m;
+/** Of a file that could not be made, or not be filled: git removes that again, so that there is room when somebody looks. */
+const NOT_WRITTEN = /^error: unable to write file |: (?:No space left on device|Disk quota exceeded)$/m;
 
 const CHECKOUT_CONFIG = {
   'core.symlinks': 'true',

@@ -248,6 +248,24 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
     assert.equal((await own.cli(['cancel', id])).code, 0);
   });
 
+  test('is no verdict either when it is out of files and not of bytes', async t => {
+    await using small = await onSmallDisk('64m,nr_inodes=700');
+    if (!small) return t.skip('this machine does not allow mounting a tmpfs');
+    const { own } = small;
+    await using workspace = await temporaryFolder();
+    for (let at = 0; at < 1000; at++) await writeFile(join(workspace.path, `${at}`), '');
+    const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
+    assert.equal(sent.code, 0, sent.stderr);
+    const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
+    const tried = await eventually('an attempt has ended', async () => {
+      const view = await own.view(id);
+      return view.past[0] ?? (view.state === 'finished' ? view.result : undefined);
+    });
+    assert.match(tried.message ?? '', /no space left/);
+    assert.equal('end' in tried && tried.end, 'infrastructure');
+    assert.equal((await own.cli(['cancel', id])).code, 0);
+  });
+
   test('that a task has filled itself is the task’s own failure', async t => {
     await using small = await onSmallDisk('16m');
     if (!small) return t.skip('this machine does not allow mounting a tmpfs');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KubernetesApi } from '../../node-runtime/kubernetes/kubernetes-api.ts';
-import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { KubernetesServer } from '../support/kubernetes-server.ts';
 import { shippedRole } from '../support/rbac.ts';
@@ -67,4 +67,27 @@ test('a watch from a version that is forgotten is refused as gone', async () => 
   await using it = await stage();
   it.server.forget('status');
   await assert.rejects(it.api.watch(`${PODS}?watch=1&resourceVersion=1`, call), { code: 'gone' });
+});
+
+for (const hangs of ['before it answers', 'in a refusal'] as const)
+  test(`a server that hangs ${hangs} is given up in time, by requests and by watches`, {
+    timeout: 20_000,
+  }, async () => {
+    await using it = await stage();
+    const api = new KubernetesApi(it.server.account('node', ROLES), systemClock);
+    it.server.hangs = hangs;
+    const soon = { ...call, timeoutMs: 300 };
+    await assert.rejects(api.get(`${PODS}/one`, soon), { code: 'unavailable', message: /does not answer/ });
+    await assert.rejects(api.watch(`${PODS}?watch=1&resourceVersion=0`, soon), { code: 'unavailable' });
+  });
+
+test('a watch goes on for longer than Kubernetes may take to agree to it', async () => {
+  await using it = await stage();
+  const api = new KubernetesApi(it.server.account('node', ROLES), systemClock);
+  const events = await api.watch(`${PODS}?watch=1&resourceVersion=0`, { ...call, timeoutMs: 2000 });
+  const reading = Array.fromAsync(events);
+  await systemClock.sleep(2500, neverAborted);
+  it.server.delete('pods', 'one');
+  it.server.endWatches('in order');
+  assert.equal((await reading).length, 2);
 });

@@ -95,3 +95,14 @@ test('a node that may not leaves it to another', async () => {
   await isGone(server, 'left-over');
   assert.match(String(powerless.errors[0]), /cannot list resource "pods"/);
 });
+
+test('a pod that nobody is let delete is told, and is not in the way of those behind it', async () => {
+  await using server = await KubernetesServer.start();
+  await using cluster = await testCluster();
+  putPod(server, cluster, 'a-kept', '5a', 3);
+  putPod(server, cluster, 'b-left-over', '5a', 4);
+  server.keeps.add('a-kept');
+  await using it = await reaper(cluster, server, 'n1');
+  await isGone(server, 'b-left-over');
+  assert.match(String(it.errors[0]), /"a-kept" is to be kept/);
+});

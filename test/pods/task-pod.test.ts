@@ -101,6 +101,8 @@ test('it can fill no disk, neither by its files nor beside them, unless the temp
   assert.deepEqual(diskOf(ALL), Array(2).fill(['0', String(6 * 2 ** 30)]));
   const own = PodTemplate.parse({ resources: { limits: { 'ephemeral-storage': '20Gi' } } });
   assert.deepEqual(diskOf(own), Array(2).fill([undefined, '20Gi']));
+  const reserved = PodTemplate.parse({ resources: { requests: { 'ephemeral-storage': '40Gi' } }, storage: '5Gi' });
+  assert.deepEqual(diskOf(reserved), Array(2).fill(['40Gi', String(40 * 2 ** 30)]));
 });
 
 test('amounts are multiplied by slots in their own unit', () => {

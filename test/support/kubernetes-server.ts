@@ -65,6 +65,10 @@ export class KubernetesServer implements AsyncDisposable {
   onCreate: (resource: string, object: KubeObject) => void = () => undefined;
   /** Who runs an object ends it, and takes it away then by `delete`. Absent: it is gone at once. */
   onDelete: ((resource: string, object: KubeObject, graceSeconds: number) => void) | undefined;
+  /** Names of objects that nobody is let delete, as a policy may want it. */
+  readonly keeps = new Set<string>();
+  /** How far it gets with each answer before it hangs, if it does. */
+  hangs: 'before it answers' | 'in a refusal' | undefined;
   /** Not undefined: what it answers to everything, such as 500. */
   failure: number | undefined;
 
@@ -175,6 +179,8 @@ export class KubernetesServer implements AsyncDisposable {
     const path = request.url ?? '';
     const verb = verbOf(request.method ?? '', path);
     this.onRequest(verb, path);
+    if (this.hangs === 'in a refusal') response.writeHead(503).write('not n');
+    if (this.hangs) return;
     const account = this.#accounts.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
     const { status, answer } =
       this.#answer(account, verb, path, body, request.headers['content-type']) ?? this.#watch(path, response);
@@ -270,6 +276,7 @@ export class KubernetesServer implements AsyncDisposable {
     options: DeleteOptions | undefined,
   ): { status: number; answer: unknown } {
     const { name, uid } = object.metadata;
+    if (this.keeps.has(name)) return refuse(403, 'Forbidden', `${resource} "${name}" is to be kept`);
     const wanted = options?.preconditions?.uid;
     if (wanted !== undefined && wanted !== uid)
       return refuse(
