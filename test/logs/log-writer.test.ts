@@ -214,18 +214,18 @@ test('a follower that does not read costs a bounded part of memory, and loses no
   await log.write(Buffer.from('first\n'));
   const follower = logs.read({ ...attempt, from: 0, follow: true }, neverAborted)[Symbol.asyncIterator]();
   const first = await follower.next();
-  const before = arrayBuffers();
+  const before = await arrayBuffers();
   const chunk = numberedLines(MIB);
   const hash = createHash('sha256');
   for (let i = 0; i < 100; i++) {
     hash.update(chunk);
     await log.write(chunk);
   }
-  const during = arrayBuffers() - before;
-  assert.ok(during < 40 * MIB, `${during} bytes while 100 MiB were written`);
+  const during = (await arrayBuffers()) - before;
+  assert.ok(during < 20 * MIB, `${during} bytes after 100 MiB were written`);
   await log.finish();
   await log[Symbol.asyncDispose]();
-  const after = arrayBuffers() - before;
+  const after = (await arrayBuffers()) - before;
   assert.ok(after < 20 * MIB, `${after} bytes after the end`);
   assert.equal(first.value?.kind, 'bytes');
   const rest = createHash('sha256');
@@ -339,9 +339,16 @@ test('nothing is left running after the end', async () => {
   assert.equal(clock.sleeping, 0);
 });
 
-function arrayBuffers(): number {
+/** What is really held, in bytes. V8 gives back what nobody refers to in threads of its own, after it has collected: so until it is no less. */
+async function arrayBuffers(): Promise<number> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  collect();
-  return process.memoryUsage().arrayBuffers;
+  for (let least = Number.POSITIVE_INFINITY; ; ) {
+    collect();
+    await systemClock.sleep(100, neverAborted);
+    collect();
+    const { arrayBuffers: now } = process.memoryUsage();
+    if (now >= least) return now;
+    least = now;
+  }
 }
