@@ -77,7 +77,7 @@ export class ProcessTree {
 
   /** Lets go on what `freeze` has stopped; what had stopped by itself stays so. */
   thaw(): void {
-    for (const [pid, started] of [...this.#stopped].reverse()) if (startOf(pid) === started) send(pid, 'SIGCONT');
+    for (const [pid, started] of [...this.#stopped].reverse()) if (!isAnother(pid, started)) send(pid, 'SIGCONT');
     this.#stopped.clear();
   }
 
@@ -123,8 +123,10 @@ function withDescendants(found: readonly ProcessInfo[], processes: readonly Proc
   return [...all];
 }
 
-function startOf(pid: number): string | undefined {
-  return process.platform === 'linux' ? readProcess(pid)?.started : '';
+/** Whether the pid has been given to somebody else since. What cannot be read is gone, or is to go on all the same. */
+function isAnother(pid: number, started: string): boolean {
+  if (process.platform !== 'linux') return false;
+  return (readProcess(pid)?.started ?? started) !== started;
 }
 
 /** Without /proc: descendants and process groups only. What leaves both gets away. */

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Sandbox } from '../../../node-runtime/runner/sandbox.ts';
 import { until } from '../../support/until.ts';
-import { ISOLATIONS, oddSeconds, PATH, processesWith, read, run, start, supervised } from './supervised.ts';
+import { finish, ISOLATIONS, oddSeconds, PATH, processesWith, read, run, start, supervised } from './supervised.ts';
 
 /** Ways in which a process gets away from who started it. Each runs `$1` for good. */
 const ESCAPES = {
@@ -136,14 +136,20 @@ for (const isolation of ISOLATIONS) {
       await using sandbox = await node.open();
       const env = { PATH, HOME: sandbox.inside.home };
       const running = sandbox.run({ argv: ['python3', '-c', LOOK_AFTER_CHILD], cwd: sandbox.inside.workspace, env });
+      const finished = finish(running);
+      let early: Awaited<typeof finished> | undefined;
+      void finished.then(result => {
+        early = result;
+      });
       for (let round = 0; round < 30; round++) {
         const before = count(sandbox);
-        await until('it counts', () => count(sandbox) > before + 1);
+        await until('it counts or has ended', () => early || count(sandbox) > before + 1);
+        assert.equal(early, undefined, `It has ended in round ${round}`);
         await sandbox.freeze();
         await sandbox.thaw();
       }
       await writeFile(join(sandbox.folders.home, 'done'), '');
-      assert.deepEqual(await running.ended, { kind: 'exited', code: 0 });
+      assert.deepEqual(await finished, { end: { kind: 'exited', code: 0 }, output: '' });
     });
 
     it('of a frozen sandbox start when it is thawed', async () => {
