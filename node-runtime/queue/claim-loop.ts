@@ -133,7 +133,8 @@ class Competition {
       const leaveOut = (id: TaskId) => this.#inFlight.has(id) || this.#held.has(id) || resting.has(id);
       const candidate = view.pick(choice, leaveOut, ({ task }) => (task.slots ?? 1) <= slots.free);
       if (!candidate) return;
-      const deciding = this.#compete(view, candidate, view.count(choice, leaveOut), session, signal);
+      const hesitateMs = view.isRoaming ? 0 : this.#hesitation.draw(view.count(choice, leaveOut));
+      const deciding = this.#compete(view, candidate, hesitateMs, session, signal);
       this.#inFlight.set(candidate.id, deciding);
       void this.#runIfWon(candidate, deciding, session, slots.take(candidate.task.slots ?? 1));
     }
@@ -171,11 +172,11 @@ class Competition {
   async #compete(
     view: QueueView,
     candidate: Candidate,
-    among: number,
+    hesitateMs: number,
     session: Session,
     signal: AbortSignal,
   ): Promise<Claim | undefined> {
-    await this.#hesitate(view, candidate.id, among, signal);
+    await this.#hesitate(view, candidate.id, hesitateMs, signal);
     if (signal.aborted || !view.isFree(candidate.id) || !session.maySafelyClaim) return undefined;
     try {
       return await this.#claim(view, candidate, session, signal);
@@ -199,8 +200,7 @@ class Competition {
   }
 
   /** Waits its random while, or until somebody else has the task. */
-  async #hesitate(view: QueueView, id: TaskId, among: number, signal: AbortSignal): Promise<void> {
-    const ms = view.isRoaming ? 0 : this.#hesitation.draw(among);
+  async #hesitate(view: QueueView, id: TaskId, ms: number, signal: AbortSignal): Promise<void> {
     if (ms < 1) return;
     using limit = deadline(this.#options.cluster.clock, ms, signal);
     await view.untilTaken(id, limit.signal);

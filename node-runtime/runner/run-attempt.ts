@@ -35,6 +35,7 @@ export async function runAttempt(context: AttemptContext, claim: Claim): Promise
   const stop = new AbortController();
   const watching = new AbortController();
   const handBack = () => stop.abort(new AttemptStop('drained', 'The node drains'));
+  stop.signal.addEventListener('abort', () => watching.abort('the attempt is stopped'), { once: true });
   if (context.handBack.aborted) handBack();
   context.handBack.addEventListener('abort', handBack, { once: true });
   const watch = watchClaim(cluster, session, claim, stop, watching.signal);

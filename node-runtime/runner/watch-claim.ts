@@ -11,19 +11,19 @@ const LOOK_AFTER_MS = 200;
 
 /**
  * Looks after a claim while its attempt runs, and fires `stop` when it is cancelled or lost. Silence of the store is neither:
- * the supervisor freezes the task then, and it goes on when the store is back and the lock still ours. Ends by `signal`.
+ * the supervisor freezes the task then, and it goes on when the store is back and the lock still ours. Ends by `ended`, which
+ * must fire with `stop` too.
  */
 export async function watchClaim(
   cluster: Cluster,
   session: Session,
   claim: Claim,
   stop: AbortController,
-  signal: AbortSignal,
+  ended: AbortSignal,
 ): Promise<void> {
   const lost = () => stop.abort(new AttemptStop('lost', 'The claim was lost: its lock is gone'));
   if (session.lost.aborted) lost();
   session.lost.addEventListener('abort', lost, { once: true });
-  const ended = AbortSignal.any([signal, stop.signal]);
   const { clock, chance } = cluster;
   await clock.sleep(LOOK_AFTER_MS, ended).catch(() => undefined);
   while (!ended.aborted) {
