@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -107,6 +107,20 @@ test('the exit code of run tells how the task ended', async t => {
   );
 });
 
+test('an artifact that is written to a pipe or a link leaves it what it is', async t => {
+  const { run, folder } = await place(t, { target: 'old' });
+  const id = idOf(await run('run', '--artifact', 'x', '--', 'sh', '-c', 'echo new > x'));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  const read = readFile(join(folder, 'pipe'), 'utf8');
+  assert.equal((await run('artifacts', id, 'x', '-o', 'pipe')).code, 0);
+  assert.ok((await lstat(join(folder, 'pipe'))).isFIFO());
+  assert.equal(await read, 'new\n');
+  await symlink('target', join(folder, 'link'));
+  assert.equal((await run('artifacts', id, 'x', '-o', 'link')).code, 0);
+  assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink());
+  assert.equal(await readFile(join(folder, 'target'), 'utf8'), 'new\n');
+});
+
 test('commands find the programs that the user finds, and get the variables that were given', async t => {
   const { folder, options } = await place(t);
   await writeFile(join(folder, 'my-tool'), '#!/bin/sh\necho "tool: $MINE $YOURS"\n', { mode: 0o755 });
@@ -143,6 +157,9 @@ test('the log and the artifacts of a run can be had afterwards', async t => {
   assert.deepEqual((await readdir(join(folder, 'kept/out'))).sort(), ['deep', 'y']);
   assert.deepEqual((await run('artifacts', id, 'out/deep/x', '-o', '-')).bytes, Buffer.from([0xff]));
   assert.equal((await run('artifacts', id, '*/*/x', '-o', 'some')).code, 0);
+  assert.match((await run('artifacts', id, 'out/deep/', '-o', 'some')).stdout, /some\/out\/deep\/x\n$/);
+  assert.equal((await run('artifacts', id, './out/y', '-o', 'y')).code, 0);
+  assert.deepEqual(await readFile(join(folder, 'y')), Buffer.alloc(0));
   assert.match(
     (await run('artifacts', id, 'nothing')).stderr,
     /Cannot find artifact "nothing": there is out\/deep\/x, out\/y/,
