@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type Finished, type RunOptions, simpleCi, start, temporaryFolder } from '../support/simple-ci.ts';
@@ -175,6 +176,36 @@ test('Ctrl-C cancels the task, and nothing of it is left', async t => {
   assert.match(running.err(), /Cancelling.*■ cancelled/s);
   const pid = (await readFile(join(folder, 'pid'), 'utf8')).trim();
   assert.equal(await isRunning(pid), false);
+});
+
+test('a terminal that is closed cancels the task of an embedded node, and its log is kept to the end', async t => {
+  const { start, run } = await place(t);
+  const running = await start(
+    'run',
+    '--',
+    'sh',
+    '-c',
+    'trap "echo bye; exit" TERM; echo begun; while :; do sleep 0.1; done',
+  );
+  await eventually('it runs', () => /^begun$/m.test(running.out()));
+  running.child.kill('SIGHUP');
+  assert.equal(await running.ended, 130);
+  const [task] = JSON.parse((await run('tasks', '--json')).stdout).tasks as { id: string; outcome?: string }[];
+  assert.equal(task?.outcome, 'cancelled');
+  assert.match((await run('logs', task.id)).stdout, /begun\n[\s\S]*bye\n/);
+});
+
+test('what a command leaves on the disk when it is killed is cleared away by the next one', async t => {
+  const { start, run, home } = await place(t, { file: 'content' });
+  const command = await start('run', '--', 'sh', '-c', 'echo begun; sleep 3600');
+  await eventually('it runs', () => command.out().includes('begun') || undefined);
+  const sandboxes = join(home, '.local/share/simple-ci/local/sandboxes');
+  const left = async () => (await readdir(sandboxes, { recursive: true })).filter(path => path !== hostname());
+  command.child.kill('SIGKILL');
+  await command.ended;
+  assert.ok((await left()).some(path => path.endsWith('workspace/file')));
+  assert.equal((await run('run', '--', 'true')).code, 0);
+  assert.deepEqual(await left(), []);
 });
 
 test('a task whose command was killed is cancelled, once the node in it is known to be dead', async t => {
