@@ -186,14 +186,17 @@ function shareFolder(folder: string): string {
   return `No --s3 was given: logs, artifacts and workspaces are kept in ${join(folder, 'objects')}, which every node of the cluster must share`;
 }
 
-/** Nodes that share a data folder have sandboxes of their own: a start sweeps away what an earlier one of its name has left. */
+/**
+ * Nodes that share a data folder have sandboxes of their own: a start sweeps away what dead processes have left, and cannot tell
+ * those of another machine from dead ones.
+ */
 async function startOwnSupervisor(options: NodeOptions, nodeId: NodeId, instance: string): Promise<Supervisor> {
   const { supervisorCommand, dataDir, isolation, onNotice } = options;
   if (options.taskPods)
     return (await import('./task-pods.ts')).startTaskPods(options.taskPods, options, nodeId, instance);
   return startSupervisor({
     command: supervisorCommand,
-    root: join(dataDir, 'sandboxes', nodeId),
+    root: join(dataDir, 'sandboxes', options.sandboxFolder ?? nodeId),
     isolation,
     clock: systemClock,
     onNotice,

@@ -18,6 +18,11 @@ export interface NodeOptions {
   readonly s3?: S3Options;
   /** Embedded store, directory objects, caches and sandboxes. With etcd and S3, nothing in it matters. */
   readonly dataDir: string;
+  /**
+   * Under which name its sandboxes lie there. Default: the name of the node. Nodes that share one clear away what the dead
+   * among them have left, and so must be of one machine.
+   */
+  readonly sandboxFolder?: string;
   readonly listen: { readonly host: string; readonly port: number };
   /** Where others reach this node. Default: where it listens. */
   readonly advertise?: string;

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { createClient, type Client } from '../../shared/client.ts';
 import { CiError, isCiError } from '../../shared/errors.ts';
 import { parseClusterId, parseNodeId, type TaskId } from '../../shared/ids.ts';
@@ -105,6 +106,8 @@ async function connectEmbedded(
       cluster: parseClusterId('local'),
       nodeId: parseNodeId(nameOfEmbeddedNode(chance.word(8))),
       dataDir,
+      // The name of such a node is used once: nobody would clear away what it leaves when it is killed.
+      sandboxFolder: hostname(),
       secretsKey: await ownSecretsKey(join(dataDir, 'secrets-key')),
       listen: { host: '127.0.0.1', port: 0 },
       slots,

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, join, matchesGlob, resolve, sep } from 'node:path';
 import type { Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
@@ -10,7 +10,7 @@ import { connect } from './connect.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { findTaskId } from './find-task-id.ts';
-import { saveArtifact } from './save-artifact.ts';
+import { downloadChecked, pourArtifact, saveArtifact } from './save-artifact.ts';
 import { formatTable } from './table.ts';
 import { plainText } from './text-width.ts';
 
@@ -41,14 +41,17 @@ export async function fetchArtifacts(
   const { client } = connection;
   const id = await findTaskId(client, word, context.signal);
   const { artifacts } = await client.call('listArtifacts', { params: { id } }, context.signal);
-  const single = artifacts.find(artifact => artifact.path === path);
+  const wanted = path === undefined ? undefined : cleanPath(path);
+  const single = artifacts.find(artifact => artifact.path === path || artifact.path === wanted);
   if (single && options.output === '-') return await printArtifact(context, client, id, single);
   const folder = resolve(context.environment.folder, options.output ?? '.');
   const saved: string[] = [];
-  for (const artifact of single ? [single] : choose(artifacts, path)) {
-    const file = single ? await placeOfOne(folder, single, options.output) : placeOf(folder, artifact);
+  for (const artifact of single ? [single] : choose(artifacts, wanted)) {
+    const { file, isThere } = single
+      ? await placeOfOne(folder, single, options.output)
+      : { file: placeOf(folder, artifact), isThere: false };
     context.terminal.status(`Fetching ${plainText(artifact.path)} (${formatBytes(artifact.size)}) …`);
-    await saveArtifact(client, id, artifact, file, context.signal);
+    await (isThere ? pourArtifact : saveArtifact)(client, id, artifact, file, context.signal);
     saved.push(file);
     if (!options.json) context.terminal.print(plainText(file));
   }
@@ -58,19 +61,34 @@ export async function fetchArtifacts(
   return EXIT.passed;
 }
 
-function choose(artifacts: readonly Artifact[], path: string | undefined): readonly Artifact[] {
-  const chosen = path === undefined ? artifacts : artifacts.filter(artifact => matchesGlob(artifact.path, path));
-  if (chosen.length > 0 || path === undefined) return chosen;
-  const known = artifacts.map(artifact => plainText(artifact.path)).slice(0, 5);
-  const there = known.length > 0 ? `there is ${known.join(', ')}${artifacts.length > 5 ? ', …' : ''}` : 'there is none';
-  throw new CiError('not-found', `Cannot find artifact ${quote(path)}: ${there}`);
+/** The same forms that the patterns of a task may have: `./out` and `out/` are `out`. */
+function cleanPath(path: string): string {
+  return path.replace(/^(\.\/+)+/, '').replace(/\/+$/, '');
 }
 
-/** One artifact goes to the file that was named, or under its own name into the folder that was. */
-async function placeOfOne(place: string, artifact: Artifact, output: string | undefined): Promise<string> {
-  const isFolder =
-    output === undefined || output.endsWith('/') || (await stat(place).catch(() => undefined))?.isDirectory();
-  return isFolder ? placeOf(place, { path: basename(artifact.path) }) : place;
+/** Those that a pattern matches, or that lie in the folder it names. */
+function choose(artifacts: readonly Artifact[], wanted: string | undefined): readonly Artifact[] {
+  if (wanted === undefined) return artifacts;
+  const chosen = artifacts.filter(({ path }) => matchesGlob(path, wanted) || path.startsWith(`${wanted}/`));
+  if (chosen.length > 0) return chosen;
+  const known = artifacts.map(artifact => plainText(artifact.path)).slice(0, 5);
+  const there = known.length > 0 ? `there is ${known.join(', ')}${artifacts.length > 5 ? ', …' : ''}` : 'there is none';
+  throw new CiError('not-found', `Cannot find artifact ${quote(wanted)}: ${there}`);
+}
+
+interface PlaceOfOne {
+  readonly file: string;
+  /** Whether it is there already and is no file that could be replaced: a device or a pipe. */
+  readonly isThere: boolean;
+}
+
+/** One artifact goes to the file that was named, also through a link, or under its own name into the folder that was. */
+async function placeOfOne(place: string, artifact: Artifact, output: string | undefined): Promise<PlaceOfOne> {
+  const found = await stat(place).catch(() => undefined);
+  if (output === undefined || output.endsWith('/') || found?.isDirectory())
+    return { file: placeOf(place, { path: basename(artifact.path) }), isThere: false };
+  if (!found) return { file: place, isThere: false };
+  return found.isFile() ? { file: await realpath(place), isThere: false } : { file: place, isThere: true };
 }
 
 /** Whoever made the artifact chose its path: nothing of it may lead out of the folder. */
@@ -88,6 +106,6 @@ async function printArtifact(
   id: TaskId,
   artifact: Artifact,
 ): Promise<ExitCode> {
-  for await (const bytes of client.download(id, artifact.path, signal)) await terminal.write(bytes);
+  for await (const bytes of downloadChecked(client, id, artifact, signal)) await terminal.write(bytes);
   return EXIT.passed;
 }

@@ -30,7 +30,7 @@ const CANCEL_LIMIT_MS = 10_000;
 
 /**
  * Shows a task from its submission to its end: why it waits, its log, its outcome. Ctrl-C cancels it and waits for its end;
- * a second one leaves.
+ * a second one leaves. So does a terminal that is closed, if the task would die with this process; on a cluster it goes on.
  */
 export async function followTask(
   context: CliContext,
@@ -40,10 +40,11 @@ export async function followTask(
 ): Promise<ExitCode> {
   const id = view.id as TaskId;
   const leave = new AbortController();
-  using _ = context.interrupts.take(howMany => {
+  const interrupted = (howMany: number) => {
     if (howMany > 1) leave.abort(new Left());
     else void cancel(context, connection, id);
-  });
+  };
+  using _ = context.interrupts.take(interrupted, { hangUp: connection.isEmbedded });
   try {
     await connection.learnNodes(leave.signal);
     const end = await watchToEnd(context, connection, view, options, leave.signal);

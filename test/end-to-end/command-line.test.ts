@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type Finished, type RunOptions, simpleCi, start, temporaryFolder } from '../support/simple-ci.ts';
@@ -107,6 +108,20 @@ test('the exit code of run tells how the task ended', async t => {
   );
 });
 
+test('an artifact that is written to a pipe or a link leaves it what it is', async t => {
+  const { run, folder } = await place(t, { target: 'old' });
+  const id = idOf(await run('run', '--artifact', 'x', '--', 'sh', '-c', 'echo new > x'));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  const read = readFile(join(folder, 'pipe'), 'utf8');
+  assert.equal((await run('artifacts', id, 'x', '-o', 'pipe')).code, 0);
+  assert.ok((await lstat(join(folder, 'pipe'))).isFIFO());
+  assert.equal(await read, 'new\n');
+  await symlink('target', join(folder, 'link'));
+  assert.equal((await run('artifacts', id, 'x', '-o', 'link')).code, 0);
+  assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink());
+  assert.equal(await readFile(join(folder, 'target'), 'utf8'), 'new\n');
+});
+
 test('commands find the programs that the user finds, and get the variables that were given', async t => {
   const { folder, options } = await place(t);
   await writeFile(join(folder, 'my-tool'), '#!/bin/sh\necho "tool: $MINE $YOURS"\n', { mode: 0o755 });
@@ -143,6 +158,9 @@ test('the log and the artifacts of a run can be had afterwards', async t => {
   assert.deepEqual((await readdir(join(folder, 'kept/out'))).sort(), ['deep', 'y']);
   assert.deepEqual((await run('artifacts', id, 'out/deep/x', '-o', '-')).bytes, Buffer.from([0xff]));
   assert.equal((await run('artifacts', id, '*/*/x', '-o', 'some')).code, 0);
+  assert.match((await run('artifacts', id, 'out/deep/', '-o', 'some')).stdout, /some\/out\/deep\/x\n$/);
+  assert.equal((await run('artifacts', id, './out/y', '-o', 'y')).code, 0);
+  assert.deepEqual(await readFile(join(folder, 'y')), Buffer.alloc(0));
   assert.match(
     (await run('artifacts', id, 'nothing')).stderr,
     /Cannot find artifact "nothing": there is out\/deep\/x, out\/y/,
@@ -158,6 +176,36 @@ test('Ctrl-C cancels the task, and nothing of it is left', async t => {
   assert.match(running.err(), /Cancelling.*■ cancelled/s);
   const pid = (await readFile(join(folder, 'pid'), 'utf8')).trim();
   assert.equal(await isRunning(pid), false);
+});
+
+test('a terminal that is closed cancels the task of an embedded node, and its log is kept to the end', async t => {
+  const { start, run } = await place(t);
+  const running = await start(
+    'run',
+    '--',
+    'sh',
+    '-c',
+    'trap "echo bye; exit" TERM; echo begun; while :; do sleep 0.1; done',
+  );
+  await eventually('it runs', () => /^begun$/m.test(running.out()));
+  running.child.kill('SIGHUP');
+  assert.equal(await running.ended, 130);
+  const [task] = JSON.parse((await run('tasks', '--json')).stdout).tasks as { id: string; outcome?: string }[];
+  assert.equal(task?.outcome, 'cancelled');
+  assert.match((await run('logs', task.id)).stdout, /begun\n[\s\S]*bye\n/);
+});
+
+test('what a command leaves on the disk when it is killed is cleared away by the next one', async t => {
+  const { start, run, home } = await place(t, { file: 'content' });
+  const command = await start('run', '--', 'sh', '-c', 'echo begun; sleep 3600');
+  await eventually('it runs', () => command.out().includes('begun') || undefined);
+  const sandboxes = join(home, '.local/share/simple-ci/local/sandboxes');
+  const left = async () => (await readdir(sandboxes, { recursive: true })).filter(path => path !== hostname());
+  command.child.kill('SIGKILL');
+  await command.ended;
+  assert.ok((await left()).some(path => path.endsWith('workspace/file')));
+  assert.equal((await run('run', '--', 'true')).code, 0);
+  assert.deepEqual(await left(), []);
 });
 
 test('a task whose command was killed is cancelled, once the node in it is known to be dead', async t => {

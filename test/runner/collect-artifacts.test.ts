@@ -46,6 +46,13 @@ for (const [what, pattern, expected] of [
   });
 }
 
+test('an artifact pattern stands for no name that begins with a dot, a folder keeps those too', async () => {
+  await using it = await taskRunner(supervisor);
+  const run = 'mkdir -p out/.meta; for f in out/a out/.b out/.meta/c; do echo $f > $f; done';
+  assert.deepEqual((await keep(it, run, ['out/**'])).paths, ['out/a']);
+  assert.deepEqual((await keep(it, run, ['out'])).paths, ['out/.b', 'out/.meta/c', 'out/a']);
+});
+
 test('an artifact has its size, its hash, whether it can be executed, and its bytes under the fence', async () => {
   await using it = await taskRunner(supervisor);
   const { result, files } = await keep(it, 'printf abc > plain; printf abc > tool; chmod +x tool', ['plain', 'tool']);

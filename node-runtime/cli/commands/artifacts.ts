@@ -9,7 +9,11 @@ export const artifacts = defineCommand({
     'Without PATH and -o it lists them. What is fetched is checked against the hash that was noted when it was kept, and is there whole or not at all. Files that are there already are replaced.',
   arguments: [
     taskArgument,
-    { name: 'PATH', summary: 'Of one artifact, or a pattern with * ** ? and [ ] for several', optional: true },
+    {
+      name: 'PATH',
+      summary: 'Of one artifact or of a folder, or a pattern with * ** ? and [ ] for several',
+      optional: true,
+    },
   ],
   options: {
     output: {

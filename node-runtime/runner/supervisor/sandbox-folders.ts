@@ -36,7 +36,7 @@ export async function spreadOverDisk(folder: string): Promise<void> {
   await execute('chattr', ['+T', folder]).catch(() => undefined);
 }
 
-/** Kills the processes and removes the folders of nodes that are dead. */
+/** Kills the processes and removes the folders of nodes that are dead. Several may be at it at once. */
 export async function sweepDeadNodes(root: string, clock: Clock): Promise<void> {
   const names = (await readdir(root)).filter(name => OWNER.test(name));
   const namespace = await namespaceOf();
@@ -61,7 +61,7 @@ async function sweep(root: string, name: string, clock: Clock): Promise<void> {
 /** Whose the sandboxes in a folder are, where these users are made for that. */
 async function usersIn(folder: string): Promise<number[]> {
   if (process.getuid?.() !== 0) return [];
-  const users = (await readdir(folder)).map(name => ownerOf(foldersIn(join(folder, name)).home));
+  const users = (await readdir(folder).catch(() => [])).map(name => ownerOf(foldersIn(join(folder, name)).home));
   return (await Promise.all(users)).filter(user => user >= LOWEST_USER);
 }
 
