@@ -34,6 +34,10 @@ export const PodTemplate = z.strictObject({
   topologySpreadConstraints: Objects.optional(),
   priorityClassName: z.string().optional(),
   runtimeClassName: z.string().optional(),
+  /** False: users in the pod are others outside of it. Absent: as Kubernetes decides. */
+  hostUsers: z.boolean().optional(),
+  /** User and group of all containers. Null: whom Kubernetes chooses, who must not be root. */
+  user: z.int().min(1).nullable().default(10_001),
 });
 export type PodTemplate = z.infer<typeof PodTemplate>;
 

@@ -37,8 +37,6 @@ export interface TaskPodParts {
   readonly key: string;
 }
 
-/** The user and group of all containers. */
-const USER = 10_001;
 /** Kubernetes ends what the node has forgotten: what it needs beside its own time, and that again for the time it stood still. */
 const MARGIN_SECONDS = 7200;
 
@@ -57,7 +55,7 @@ export function clusterLabel(cluster: ClusterId): string {
 /** The pod of one attempt: what runs in it has no service account, no privileges, and nothing of the node but one way to reach it. */
 export function taskPod(parts: TaskPodParts): object {
   const { cluster, node, instance, owner, own, template, task, fence, needs } = parts;
-  const { labels, annotations, imagePullSecrets = own.pullSecrets, storage } = template;
+  const { labels, annotations, imagePullSecrets = own.pullSecrets, storage, user } = template;
   const image = needs.image ?? template.image ?? own.image;
   const pullPolicy = image === own.image ? own.pullPolicy : template.imagePullPolicy;
   return {
@@ -91,9 +89,7 @@ export function taskPod(parts: TaskPodParts): object {
       activeDeadlineSeconds: 2 * Math.ceil(needs.timeoutMs / 1000) + MARGIN_SECONDS,
       securityContext: {
         runAsNonRoot: true,
-        runAsUser: USER,
-        runAsGroup: USER,
-        fsGroup: USER,
+        ...(user !== null && { runAsUser: user, runAsGroup: user, fsGroup: user }),
         seccompProfile: { type: 'RuntimeDefault' },
       },
       ...(imagePullSecrets && { imagePullSecrets }),
@@ -122,8 +118,8 @@ export function taskPod(parts: TaskPodParts): object {
 }
 
 function placementOf(template: PodTemplate): object {
-  const { nodeSelector, tolerations, affinity, topologySpreadConstraints, priorityClassName, runtimeClassName } =
-    template;
+  const { nodeSelector, tolerations, affinity, topologySpreadConstraints } = template;
+  const { priorityClassName, runtimeClassName, hostUsers } = template;
   return {
     ...(nodeSelector && { nodeSelector }),
     ...(tolerations && { tolerations }),
@@ -131,6 +127,7 @@ function placementOf(template: PodTemplate): object {
     ...(topologySpreadConstraints && { topologySpreadConstraints }),
     ...(priorityClassName && { priorityClassName }),
     ...(runtimeClassName && { runtimeClassName }),
+    ...(hostUsers !== undefined && { hostUsers }),
   };
 }
 

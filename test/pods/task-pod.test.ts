@@ -24,6 +24,7 @@ const ALL = PodTemplate.parse({
   topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAnyway' }],
   priorityClassName: 'low',
   runtimeClassName: 'gvisor',
+  hostUsers: false,
 });
 
 interface Metadata {
@@ -58,6 +59,16 @@ test('it keeps to the restricted standard, and has no service account', () => {
   const { spec } = podOf({ template: ALL });
   assert.deepEqual(insecurities(spec, ['task']), []);
   assert.deepEqual([spec.automountServiceAccountToken, spec.serviceAccountName], [false, undefined]);
+});
+
+test('its users can be others outside of it, and chosen by Kubernetes', () => {
+  const specOf = (template: object) => podOf({ template: PodTemplate.parse(template) }).spec;
+  assert.equal(specOf({ hostUsers: false }).hostUsers, false);
+  assert.equal('hostUsers' in specOf({}), false);
+  const users = ({ securityContext: own }: Manifest) => [own.runAsUser, own.runAsGroup, own.fsGroup, own.runAsNonRoot];
+  assert.deepEqual(users(specOf({})), [10_001, 10_001, 10_001, true]);
+  assert.deepEqual(users(specOf({ user: null })), [undefined, undefined, undefined, true]);
+  assert.throws(() => specOf({ user: 0 }));
 });
 
 test('its name is short enough for a label, also with the largest fence', () => {
