@@ -18,6 +18,8 @@ export interface NodeOptions {
   readonly s3?: S3Options;
   /** Embedded store, directory objects, caches and sandboxes. With etcd and S3, nothing in it matters. */
   readonly dataDir: string;
+  /** How large the data folder may become, as far as the node decides that. Absent: as its disk is. */
+  readonly dataBytes?: number;
   readonly listen: { readonly host: string; readonly port: number };
   /** Where others reach this node. Default: where it listens. */
   readonly advertise?: string;

@@ -3,7 +3,8 @@ import type { ClusterId, Fence, NodeId, TaskId } from '../../shared/ids.ts';
 import type { PlaceNeeds } from '../runner/sandbox.ts';
 import type { Role } from './pod-messages.ts';
 import { PROGRAM, PROGRAM_ROOT, TASK_ROOT } from './pod-places.ts';
-import { bytesOf, type PodTemplate, times } from './pod-template.ts';
+import { bytesOf, times } from '../system/quantity.ts';
+import type { PodTemplate } from './pod-template.ts';
 
 /** By what the pods of a cluster's tasks are found, and whose they are. */
 export const LABELS = {
