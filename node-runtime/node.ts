@@ -22,7 +22,7 @@ import { NodeHealth } from './queue/node-health.ts';
 import { readDemand } from './queue/read-demand.ts';
 import { Slots } from './queue/slots.ts';
 import { Tasks } from './queue/tasks.ts';
-import { createPrepareSource } from './runner/prepare-source.ts';
+import { createPrepareSource, type SourceOptions } from './runner/prepare-source.ts';
 import { SupervisorKeeper } from './runner/supervisor-keeper.ts';
 import { startSupervisor } from './runner/supervisor/start-supervisor.ts';
 import { TaskExecutor } from './runner/task-executor.ts';
@@ -132,7 +132,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     supervisor: () => supervisors.current,
     session: () => state.session,
     readSecrets: (names, signal) => readAllSecrets(cluster, options.secretsKey, names, signal),
-    prepareSource: createPrepareSource({ cacheDir: join(options.dataDir, 'cache'), clock }),
+    prepareSource: createPrepareSource({ ...cacheOf(options), clock }),
   });
   const started = clock.now();
   const member = (): MemberRecord => ({
@@ -222,6 +222,11 @@ async function podOf(
   const api = new KubernetesApi(inCluster, systemClock);
   const marker = new PodMarker({ api, pod: name, clock: systemClock, onNotice });
   return { marker, ...(scale && { scaling: { api, ...scale, retirement: new Retirement(cluster, node, instance) } }) };
+}
+
+/** A part of the folder, if it is known how large that is. */
+function cacheOf({ dataDir, dataBytes }: NodeOptions): Pick<SourceOptions, 'cacheDir' | 'maxBytes'> {
+  return { cacheDir: join(dataDir, 'cache'), ...(dataBytes !== undefined && { maxBytes: dataBytes / 4 }) };
 }
 
 async function readPools(cluster: Pick<Cluster, 'id' | 'keys' | 'store'>): Promise<Map<string, number>> {

@@ -23,6 +23,8 @@ export interface NodeOptions {
    * among them have left, and so must be of one machine.
    */
   readonly sandboxFolder?: string;
+  /** How large the data folder may become, as far as the node decides that. Absent: as its disk is. */
+  readonly dataBytes?: number;
   readonly listen: { readonly host: string; readonly port: number };
   /** Where others reach this node. Default: where it listens. */
   readonly advertise?: string;

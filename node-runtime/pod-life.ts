@@ -31,6 +31,8 @@ interface Inhabitant {
   readonly isBusy: () => boolean;
   /** Writes the member record anew. */
   readonly announce: () => Promise<void>;
+  /** Drains it, as a signal does. */
+  readonly drain: () => void;
 }
 
 const PAUSE_MS = 500;
@@ -51,6 +53,7 @@ export class PodLife {
   /** Its loops, which end by the signal. */
   begin(signal: AbortSignal): Record<string, Promise<void>> {
     const { marker, scaling } = this.#parts;
+    marker.deleted.addEventListener('abort', () => this.#leave(), { once: true, signal });
     return {
       pod: marker.keep(() => this.#mark, this.changed, signal),
       ...(scaling && {
@@ -68,6 +71,11 @@ export class PodLife {
       await claim(AbortSignal.any([signal, ...asked]));
       if (scaling && !signal.aborted) await this.#retire(scaling.retirement, signal);
     }
+  }
+
+  #leave(): void {
+    this.#node.logger.warn('Drains, as its pod was deleted before the node was there to hear it');
+    this.#node.drain();
   }
 
   get #mark(): PodMark {

@@ -95,7 +95,11 @@ export class Node implements RunningNode {
       onChanged: () => this.#pod?.changed.notify(),
       onBug: error => this.#fail(error),
     });
-    const work = { isBusy: () => !this.#attempts.isEmpty, announce: () => this.#announce() };
+    const work = {
+      isBusy: () => !this.#attempts.isEmpty,
+      announce: () => this.#announce(),
+      drain: () => void this.drain(), // Told by `ended`, when the node has stopped.
+    };
     this.#pod = pod && new PodLife(pod, { ...rest, labels: options.labels, slots: options.slots, ...work });
     this.ended = this.#ended.promise;
     this.ended.catch(() => undefined); // Whoever awaits it hears of a failure; nobody has to.

@@ -5,6 +5,7 @@ import type { Cluster } from './cluster/cluster.ts';
 import type { Applicant } from './cluster/posts.ts';
 import { KubernetesApi } from './kubernetes/kubernetes-api.ts';
 import type { NodeOptions } from './options.ts';
+import { HandOverRoom } from './pods/hand-over-room.ts';
 import { startPodSupervisor } from './pods/pod-supervisor.ts';
 import { readPodTemplate } from './pods/pod-template.ts';
 import { reapPods } from './pods/reap-pods.ts';
@@ -18,7 +19,7 @@ import type { Logger } from './system/logger.ts';
 /** The supervisor of a node whose tasks run in pods. */
 export async function startTaskPods(
   { listen, template }: NonNullable<NodeOptions['taskPods']>,
-  { cluster, dataDir, onNotice, pod }: NodeOptions,
+  { cluster, dataDir, dataBytes, slots, onNotice, pod }: NodeOptions,
   node: NodeId,
   instance: string,
 ): Promise<Supervisor> {
@@ -29,6 +30,7 @@ export async function startTaskPods(
     pod: pod.name,
     template: await readPodTemplate(template),
     root: join(dataDir, 'pods', node),
+    ...(dataBytes !== undefined && { room: new HandOverRoom(dataBytes / 2, slots) }),
     clock: systemClock,
     chance: systemChance,
   });

@@ -24,10 +24,19 @@ function supervise() {
 function startProgram(file, parts) {
   // In the user's own cache folder, never where others can write: what is in there is run. Where that cannot be written,
   // starts take longer.
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  enableCompileCache(join(cache, 'simple-ci', 'code'));
+  const cache = cacheFolder();
+  if (cache) enableCompileCache(join(cache, 'simple-ci', 'code'));
   setTimeout(flushCompileCache, FLUSH_MS).unref();
   loader(file, parts)('./main.js');
+}
+
+/** Undefined for a user who has no home, as in some containers. */
+function cacheFolder() {
+  try {
+    return process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  } catch {
+    return undefined;
+  }
 }
 
 /** What parts are given as `require`: other parts begin with `./`. One that is loaded lies here packed no more. */

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeFolder } from '../system/home-folder.ts';
 
 /** What the program takes from the process around it. */
 export interface Environment {
@@ -25,7 +25,7 @@ export function readVariables(): Environment['variables'] {
 export function readEnvironment(): Environment {
   const variables = readVariables();
   const folderOf = (variable: string, otherwise: string[]) =>
-    join(variables[variable] || join(homedir(), ...otherwise), 'simple-ci');
+    join(variables[variable] || join(homeFolder(), ...otherwise), 'simple-ci');
   return {
     variables,
     folder: startFolder(variables),

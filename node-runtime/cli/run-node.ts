@@ -9,6 +9,7 @@ import type { InCluster } from '../kubernetes/kubernetes-api.ts';
 import { readCgroupLimits } from '../system/cgroup-limits.ts';
 import { deadline, neverAborted } from '../system/clock.ts';
 import { giveBackMemory } from '../system/give-back-memory.ts';
+import { bytesOf, QUANTITY } from '../system/quantity.ts';
 import type { CliContext } from './context.ts';
 import type { Environment } from './environment.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -27,6 +28,7 @@ export interface NodeCommandOptions extends StoreArguments {
   readonly labels: readonly string[];
   readonly 'node-id': string | undefined;
   readonly data: string | undefined;
+  readonly 'data-size': string | undefined;
   readonly isolation: NodeOptions['isolation'];
   readonly 'drain-timeout': number;
   readonly 'termination-grace': number | undefined;
@@ -117,6 +119,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     ...(etcd && { etcd }),
     ...(s3 && { s3 }),
     dataDir: resolve(environment.folder, dataDir),
+    ...dataSizeOf(options),
     listen: parseListen(options.listen),
     ...(options.advertise !== undefined && { advertise: parseAdvertise(options.advertise) }),
     hostNames: options['host-name'],
@@ -191,6 +194,15 @@ function scaleOf(options: NodeCommandOptions): Pick<NodeOptions, 'scale'> {
   if (!/^[a-z0-9][a-z0-9.-]{0,252}$/.test(deployment)) throw refuse('as it is no name of a Deployment');
   if (min > max) throw refuse(`as --scale-min is more than --scale-max, ${min} and ${max}`);
   return { scale: { deployment, min, max, scaleInAfterMs: options['scale-in-after'] } };
+}
+
+function dataSizeOf({ 'data-size': size }: NodeCommandOptions): Pick<NodeOptions, 'dataBytes'> {
+  if (size === undefined) return {};
+  if (QUANTITY.test(size) && bytesOf(size) > 0) return { dataBytes: bytesOf(size) };
+  throw new CiError(
+    'invalid',
+    `Cannot use --data-size as it is not like 500Mi, 20Gi or a number of bytes: ${quote(size)}`,
+  );
 }
 
 /** A cluster id may have slashes, but no dots. */

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { isCiError } from '../../shared/errors.ts';
 import type { Clock } from '../system/clock.ts';
 import { deadline } from '../system/clock.ts';
@@ -30,6 +31,7 @@ const DELETION_COST: Readonly<Record<PodMark, string>> = { retired: '-1', idle: 
  */
 export class PodMarker {
   readonly #options: PodMarkerOptions;
+  readonly #deleted = new AbortController();
   #marked: PodMark | undefined;
   #isOff = false;
 
@@ -40,6 +42,14 @@ export class PodMarker {
   /** What Kubernetes was told last, and has taken. */
   get marked(): PodMark | undefined {
     return this.#marked;
+  }
+
+  /**
+   * Fires when the first answer says that the pod was deleted by then. Its only SIGTERM may have come before this program could hear
+   * it: to the first process of a container the kernel gives no signal that it does not wait for.
+   */
+  get deleted(): AbortSignal {
+    return this.#deleted.signal;
   }
 
   /** Keeps telling until the signal fires. `changed` is notified whenever `wanted` may answer something else, and by this when it has told. */
@@ -71,7 +81,9 @@ export class PodMarker {
   async #tell(mark: PodMark, signal: AbortSignal): Promise<boolean> {
     const { api, pod, onNotice } = this.#options;
     try {
-      await api.patch(`/api/v1/namespaces/${await api.namespace()}/pods/${pod}`, patchOf(mark), { signal });
+      const path = `/api/v1/namespaces/${await api.namespace()}/pods/${pod}`;
+      const answer = await api.patch(path, patchOf(mark), { signal });
+      if (this.#marked === undefined && isBeingDeleted(answer)) this.#deleted.abort(new Error('The pod was deleted'));
       this.#marked = mark;
       return true;
     } catch (error) {
@@ -84,6 +96,12 @@ export class PodMarker {
       return false;
     }
   }
+}
+
+const Pod = z.looseObject({ metadata: z.looseObject({ deletionTimestamp: z.string().optional() }) });
+
+function isBeingDeleted(answer: unknown): boolean {
+  return Pod.safeParse(answer).data?.metadata.deletionTimestamp !== undefined;
 }
 
 /** One patch says it to all who choose pods: ReplicaSets, cluster-autoscaler, Karpenter, and by its label a PodDisruptionBudget. */

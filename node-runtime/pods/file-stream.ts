@@ -45,6 +45,12 @@ export async function sendFiles(
   await write(to, header({}));
 }
 
+export interface ReceiveOptions {
+  readonly mostFolders?: number;
+  /** Resolves when there may be so many bytes. */
+  readonly grow?: (bytes: number) => Promise<void>;
+}
+
 /**
  * Makes such files under a folder that nobody else writes to. Whoever sends them is not trusted: they lie in the folder, and
  * are no more and no larger than allowed.
@@ -53,7 +59,7 @@ export async function receiveFiles(
   from: Readable,
   folder: string,
   mostBytes: number,
-  mostFolders = MOST_FOLDERS,
+  { mostFolders = MOST_FOLDERS, grow = async () => undefined }: ReceiveOptions = {},
 ): Promise<void> {
   const reader = new ByteReader(from);
   let total = 0;
@@ -66,6 +72,7 @@ export async function receiveFiles(
     total += size;
     if (total > mostBytes)
       throw new CiError('invalid', `Cannot keep the artifacts as they are larger than ${mostBytes} bytes together`);
+    await grow(total);
     const place = join(folder, path);
     folders += await bySender(makeFolders(dirname(place)));
     if (folders > mostFolders)

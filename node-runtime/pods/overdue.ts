@@ -5,6 +5,23 @@ export const OVERDUE_MS = 60_000;
 /** The same where the task is ended anyway: its pod is deleted then, and a node that drains has little time. */
 export const END_OVERDUE_MS = 12_000;
 
+/** How long a process that runs takes for a second at most, in milliseconds. */
+const SLICE_MS = 1000;
+const LATE_MS = 1000;
+
+/**
+ * Sleeps for so long as this process runs. One that has stood still, with its machine or without it, has not read yet what has come
+ * meanwhile: time that it has not had is nobody's delay.
+ */
+export async function sleepAwake(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  for (let rest = ms; rest > 0; ) {
+    const slice = Math.min(rest, SLICE_MS);
+    const began = clock.monotonic();
+    await clock.sleep(slice, signal);
+    if (clock.monotonic() - began < slice + LATE_MS) rest -= slice;
+  }
+}
+
 /** Fires when something has not come, so long after it was due. Must be disposed of. */
 export class Overdue implements Disposable {
   readonly #fired = new AbortController();
@@ -12,7 +29,7 @@ export class Overdue implements Disposable {
 
   constructor(clock: Clock, due: AbortSignal, patienceMs: () => number = () => OVERDUE_MS) {
     const begin = () =>
-      void clock.sleep(patienceMs(), this.#over.signal).then(
+      void sleepAwake(clock, patienceMs(), this.#over.signal).then(
         () => this.#fired.abort(new Error('It is overdue')),
         () => undefined,
       );

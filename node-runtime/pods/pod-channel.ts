@@ -4,7 +4,7 @@ import type { Renewal } from '../cluster/session.ts';
 import type { SandboxSystem } from '../runner/sandbox.ts';
 import { encodeFrame, FrameReader } from '../runner/supervisor/frames.ts';
 import type { Clock } from '../system/clock.ts';
-import { Overdue } from './overdue.ts';
+import { Overdue, sleepAwake } from './overdue.ts';
 import { type Answer, type Order, Report } from './pod-messages.ts';
 
 type Asked = Extract<Order, { id: number }>;
@@ -32,16 +32,15 @@ export class PodChannel {
   readonly #system = Promise.withResolvers<SandboxSystem>();
   #isHungUp = false;
   #lastId = 0;
-  #lastHeard: number;
+  #silentMs = 0;
 
   constructor(parts: PodChannelParts) {
-    const { socket, clock } = parts;
+    const { socket } = parts;
     this.#parts = parts;
-    this.#lastHeard = clock.monotonic();
     this.#system.promise.catch(() => undefined);
     const reader = new FrameReader(LARGEST_REPORT_BYTES);
     socket.on('data', (bytes: Buffer) => {
-      this.#lastHeard = clock.monotonic();
+      this.#silentMs = 0;
       try {
         for (const message of reader.read(bytes)) this.#take(Report.parse(message));
       } catch {
@@ -131,8 +130,9 @@ export class PodChannel {
   async #watchSilence(): Promise<void> {
     const { clock, socket } = this.#parts;
     while (!this.#closed.signal.aborted) {
-      await clock.sleep(LOOK_EVERY_MS, this.#closed.signal).catch(() => undefined);
-      if (clock.monotonic() - this.#lastHeard > SILENCE_LIMIT_MS) socket.destroy();
+      await sleepAwake(clock, LOOK_EVERY_MS, this.#closed.signal).catch(() => undefined);
+      this.#silentMs += LOOK_EVERY_MS;
+      if (this.#silentMs > SILENCE_LIMIT_MS) socket.destroy();
     }
   }
 

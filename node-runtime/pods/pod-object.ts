@@ -74,6 +74,9 @@ export const PodEvent = z.discriminatedUnion('type', [
   /** All up to this version has been told. */
   z.object({ type: z.literal('BOOKMARK'), object: Version }),
   /** It ends; most often as the version that was asked for is forgotten. */
-  z.object({ type: z.literal('ERROR'), object: z.looseObject({ message: z.string().default('') }) }),
+  z.object({
+    type: z.literal('ERROR'),
+    object: z.looseObject({ code: z.int().optional(), message: z.string().default('') }),
+  }),
 ]);
 export type PodEvent = z.infer<typeof PodEvent>;

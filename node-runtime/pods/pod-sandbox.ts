@@ -14,7 +14,9 @@ import type {
 } from '../runner/sandbox.ts';
 import { removeTree } from '../runner/supervisor/sandbox-folders.ts';
 import { type Clock, neverAborted } from '../system/clock.ts';
+import { isNoSpace, noSpace } from '../system/no-space.ts';
 import { receiveFiles } from './file-stream.ts';
+import type { HandOver } from './hand-over-room.ts';
 import { END_OVERDUE_MS, Overdue, OVERDUE_MS } from './overdue.ts';
 import type { PodChannel } from './pod-channel.ts';
 import type { Visit } from './pod-door.ts';
@@ -33,6 +35,8 @@ export interface PodSandboxParts {
   readonly inside: SandboxFolders;
   /** How much may come out of it. */
   readonly mostBytes: number;
+  /** Room for it. Absent: there is enough. */
+  readonly handOver?: HandOver;
   readonly clock: Clock;
 }
 
@@ -103,7 +107,19 @@ export class PodSandbox implements Sandbox {
     const { id, socket } = this.#stream();
     const stop = () => void socket.then(it => it.destroy());
     signal.addEventListener('abort', stop, { once: true });
-    const carry = async () => receiveFiles(await socket, this.folders.workspace, this.#parts.mostBytes);
+    const { mostBytes, handOver } = this.#parts;
+    const either = AbortSignal.any([signal, this.lost]);
+    const grow = async (bytes: number) => handOver?.growTo(bytes, either);
+    const { workspace } = this.folders;
+    let full: CiError | undefined;
+    const carry = async () => {
+      try {
+        await receiveFiles(await socket, workspace, mostBytes, { grow });
+      } catch (error) {
+        if (isNoSpace(error)) full = noSpace('keep the artifacts', workspace, error);
+        throw error;
+      }
+    };
     try {
       await firstFailure([
         this.#channel.ask({ kind: 'bring-back', stream: id, patterns }, signal),
@@ -111,7 +127,7 @@ export class PodSandbox implements Sandbox {
       ]);
     } catch (error) {
       signal.throwIfAborted();
-      throw error;
+      throw full ?? error;
     } finally {
       signal.removeEventListener('abort', stop);
     }
@@ -168,6 +184,7 @@ export class PodSandbox implements Sandbox {
     await this.#parts.stay[Symbol.asyncDispose]();
     this.#closeStreams();
     await removeTree(dirname(this.folders.workspace));
+    this.#parts.handOver?.[Symbol.dispose]();
   }
 
   /** What it has printed before it ended is read before its end is told, unless nobody reads. */

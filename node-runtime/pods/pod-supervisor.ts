@@ -10,11 +10,13 @@ import type { PlaceNeeds, Sandbox, SandboxedAttempt, Supervisor } from '../runne
 import { foldersIn, removeTree } from '../runner/supervisor/sandbox-folders.ts';
 import type { Chance } from '../system/chance.ts';
 import { type Clock, neverAborted } from '../system/clock.ts';
+import { bytesOf } from '../system/quantity.ts';
+import { HandOver, type HandOverRoom } from './hand-over-room.ts';
 import { PodDoor } from './pod-door.ts';
 import { TASK_ROOT } from './pod-places.ts';
 import { PodSandbox } from './pod-sandbox.ts';
 import { PodStay } from './pod-stay.ts';
-import { bytesOf, type PodTemplate } from './pod-template.ts';
+import type { PodTemplate } from './pod-template.ts';
 import { PodWatch } from './pod-watch.ts';
 import { podName, taskPod, type TaskPodParts } from './task-pod.ts';
 import { attemptOf, refOf, TaskPods } from './task-pods.ts';
@@ -30,6 +32,8 @@ export interface PodSupervisorOptions {
   readonly template: PodTemplate;
   /** For what goes into pods and comes out of them. */
   readonly root: string;
+  /** For what comes out. Absent: as much as each pod has. */
+  readonly room?: HandOverRoom;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly onNotice: (text: string) => void;
@@ -121,7 +125,7 @@ export class PodSupervisor implements Supervisor {
   }
 
   async open(attempt: SandboxedAttempt, signal = neverAborted): Promise<Sandbox> {
-    const { pods, watch, door, root, clock, template } = this.#parts;
+    const { pods, watch, door, root, room, clock, template } = this.#parts;
     const { task, fence, needs = TRIAL_NEEDS, isFirst = false } = attempt;
     if (!isFirst) await this.#removeEarlier(task, fence, signal);
     await using opened = new AsyncDisposableStack();
@@ -138,7 +142,7 @@ export class PodSupervisor implements Supervisor {
     const { image } = needs;
     const stay = opened.use(new PodStay({ pods, pod, followed, visit, clock, image, renewal: () => this.#renewal }));
     await stay.enter('prepare', signal);
-    const mostBytes = bytesOf(template.storage);
+    const handOver = room && new HandOver(room);
     const sandbox = new PodSandbox({
       stay,
       visit,
@@ -146,7 +150,8 @@ export class PodSupervisor implements Supervisor {
       stop: signal,
       folders,
       inside: foldersIn(TASK_ROOT),
-      mostBytes,
+      mostBytes: Math.min(bytesOf(template.storage), room?.mostBytes ?? Number.POSITIVE_INFINITY),
+      ...(handOver && { handOver }),
       clock,
     });
     await sandbox.begin();

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
+import { QUANTITY } from '../system/quantity.ts';
 
-/** An amount as Kubernetes writes it: 500m, 2, 4Gi. */
 const Quantity = z
   .union([z.string(), z.number()])
   .transform(String)
-  .refine(text => /^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/.test(text), 'must be like 500m, 2 or 4Gi');
+  .refine(text => QUANTITY.test(text), 'must be like 500m, 2 or 4Gi');
 const Texts = z.record(z.string(), z.string());
 const Objects = z.array(z.looseObject({}));
 const Amounts = z.record(z.string(), Quantity);
@@ -34,6 +34,10 @@ export const PodTemplate = z.strictObject({
   topologySpreadConstraints: Objects.optional(),
   priorityClassName: z.string().optional(),
   runtimeClassName: z.string().optional(),
+  /** False: users in the pod are others outside of it. Absent: as Kubernetes decides. */
+  hostUsers: z.boolean().optional(),
+  /** User and group of all containers. Null: whom Kubernetes chooses, who must not be root. */
+  user: z.int().min(1).nullable().default(10_001),
 });
 export type PodTemplate = z.infer<typeof PodTemplate>;
 
@@ -55,20 +59,4 @@ export async function readPodTemplate(file: string | undefined): Promise<PodTemp
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0]!;
   throw refuse(`"${path.join('.')}" is wrong: ${message}`);
-}
-
-const FACTORS: Readonly<Record<string, number>> = {
-  ...{ m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 },
-  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50 },
-};
-
-export function bytesOf(quantity: string): number {
-  const unit = quantity.replace(/^[0-9.]+/, '');
-  return Math.floor(Number.parseFloat(quantity) * (FACTORS[unit] ?? 1));
-}
-
-/** So many times as much. */
-export function times(quantity: string, factor: number): string {
-  const unit = quantity.replace(/^[0-9.]+/, '');
-  return `${Number((Number.parseFloat(quantity) * factor).toFixed(6))}${unit}`;
 }

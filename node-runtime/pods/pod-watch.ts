@@ -1,4 +1,4 @@
-import { describeError } from '../../shared/errors.ts';
+import { CiError, describeError } from '../../shared/errors.ts';
 import type { Chance } from '../system/chance.ts';
 import type { Clock } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
@@ -12,9 +12,15 @@ export interface PodWatchParts {
   readonly onNotice: (text: string) => void;
 }
 
-/** Between two watches, in milliseconds; after failures longer each time. */
+/** Between two watches, in milliseconds; longer each time after such as were over soon. */
 const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
+/** A watch that has gone on for so long is a good one, in milliseconds. */
+const LASTING_MS = 10_000;
+/** How many may end at once, one after the other, without anything being said of it. */
+const MOST_BRIEF = 5;
+/** The version that was asked for is forgotten: what a list is for. */
+const GONE = 410;
 
 /**
  * Follows the pods that this node has made, all by one watch: a list, and from its version on what changes. A watch that ends is begun
@@ -63,33 +69,56 @@ export class PodWatch implements AsyncDisposable {
     const { clock, chance, onNotice } = this.#parts;
     const { signal } = this.#living;
     let hasBegun = false;
-    let failures = 0;
-    const begun = () => {
-      if (failures > 0) onNotice('Kubernetes tells again what becomes of the pods of tasks');
+    let brief = 0;
+    let isSaid = false;
+    const agreed = () => {
       hasBegun = true;
-      failures = 0;
       onBegun();
     };
+    const lasted = () => {
+      if (isSaid) onNotice('Kubernetes tells again what becomes of the pods of tasks');
+      brief = 0;
+      isSaid = false;
+    };
     while (!signal.aborted) {
-      try {
-        await this.#watch(begun, signal);
-      } catch (error) {
-        this.#version = undefined;
-        if (signal.aborted) return;
-        if (!hasBegun) return onFailed(error);
-        if (failures++ === 0)
-          onNotice(`Kubernetes does not tell what becomes of the pods of tasks: ${describeError(error)}`);
+      brief++;
+      const failure = await this.#watch(agreed, lasted, signal);
+      if (signal.aborted) return;
+      if (failure !== undefined && !hasBegun) return onFailed(failure);
+      const why = failure ?? (brief > MOST_BRIEF ? new Error('each watch ends as soon as it has begun') : undefined);
+      if (why !== undefined && !isSaid) {
+        onNotice(`Kubernetes does not tell what becomes of the pods of tasks: ${describeError(why)}`);
+        isSaid = true;
       }
-      const pause = Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
+      const pause = Math.min(PAUSE_MS * 2 ** brief, LONGEST_PAUSE_MS);
       await clock.sleep(pause * (0.5 + chance.random()), signal).catch(() => undefined);
     }
   }
 
-  async #watch(onAgreed: () => void, signal: AbortSignal): Promise<void> {
-    this.#version ??= await this.#list(signal);
-    for await (const event of this.#parts.pods.watchOwn(this.#version, onAgreed, signal)) {
-      if (event.type === 'ERROR') this.#version = undefined;
-      else this.#note(event);
+  /** One watch, until it ends; tells why if it has failed, and calls `lasted` once it has gone on for a while. */
+  async #watch(agreed: () => void, lasted: () => void, signal: AbortSignal): Promise<unknown> {
+    const over = new AbortController();
+    const begun = () => {
+      agreed();
+      void this.#parts.clock.sleep(LASTING_MS, AbortSignal.any([signal, over.signal])).then(lasted, () => undefined);
+    };
+    try {
+      this.#version ??= await this.#list(signal);
+      await this.#follow(this.#version, begun, signal);
+      return undefined;
+    } catch (error) {
+      this.#version = undefined;
+      return error;
+    } finally {
+      over.abort(new Error('The watch has ended'));
+    }
+  }
+
+  async #follow(version: string, onAgreed: () => void, signal: AbortSignal): Promise<void> {
+    for await (const event of this.#parts.pods.watchOwn(version, onAgreed, signal)) {
+      if (event.type !== 'ERROR') this.#note(event);
+      else if (event.object.code === GONE) this.#version = undefined;
+      else throw new CiError('unavailable', `Cannot watch pods as Kubernetes has failed: ${event.object.message}`);
       if (this.#version === undefined) return;
     }
   }

@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { orAborted } from '../objects/until-aborted.ts';
 import type { Clock } from '../system/clock.ts';
 import { Wakeup } from '../system/wakeup.ts';
-import { OVERDUE_MS } from './overdue.ts';
+import { OVERDUE_MS, sleepAwake } from './overdue.ts';
 
 /** More than can be on its way when the last command is dead. */
 const MOST_ON_ITS_WAY = 64 * 1024 * 1024;
@@ -52,7 +52,7 @@ export class StreamReader {
   async finish(): Promise<void> {
     const most = this.#read + MOST_ON_ITS_WAY;
     const isHonest = () => this.#isHeld && this.#read <= most;
-    do await this.#clock.sleep(OVERDUE_MS, this.#gone).catch(() => undefined);
+    do await sleepAwake(this.#clock, OVERDUE_MS, this.#gone).catch(() => undefined);
     while (!this.#isOver && !this.#gone.aborted && isHonest());
     if (this.#isOver) return;
     this.#cut.abort(new Error('Its end is overdue'));

@@ -3,7 +3,8 @@ import type { ClusterId, Fence, NodeId, TaskId } from '../../shared/ids.ts';
 import type { PlaceNeeds } from '../runner/sandbox.ts';
 import type { Role } from './pod-messages.ts';
 import { PROGRAM, PROGRAM_ROOT, TASK_ROOT } from './pod-places.ts';
-import { bytesOf, type PodTemplate, times } from './pod-template.ts';
+import { bytesOf, times } from '../system/quantity.ts';
+import type { PodTemplate } from './pod-template.ts';
 
 /** By what the pods of a cluster's tasks are found, and whose they are. */
 export const LABELS = {
@@ -37,8 +38,6 @@ export interface TaskPodParts {
   readonly key: string;
 }
 
-/** The user and group of all containers. */
-const USER = 10_001;
 /** Kubernetes ends what the node has forgotten: what it needs beside its own time, and that again for the time it stood still. */
 const MARGIN_SECONDS = 7200;
 
@@ -57,7 +56,7 @@ export function clusterLabel(cluster: ClusterId): string {
 /** The pod of one attempt: what runs in it has no service account, no privileges, and nothing of the node but one way to reach it. */
 export function taskPod(parts: TaskPodParts): object {
   const { cluster, node, instance, owner, own, template, task, fence, needs } = parts;
-  const { labels, annotations, imagePullSecrets = own.pullSecrets, storage } = template;
+  const { labels, annotations, imagePullSecrets = own.pullSecrets, storage, user } = template;
   const image = needs.image ?? template.image ?? own.image;
   const pullPolicy = image === own.image ? own.pullPolicy : template.imagePullPolicy;
   return {
@@ -91,9 +90,7 @@ export function taskPod(parts: TaskPodParts): object {
       activeDeadlineSeconds: 2 * Math.ceil(needs.timeoutMs / 1000) + MARGIN_SECONDS,
       securityContext: {
         runAsNonRoot: true,
-        runAsUser: USER,
-        runAsGroup: USER,
-        fsGroup: USER,
+        ...(user !== null && { runAsUser: user, runAsGroup: user, fsGroup: user }),
         seccompProfile: { type: 'RuntimeDefault' },
       },
       ...(imagePullSecrets && { imagePullSecrets }),
@@ -122,8 +119,8 @@ export function taskPod(parts: TaskPodParts): object {
 }
 
 function placementOf(template: PodTemplate): object {
-  const { nodeSelector, tolerations, affinity, topologySpreadConstraints, priorityClassName, runtimeClassName } =
-    template;
+  const { nodeSelector, tolerations, affinity, topologySpreadConstraints } = template;
+  const { priorityClassName, runtimeClassName, hostUsers } = template;
   return {
     ...(nodeSelector && { nodeSelector }),
     ...(tolerations && { tolerations }),
@@ -131,6 +128,7 @@ function placementOf(template: PodTemplate): object {
     ...(topologySpreadConstraints && { topologySpreadConstraints }),
     ...(priorityClassName && { priorityClassName }),
     ...(runtimeClassName && { runtimeClassName }),
+    ...(hostUsers !== undefined && { hostUsers }),
   };
 }
 

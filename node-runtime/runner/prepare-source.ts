@@ -23,13 +23,15 @@ export type PrepareSource = (
 export interface SourceOptions {
   /** Where packs of snapshots are kept between tasks. Nothing in it matters. */
   readonly cacheDir: string;
+  /** How large that may be. Default: 10 GiB. */
+  readonly maxBytes?: number;
   readonly clock: Clock;
 }
 
 const PREPARE = 'prepare the workspace';
 
 /** Puts a task's files into its workspace: a snapshot out of the object store, or a commit out of a git server. */
-export function createPrepareSource({ cacheDir, clock }: SourceOptions): PrepareSource {
+export function createPrepareSource({ cacheDir, maxBytes, clock }: SourceOptions): PrepareSource {
   let packs: PackCache | undefined;
   return async ({ cluster, claim, sandbox, log }, signal) => {
     const { source } = claim.task;
@@ -41,7 +43,15 @@ export function createPrepareSource({ cacheDir, clock }: SourceOptions): Prepare
         return undefined;
       case 'snapshot': {
         const { objects, objectKeys } = cluster;
-        packs ??= new PackCache({ cacheDir, objects, objectKeys, env: { PATH: SYSTEM_PATH }, clock });
+        const env = { PATH: SYSTEM_PATH };
+        packs ??= new PackCache({
+          cacheDir,
+          ...(maxBytes !== undefined && { maxBytes }),
+          objects,
+          objectKeys,
+          env,
+          clock,
+        });
         const manifest = await readManifest(cluster, source, signal);
         const cache = packs;
         await using held = await orTellNoSpace(PREPARE, cacheDir, () => cache.hold(manifest, signal));

@@ -1,8 +1,8 @@
 import { lstat, realpath } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
+import { homeFolder } from '../system/home-folder.ts';
 import { findRepository, type GitRepository } from './git-repository.ts';
 
 /** The names a task file may have, the first that exists counts. */
@@ -63,7 +63,7 @@ async function findTaskFile(
     if (taskFile !== undefined) return { root: at, taskFile };
     const parent = dirname(at);
     if (at === limit || parent === at) return undefined;
-    if (limit === undefined && (parent === homedir() || dirname(parent) === parent)) return undefined;
+    if (limit === undefined && (parent === homeFolder() || dirname(parent) === parent)) return undefined;
   }
 }
 

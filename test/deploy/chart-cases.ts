@@ -32,6 +32,7 @@ export const CHART_CASES: Readonly<Record<string, object>> = {
         resources: { requests: { cpu: '500m' }, limits: { memory: '1Gi' } },
         labels: { team: 'build' },
         runtimeClassName: 'gvisor',
+        hostUsers: false,
       },
       networkPolicy: { egress: [{ to: [{ namespaceSelector: {} }] }] },
     },

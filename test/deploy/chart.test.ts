@@ -141,6 +141,11 @@ describe('the chart refuses', () => {
       { ...LEAST, autoscaling: { minReplicas: 3, maxReplicas: 2 } },
       /minReplicas is more than .*: 3, 2/,
     ],
+    [
+      'to scale by demand under a name that no label can hold',
+      { ...CHART_CASES['by demand, external'], cluster: { id: `acme/${'c'.repeat(59)}` } },
+      /at most 63 characters, and a letter or digit at its end: set another cluster\.id: "acme\.c{59}"/,
+    ],
     ['a value that it does not know', { ...LEAST, nodes: { slots: 2 } }, /additional properties 'nodes' not allowed/],
     [
       'a mode that it does not know',
@@ -245,4 +250,55 @@ describe('what the chart grants', () => {
     const scale = { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['get', 'patch'] };
     assert.deepEqual(scaling, ['ci-simple-ci-scale', [{ ...scale, resourceNames: ['ci-simple-ci'] }]]);
   });
+});
+
+test('KEDA hears all that its scaler for etcd asks for: encryption, who asks, and the files', async t => {
+  if (!requireHelm(t)) return;
+  const told = async (etcd: object) => {
+    const manifests = await render({ ...CHART_CASES['by demand, KEDA'], etcd });
+    const [authentication] = manifests.filter(({ kind }) => kind === 'TriggerAuthentication');
+    const own = manifests.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'ci-simple-ci-keda');
+    const parameters: { parameter: string; name: string; key: string }[] = authentication?.spec.secretTargetRef ?? [];
+    return parameters.map(({ parameter, name, key }) => `${parameter} ${own?.stringData[key] ?? `${name}/${key}`}`);
+  };
+  const [endpoints, auth] = [['https://etcd:2379'], { user: 'ci', existingSecret: 'user' }];
+  const tls = { existingSecret: 'files', certKey: 'tls.crt', keyKey: 'tls.key' };
+  assert.deepEqual(await told({ endpoints, auth, tls }), [
+    'tls enable',
+    'ca files/ca.crt',
+    'cert files/tls.crt',
+    'key files/tls.key',
+    'username ci',
+    'password user/password',
+  ]);
+  assert.deepEqual(await told({ endpoints }), ['tls enable']);
+  const plain = ['http://etcd:2379'];
+  const named = ['tls disable', 'username ci', 'password user/password'];
+  assert.deepEqual(await told({ endpoints: plain, auth }), named);
+  assert.deepEqual(await told({ endpoints: plain }), []);
+});
+
+test('the doctor of `helm test` comes by its image, its machine and its way out as nodes do', async t => {
+  if (!requireHelm(t)) return;
+  const manifests = await render(CHART_CASES.everything!);
+  const doctor = manifests.find(({ kind }) => kind === 'Pod')!.spec;
+  const { spec: node } = manifests.find(({ kind }) => kind === 'Deployment')!.spec.template;
+  for (const field of ['imagePullSecrets', 'nodeSelector', 'tolerations']) {
+    assert.ok(node[field], field);
+    assert.deepEqual(doctor[field], node[field], field);
+  }
+  const { env, volumeMounts } = doctor.containers[0];
+  assert.ok(env.some(({ name }: { name: string }) => name === 'HTTPS_PROXY'));
+  assert.ok(volumeMounts.some(({ name }: { name: string }) => name === 'cache'));
+});
+
+test('where Kubernetes is to choose users, none is named, not in pods of tasks either', async t => {
+  if (!requireHelm(t)) return;
+  const manifests = await render({ ...CHART_CASES['tasks in pods of their own'], user: null });
+  const users = podSpecs(manifests).map(({ spec: { securityContext: own } }) => own.runAsUser ?? own.fsGroup);
+  assert.deepEqual(users, [undefined, undefined, undefined]);
+  const { data } = manifests.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.endsWith('-task-pods'),
+  )!;
+  assert.equal(PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!)).user, null);
 });

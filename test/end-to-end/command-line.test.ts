@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
@@ -467,4 +467,20 @@ test('files that look like secrets are named to programs too, before they are re
     .map(line => JSON.parse(line));
   assert.deepEqual([event, files, secrets.map(({ path }: { path: string }) => path)], ['workspace', 2, ['.env']]);
   assert.deepEqual(others, []);
+});
+
+test('a user who is a number and nothing else, as in some containers, runs a node where it is told to keep its data', async t => {
+  const nobody = ['unshare', '--user', '--map-user=123456', '--'];
+  const { status, stderr } = spawnSync(nobody[0]!, [...nobody.slice(1), 'true'], { encoding: 'utf8' });
+  if (status !== 0) return t.skip(`no user without a name can be had here: ${stderr}`);
+  const { home, folder: cwd } = await place(t);
+  const words = ['--cluster', 'own', '--listen', '127.0.0.1:0', '--data', join(home, 'data')];
+  const node = watch(t, await start(['node', ...words], { cwd, by: nobody }));
+  const said = () => node.out() + node.err();
+  await eventually('it is ready', () => {
+    assert.equal(node.child.exitCode, null, said());
+    return /^Ready at /m.test(said()) || undefined;
+  });
+  node.child.kill('SIGTERM');
+  assert.equal(await node.ended, 0, said());
 });

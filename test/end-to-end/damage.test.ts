@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { promisify } from 'node:util';
 import { newTaskId } from '../../shared/ids.ts';
 import { type CephS3, startCeph, whyNoCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
@@ -15,9 +13,9 @@ import { etcdctl, keysUnder, recordAt } from '../support/etcdctl.ts';
 import { type RealCluster, realCluster } from '../support/real-cluster.ts';
 import { temporaryFolder } from '../support/simple-ci.ts';
 import { eventually } from '../support/test-tasks.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { openSocket } from '../support/test-socket.ts';
 
-const execute = promisify(execFile);
 const skip = whyNoCeph();
 let etcd: EtcdServer;
 let s3: CephS3;
@@ -281,14 +279,8 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
 /** A cluster whose one node has its data on a disk of that size; undefined where none can be mounted. */
 async function onSmallDisk(size: string) {
   await using made = new AsyncDisposableStack();
-  const { path } = made.use(await temporaryFolder());
-  const disk = join(path, 'disk');
-  await mkdir(disk);
-  // Tasks have users of their own, who must get to it.
-  await chmod(path, 0o711);
-  const mounted = await execute('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk]).catch(() => undefined);
-  if (!mounted) return undefined;
-  made.defer(async () => void (await execute('umount', ['--lazy', disk])));
+  const disk = made.use(await smallDisk(size))?.path;
+  if (disk === undefined) return undefined;
   const own = made.use(await realCluster({ etcd, s3 }));
   await own.add('small', '--data', join(disk, 'data'));
   const all = made.move();

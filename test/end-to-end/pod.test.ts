@@ -49,6 +49,15 @@ suite('a node in a pod', { concurrency: 1 }, () => {
     assert.deepEqual([result.outcome, result.past], ['passed', []]);
   });
 
+  test('a node whose pod was deleted before it could hear a signal drains all the same', async () => {
+    const { args, env } = inPod('ci-4');
+    servers.kubernetes.patch('pods', 'ci-4', { metadata: { deletionTimestamp: '2026-11-28T08:00:00Z' } });
+    await using cluster = await realCluster({ etcd: servers.etcd, env });
+    const node = await cluster.add('ci-4', ...args);
+    assert.equal(await node.ended, 0);
+    assert.match(node.output(), /its pod was deleted before the node was there/);
+  });
+
   test('what still runs 15 s before it would be killed is handed back, charged to nobody', async () => {
     await using cluster = await realCluster(servers, 'server');
     const node = await cluster.add('ci-2', '--termination-grace', '17s', '--labels', 'once');

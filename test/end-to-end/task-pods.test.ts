@@ -11,6 +11,7 @@ import { makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { serveGit } from '../support/git-http-backend.ts';
 import { GitWorkspace } from '../support/git-workspace.ts';
 import { type PodsCluster, type PodsStage, podsStage } from '../support/pods-stage.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { eventually } from '../support/test-tasks.ts';
 
@@ -227,5 +228,36 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
       requests: { 'ephemeral-storage': '0', cpu: '2', memory: '4Gi' },
       limits: { 'ephemeral-storage': String(11 * 2 ** 30), memory: '4Gi' },
     });
+  });
+
+  test('what pods hand over has its room on the node: large ones go one after the other, larger ones are refused', async () => {
+    await cluster.addNode('narrow', { args: ['--data-size', '16Mi', '--labels', 'narrow'] });
+    const keeping = (bytes: number) =>
+      running(`head -c ${bytes} /dev/zero > out`, { labels: ['narrow'], artifacts: ['out'] });
+    // A half of 16 MiB; of that a quarter of a half, for each of four slots, and the other half.
+    const most = 5 * 2 ** 20;
+    const tasks = await Promise.all([most, most, most, most + 1].map(keeping));
+    const results = await Promise.all(tasks.map(task => cluster.finished(task, 120_000)));
+    assert.deepEqual(
+      results.map(({ outcome, artifacts }) => [outcome, artifacts.bytes]),
+      [
+        ['passed', most],
+        ['passed', most],
+        ['passed', most],
+        ['failed', 0],
+      ],
+    );
+    assert.match(results[3]!.message, new RegExp(`Cannot keep the artifacts as they are larger than ${most} bytes`));
+  });
+
+  test('a node whose own disk is full gives the attempt up, and says so', async t => {
+    await using disk = await smallDisk('4m');
+    if (!disk) return t.skip('this machine does not allow mounting a tmpfs');
+    await cluster.addNode('full', { args: ['--data', join(disk.path, 'data'), '--labels', 'full'] });
+    const task = await running('head -c 8000000 /dev/zero > out', { labels: ['full'], artifacts: ['out'] });
+    const past = await eventually('an attempt has ended', async () => (await cluster.view(task)).past[0], 90_000);
+    assert.equal(past.end, 'infrastructure');
+    assert.match(past.message ?? '', /^Cannot keep the artifacts as there is no space left: "/);
+    assert.equal((await cluster.cli(['cancel', task])).code, 0);
   });
 });

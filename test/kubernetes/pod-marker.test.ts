@@ -11,9 +11,9 @@ import { type Role, shippedRole } from '../support/rbac.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 /** A pod whose node says what the test says, with the rights that the chart gives it. */
-async function pod(roles: readonly Role[] = [shippedRole('mark-pods')]) {
+async function pod(roles: readonly Role[] = [shippedRole('mark-pods')], metadata: object = {}) {
   const kubernetes = await KubernetesServer.start();
-  kubernetes.put('pods', 'simple-ci-1', { spec: {} });
+  kubernetes.put('pods', 'simple-ci-1', { metadata, spec: {} });
   const account = kubernetes.account('simple-ci', { ci: roles });
   const clock = new FakeClock();
   const notices: string[] = [];
@@ -38,6 +38,7 @@ async function pod(roles: readonly Role[] = [shippedRole('mark-pods')]) {
       const { labels, annotations } = kubernetes.get('pods', 'simple-ci-1')!.metadata;
       return { labels, annotations };
     },
+    isDeleted: () => marker.deleted.aborted,
     patches: () => kubernetes.seen.length,
     [Symbol.asyncDispose]: async () => {
       living.abort();
@@ -141,4 +142,17 @@ test('a token that has run out is not the end of it', async () => {
     await it.clock.advance(1000);
     return it.metadata().labels?.['simple-ci/busy'] === 'true' || undefined;
   });
+});
+
+test('a pod that was deleted before it could say anything learns that; one that is deleted later is told by a signal', async () => {
+  const deletionTimestamp = '2026-11-28T08:00:00Z';
+  await using late = await pod(undefined, { deletionTimestamp });
+  await late.marked('idle');
+  assert.equal(late.isDeleted(), true);
+  await using it = await pod();
+  await it.marked('idle');
+  it.kubernetes.patch('pods', 'simple-ci-1', { metadata: { deletionTimestamp } });
+  it.become('busy');
+  await it.marked('busy');
+  assert.equal(it.isDeleted(), false);
 });

@@ -86,8 +86,8 @@ test('a pod cannot have its node make folders without end', async () => {
   await using to = await temporaryFolder();
   const deep = 'a/'.repeat(9);
   const files = Array.from({ length: 100 }, (_, at) => ({ header: { path: `${at}/${deep}file`, size: 0 } }));
-  await assert.rejects(receiveFiles(stream(...files), to.path, MOST, 990), /in more than 990 folders/);
+  await assert.rejects(receiveFiles(stream(...files), to.path, MOST, { mostFolders: 990 }), /in more than 990 folders/);
   const fewer = files.slice(0, 99);
   await using other = await temporaryFolder();
-  await receiveFiles(stream(...fewer, { header: {} }), other.path, MOST, 990);
+  await receiveFiles(stream(...fewer, { header: {} }), other.path, MOST, { mostFolders: 990 });
 });

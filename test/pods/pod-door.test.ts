@@ -120,6 +120,26 @@ test('a pod that talks on but keeps an answer for too long is hung up on', async
   await ended;
 });
 
+test('a node that has stood still hears what came meanwhile before it hangs up', async () => {
+  const clock = new FakeClock();
+  await using it = await channelled(clock);
+  const asked = it.channel.ask({ kind: 'kill' });
+  await clock.advance(1000);
+  clock.standStill(600_000);
+  await clock.advance(0);
+  it.pod.write(encodeFrame({ kind: 'done', id: 1 }));
+  assert.deepEqual(await asked, { kind: 'done', id: 1 });
+});
+
+test('a pod of which nothing is heard for a minute is given up', async () => {
+  const clock = new FakeClock();
+  await using it = await channelled(clock);
+  await clock.advance(60_000);
+  assert.equal(it.channel.closed.aborted, false);
+  await clock.advance(10_000);
+  await eventually('it is given up', () => it.channel.closed.aborted || undefined);
+});
+
 test('a pod is told the age of the lease, as clocks of two machines cannot be compared', async () => {
   await using it = await channelled();
   it.pod.write(encodeFrame({ kind: 'renewal-wanted', question: 5 }));

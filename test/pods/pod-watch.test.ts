@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KubernetesApi } from '../../node-runtime/kubernetes/kubernetes-api.ts';
+import type { PodEvent } from '../../node-runtime/pods/pod-object.ts';
 import { type FollowedPod, PodWatch } from '../../node-runtime/pods/pod-watch.ts';
 import { clusterLabel } from '../../node-runtime/pods/task-pod.ts';
 import { TaskPods } from '../../node-runtime/pods/task-pods.ts';
@@ -129,7 +130,7 @@ test('a pod that has been made and is in no list that began later is gone; one t
   assert.equal(early.seen, undefined);
 });
 
-test('an API server that fails is asked again, less and less often, which is said once, and so is that it is over', async () => {
+test('an API server that fails is asked again, which is said once, and so is that it is over', async () => {
   await using it = await stage();
   using pod = it.watch.follow('one');
   it.put('one');
@@ -143,9 +144,52 @@ test('an API server that fails is asked again, less and less often, which is sai
   it.server.failure = undefined;
   it.server.patch('pods', 'one', { status: { phase: 'Failed' } });
   await it.isSeen(pod, 'Failed');
+  await it.clock.advance(10_000);
   assert.match(it.notices[0]!, /^Kubernetes does not tell what becomes of the pods of tasks: .*status 500/);
   assert.deepEqual(it.notices.slice(1), ['Kubernetes tells again what becomes of the pods of tasks']);
 });
+
+const BAD_WATCHES: readonly { how: string; events: readonly PodEvent[]; says: RegExp }[] = [
+  { how: 'ends as soon as it has begun', events: [], says: /tasks: each watch ends as soon as it has begun$/ },
+  {
+    how: 'is answered with an error',
+    events: [{ type: 'ERROR', object: { code: 500, message: 'etcdserver: no leader' } }],
+    says: /tasks: Cannot watch pods as Kubernetes has failed: etcdserver: no leader$/,
+  },
+  {
+    how: 'is told each time that its version is forgotten',
+    events: [{ type: 'ERROR', object: { code: 410, message: 'too old' } }],
+    says: /tasks: each watch ends as soon as it has begun$/,
+  },
+];
+for (const { how, events, says } of BAD_WATCHES)
+  test(`a watch that ${how} is begun less and less often, until one lasts`, async () => {
+    const clock = new FakeClock();
+    const notices: string[] = [];
+    let begun = 0;
+    let isBad = true;
+    const pods = {
+      listOwn: async () => ({ pods: [], version: '1' }),
+      async *watchOwn(_version: string, onAgreed: () => void, signal: AbortSignal) {
+        begun++;
+        onAgreed();
+        if (isBad) yield* events;
+        else await clock.sleep(20_000, signal);
+      },
+    };
+    const parts = { pods, clock, chance: systemChance, onNotice: (text: string) => notices.push(text) };
+    await using _watch = await PodWatch.start(parts);
+    await clock.advance(600_000);
+    assert.ok(begun >= 15 && begun <= 50, `begun ${begun} times in 10 min`);
+    assert.match(notices.join('\n'), says);
+    isBad = false;
+    begun = 0;
+    await clock.advanceUntil(() => begun === 1);
+    await clock.advance(15_000);
+    assert.deepEqual(notices.slice(1), ['Kubernetes tells again what becomes of the pods of tasks']);
+    await clock.advance(6000);
+    assert.equal(begun, 2, 'after one that has lasted the next one does not wait');
+  });
 
 test('without the right to watch it does not start', async () => {
   const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'get', 'list', 'delete'] }];

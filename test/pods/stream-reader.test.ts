@@ -36,6 +36,19 @@ test('an output that its pod keeps open when nothing runs any more is cut', asyn
   assert.equal(it.bytes(), 5);
 });
 
+test('what has come of an output while its node stood still is not cut', async () => {
+  const it = reading();
+  const finished = it.reader.finish();
+  await it.clock.advance(1000);
+  it.clock.standStill(600_000);
+  await it.clock.advance(0);
+  it.stream.end('words');
+  await it.over;
+  assert.equal(it.bytes(), 5);
+  await it.clock.advance(60_000);
+  await finished;
+});
+
 test('what has come of an output is not cut, however long its log takes', async () => {
   const it = reading();
   const store = Promise.withResolvers<void>();

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bytesOf, PodTemplate, readPodTemplate, times } from '../../node-runtime/pods/pod-template.ts';
+import { PodTemplate, readPodTemplate } from '../../node-runtime/pods/pod-template.ts';
 import { taskPod, type TaskPodParts } from '../../node-runtime/pods/task-pod.ts';
+import { bytesOf, times } from '../../node-runtime/system/quantity.ts';
 import type { ClusterId, NodeId, TaskId } from '../../shared/ids.ts';
 import type { Manifest } from '../support/helm.ts';
 import { schemaProblem, unknownFields } from '../support/kubernetes-schemas.ts';
@@ -24,6 +25,7 @@ const ALL = PodTemplate.parse({
   topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAnyway' }],
   priorityClassName: 'low',
   runtimeClassName: 'gvisor',
+  hostUsers: false,
 });
 
 interface Metadata {
@@ -58,6 +60,16 @@ test('it keeps to the restricted standard, and has no service account', () => {
   const { spec } = podOf({ template: ALL });
   assert.deepEqual(insecurities(spec, ['task']), []);
   assert.deepEqual([spec.automountServiceAccountToken, spec.serviceAccountName], [false, undefined]);
+});
+
+test('its users can be others outside of it, and chosen by Kubernetes', () => {
+  const specOf = (template: object) => podOf({ template: PodTemplate.parse(template) }).spec;
+  assert.equal(specOf({ hostUsers: false }).hostUsers, false);
+  assert.equal('hostUsers' in specOf({}), false);
+  const users = ({ securityContext: own }: Manifest) => [own.runAsUser, own.runAsGroup, own.fsGroup, own.runAsNonRoot];
+  assert.deepEqual(users(specOf({})), [10_001, 10_001, 10_001, true]);
+  assert.deepEqual(users(specOf({ user: null })), [undefined, undefined, undefined, true]);
+  assert.throws(() => specOf({ user: 0 }));
 });
 
 test('its name is short enough for a label, also with the largest fence', () => {

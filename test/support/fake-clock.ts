@@ -74,6 +74,11 @@ export class FakeClock implements Clock {
     }
   }
 
+  /** The process stands still for so long: whoever was due meanwhile wakes late, by the next advance. */
+  standStill(ms: number): void {
+    this.#elapsed += ms;
+  }
+
   /** The wall clock is set by this much; what was measured on it before is wrong now. */
   step(ms: number): void {
     this.#wall += ms;

@@ -58,6 +58,12 @@ SIGTERM, Ctrl-C or the end of its terminal drains it: it claims nothing more, le
       summary: 'For caches, and for what is not in etcd and S3',
       env: 'SIMPLE_CI_DATA',
     },
+    'data-size': {
+      kind: 'text',
+      value: 'SIZE',
+      summary: 'How large that may become, such as 20Gi: caches, and what pods of tasks hand over, stay far below it',
+      env: 'SIMPLE_CI_DATA_SIZE',
+    },
     isolation: isolationOption,
     'drain-timeout': {
       kind: 'duration',

@@ -132,13 +132,15 @@ http://{{ include "simple-ci.fullname" . }}-etcd:2379
 {{- end }}
 {{- end }}
 
-{{- /* The restricted pod security standard, and the image's user. */}}
+{{- /* The restricted pod security standard, and the image's user unless Kubernetes is to choose one. */}}
 {{- define "simple-ci.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
+{{- with .Values.user }}
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
 fsGroupChangePolicy: OnRootMismatch
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
@@ -174,6 +176,11 @@ capabilities:
 {{- fail "Cannot run tasks in pods of their own (executor.kind kubernetes) as it is not known how many a node may have at once: set node.slots" }}
 {{- end }}
 {{- if eq .Values.autoscaling.mode "external" }}
+{{- range $value, $remedy := dict (include "simple-ci.clusterId" . | replace "/" ".") "cluster.id" (include "simple-ci.pool" .) "node.labels" }}
+{{- if not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$" $value) }}
+{{- fail (printf "Cannot use autoscaling.mode external as a label of Kubernetes has at most 63 characters, and a letter or digit at its end: set another %s: %q" $remedy $value) }}
+{{- end }}
+{{- end }}
 {{- $foreign := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
 {{- if and $foreign (ne (dig "spec" "service" "namespace" "" $foreign) .Release.Namespace) }}
 {{- fail (printf "Cannot use autoscaling.mode external as another program of this Kubernetes cluster serves external metrics: %s/%s. Use keda, self or cpu" (dig "spec" "service" "namespace" "?" $foreign) (dig "spec" "service" "name" "?" $foreign)) }}
@@ -189,7 +196,7 @@ simple-ci/release: {{ .Release.Name }}
 
 {{- define "simple-ci.podTemplate" -}}
 {{- $labels := merge (dict "simple-ci/release" .Release.Name) (default dict .Values.executor.podTemplate.labels) }}
-{{- toPrettyJson (merge (dict "labels" $labels) .Values.executor.podTemplate) }}
+{{- toPrettyJson (merge (dict "labels" $labels "user" .Values.user) .Values.executor.podTemplate) }}
 {{- end }}
 
 {{- /* Names under which the API is asked for. */}}
