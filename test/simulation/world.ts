@@ -15,6 +15,7 @@ import { Machine, type Process } from './machine.ts';
 import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
 import { type Act, heal, type Victims } from './nemesis.ts';
+import { type ActOfCourse, hasNode, withOnly } from './parts.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
 import { type Plan, planOf, type ScalingPlan, SETTLE_MS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
@@ -29,8 +30,10 @@ export interface Outcome {
   /** The same for two runs of one seed. */
   readonly hash: string;
   readonly violation: Violation | undefined;
-  /** The last things that happened and had to do with the violation. */
+  /** What happened and had to do with the violation, as far as it is of use. */
   readonly lines: readonly string[];
+  /** The faults that there were, one after the other. */
+  readonly course: readonly ActOfCourse[];
   readonly virtualMs: number;
   readonly events: number;
   readonly executions: number;
@@ -58,13 +61,20 @@ const MEAN_PAUSE_OF_FEW_MS = 6000;
 /** So long nothing may be written when there is nothing to do. */
 const IDLE_MS = 120_000;
 
-/**
- * Runs one seed to its end, or to the first violation.
- * @param acts the only faults that there are, again and again; by default the seed chooses
- */
-export async function simulate(seed: number, acts?: readonly Act[], workload?: Workload): Promise<Outcome> {
-  const plan = planOf(seed, workload);
-  const world = new World(acts ? { ...plan, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : plan);
+/** What is not left to the seed. */
+export interface Choice {
+  /** The only faults that there are, again and again. */
+  readonly acts?: readonly Act[] | undefined;
+  readonly workload?: Workload | undefined;
+  /** The parts (`parts.ts`) that are not left out. */
+  readonly only?: readonly string[] | undefined;
+}
+
+/** Runs one seed to its end, or to the first violation. */
+export async function simulate(seed: number, { acts, workload, only }: Choice = {}): Promise<Outcome> {
+  const chosen = planOf(seed, workload);
+  const whole = acts ? { ...chosen, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : chosen;
+  const world = new World(only ? withOnly(whole, only) : whole);
   const guard = guardAgainstStrays(error => world.bug(error));
   try {
     return await world.run();
@@ -92,6 +102,7 @@ class World {
   #weather: Plan['weather'];
   #violation: Violation | undefined;
   readonly #strikes = new Map<string, number>();
+  readonly #course: ActOfCourse[] = [];
   /** When everything has been well for long. */
   #settledAt = Number.POSITIVE_INFINITY;
   /** When etcd was last written to, but for what retention does. */
@@ -148,11 +159,14 @@ class World {
   async run(): Promise<Outcome> {
     const plan = this.#plan;
     if (this.#deployment) this.#deployment.start();
-    else for (const node of this.#nodes) node.start();
+    else for (const [at, node] of this.#nodes.entries()) if (hasNode(plan, at)) node.start();
     const client = this.#startClient();
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
-    const faults = courseOfFaults(plan, victims, fault => this.#struck(fault));
+    const faults = courseOfFaults(plan, victims, {
+      onAct: act => this.#course.push(act),
+      onStruck: fault => this.#struck(fault),
+    });
     this.#askForDemand().catch(error => this.bug(error));
     const during = () => this.#violation !== undefined;
     if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
@@ -363,7 +377,8 @@ class World {
       plan: this.#plan,
       hash: this.#trace.hash,
       violation: this.#violation,
-      lines: this.#violation ? this.#trace.about(this.#violation.task, 80) : [],
+      lines: this.#violation ? this.#trace.about(this.#violation.task) : [],
+      course: this.#course,
       virtualMs: this.#scheduler.now,
       events: this.#scheduler.count,
       executions: this.#executions.count,
