@@ -1,15 +1,18 @@
 import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { keyspace, objectKeys } from '../../shared/keyspace.ts';
 import type { Outcome as TaskOutcome } from '../../shared/result.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { QueueFairness } from './queue-fairness.ts';
 import type { StoredObject } from '../support/memory-object-store.ts';
 import { askForDemand } from './ask-for-demand.ts';
 import { Client } from './client.ts';
 import { courseOfFaults } from './course-of-faults.ts';
 import { DemandTruth } from './demand-truth.ts';
+import { BODY_CUT } from './fault-names.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
+import { Liveness } from './liveness.ts';
 import type { LogFollower } from './log-follower.ts';
 import { Machine, type Process } from './machine.ts';
 import { ModelDeployment } from './model-deployment.ts';
@@ -43,7 +46,9 @@ export interface Outcome {
   readonly outcomes: readonly TaskOutcome[];
 }
 
-/** After the faults every task must end within so long: leases end, attempts are made anew, the longest task runs, an etcd is waited for. */
+/** What was begun before the calm has ended by then: the longest are a machine that sleeps, and a rolling upgrade. */
+const LAST_FAULT_MS = 120_000;
+/** No promise, but when all is over: tasks are submitted for up to 15 min, again up to 25 min later, and must end soon after that. */
 const CALM_LIMIT_MS = 45 * 60_000;
 /** When all is well, a task that was told to stop has ended by then, its log stored or given up. */
 const CANCEL_MS = 120_000;
@@ -96,6 +101,7 @@ class World {
   readonly #demand: DemandTruth;
   readonly #nodes: readonly SimulatedNode[];
   readonly #deployment: ModelDeployment | undefined;
+  readonly #liveness: Liveness;
   readonly #links = new Set<Link>();
   /** What people who look on see at each node that is up. */
   readonly #feeds = new Map<string, TaskSummaries>();
@@ -154,6 +160,13 @@ class World {
     });
     this.#deployment = plan.scaling && this.#makeDeployment(plan.scaling);
     this.#nodes = plan.slots.map((slots, at) => this.#makeNode(`n${at + 1}`, slots));
+    this.#liveness = new Liveness({
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      nodes: this.#nodes,
+      outside: this.#outside,
+      onViolation: violation => this.#note(violation),
+    });
   }
 
   async run(): Promise<Outcome> {
@@ -173,7 +186,7 @@ class World {
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
     heal(victims, this.#links);
     this.#trace.note('world', 'is calm from now on');
-    await this.#calm(Promise.all([faults, submitted]), () => client.followers);
+    await this.#calm(faults, submitted, () => client.followers);
     if (!this.#violation)
       await checkEnd({
         etcd: this.#etcd,
@@ -194,19 +207,24 @@ class World {
   }
 
   /** Liveness: every task ends, and then nothing happens any more. */
-  async #calm(faults: Promise<unknown>, followers: () => readonly LogFollower[]): Promise<void> {
+  async #calm(
+    faults: Promise<void>,
+    submitted: Promise<unknown>,
+    followers: () => readonly LogFollower[],
+  ): Promise<void> {
     const scheduler = this.#scheduler;
     const begun = scheduler.now;
-    let haveFaultsEnded = false;
-    void faults.then(() => {
-      haveFaultsEnded = true;
+    let haveUsersLeft = false as boolean; // What is done to it in a callback, the compiler does not see.
+    void Promise.all([faults, submitted]).then(() => {
+      haveUsersLeft = true;
     });
+    const isDone = () => this.#violation !== undefined || (haveUsersLeft && this.#invariants.unfinished.length === 0);
+    this.#watchLiveness(faults, isDone).catch(error => this.bug(error));
     if (!this.#plan.hasLongOutage) this.#settledAt = begun + SETTLE_MS;
     scheduler.after(SETTLE_MS, () => this.#checkThawed());
     scheduler.after(SETTLE_MS + CANCEL_MS, () => {
       if (!this.#plan.hasLongOutage) this.#invariants.checkCancelled(begun + SETTLE_MS);
     });
-    const isDone = () => this.#violation !== undefined || (haveFaultsEnded && this.#invariants.unfinished.length === 0);
     if (!(await scheduler.runUntil(isDone, begun + CALM_LIMIT_MS))) {
       // All tasks have ended, and somebody still waits for the end of a log.
       const stuck = this.#invariants.unfinished.length > 0 ? undefined : followers().find(each => !each.isOver);
@@ -229,6 +247,13 @@ class World {
     const idleSince = scheduler.now;
     await scheduler.runUntil(isViolated, idleSince + IDLE_MS);
     this.#checkIdle(idleSince);
+  }
+
+  /** From the moment at which the last fault has ended. */
+  async #watchLiveness(faults: Promise<void>, isOver: () => boolean): Promise<void> {
+    await Promise.all([faults, this.#outside.sleep(LAST_FAULT_MS, neverAborted)]);
+    this.#liveness.disturbed();
+    await this.#liveness.watch(isOver);
   }
 
   /** Long after the last fault, tasks of nodes that have their lease go on. */
@@ -317,6 +342,8 @@ class World {
       find: address => this.#nodes.find(node => node.address === address)?.up,
       onBug: error => this.bug(error),
       onNodeDied: (process, guard) => this.#invariants.nodeDied(process, guard),
+      onBodyCut: () => this.#struck(BODY_CUT),
+      onPoison: () => this.#liveness.disturbed(),
       feeds: this.#feeds,
       deployment: this.#deployment,
     };
