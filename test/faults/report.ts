@@ -27,13 +27,26 @@ let page = await readFromRoot(PAGE);
 for (const [name, files] of Object.entries(values)) {
   const results = await Promise.all(files.map(async path => JSON.parse(await readFile(path, 'utf8')) as ChaosResult));
   const commands = results.map(({ command, machineLoad }) => `- \`${command}\`${loadOf(machineLoad)}`);
-  page = replaceSection(page, name, [...commands, '', SECTIONS[name]!(together(results))].join('\n'));
+  const all = together(results);
+  page = replaceSection(page, name, [...commands, ...untested(all), '', SECTIONS[name]!(all)].join('\n'));
 }
 await writeGenerated(new Map([[PAGE, page]]), []);
 
 function loadOf(machineLoad: number | undefined): string {
   const cores = availableParallelism();
   return machineLoad === undefined ? '' : ` (${machineLoad.toFixed(0)} processes wanted to run on ${cores} cores)`;
+}
+
+/** What the page must not be taken to show. */
+function untested({ neverStruck = [], leftOut = [] }: Omit<ChaosResult, 'command'>): string[] {
+  const reasons = Map.groupBy(leftOut, ({ why }) => why);
+  return [
+    ...(neverStruck.length > 0 ? ['', `There, and hurt nobody: ${neverStruck.join('; ')}.`] : []),
+    ...[...reasons].flatMap(([why, some]) => [
+      '',
+      `Left out, as ${why}: ${some.map(each => each.nemesis).join('; ')}.`,
+    ]),
+  ];
 }
 
 function withPromises(figures: readonly Figure[], wanted: RegExp): Figure[] {

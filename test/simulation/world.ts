@@ -6,6 +6,7 @@ import { QueueFairness } from './queue-fairness.ts';
 import type { StoredObject } from '../support/memory-object-store.ts';
 import { askForDemand } from './ask-for-demand.ts';
 import { Client } from './client.ts';
+import { collectComposedSignals } from './composed-signals.ts';
 import { courseOfFaults } from './course-of-faults.ts';
 import { DemandTruth } from './demand-truth.ts';
 import { BODY_CUT } from './fault-names.ts';
@@ -80,12 +81,9 @@ export async function simulate(seed: number, { acts, workload, only }: Choice = 
   const chosen = planOf(seed, workload);
   const whole = acts ? { ...chosen, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : chosen;
   const world = new World(only ? withOnly(whole, only) : whole);
-  const guard = guardAgainstStrays(error => world.bug(error));
-  try {
-    return await world.run();
-  } finally {
-    guard[Symbol.dispose]();
-  }
+  using _guard = guardAgainstStrays(error => world.bug(error));
+  using _signals = collectComposedSignals();
+  return await world.run();
 }
 
 class World {
