@@ -6,6 +6,7 @@ import {
   fillsMachine,
   floodsNode,
   keepsLinkedFiles,
+  keepsSwappedFiles,
   leavesFiles,
   multiplies,
   removesLinkedFiles,
@@ -157,6 +158,13 @@ export const MOVES: readonly Move[] = [
     attempt: changesMachine,
   },
   {
+    what: 'Change what the kernel starts when a program crashes',
+    succeeds: WITHOUT_AS_ROOT,
+    // To what it is already.
+    script: `file=/proc/sys/kernel/core_pattern
+      pattern=$(cat $file) && printf '%s\\n' "$pattern" > $file && echo taken`,
+  },
+  {
     what: 'Become root by a program that may (`setuid`)',
     succeeds: WITHOUT_AS_ROOT,
     script: `[ "$(id -u)" = 0 ] && echo taken; [ "$($SETUID -u)" = 0 ] && echo taken
@@ -192,6 +200,11 @@ export const MOVES: readonly Move[] = [
     what: 'Have the node keep files as artifacts that it may not read, by links',
     succeeds: WITHOUT,
     attempt: keepsLinkedFiles,
+  },
+  {
+    what: 'Have the node keep such files, by links that come into the place of files just then',
+    succeeds: WITHOUT,
+    attempt: keepsSwappedFiles,
   },
   {
     what: 'Have the node delete files of others, by links',
