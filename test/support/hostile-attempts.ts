@@ -3,11 +3,12 @@ import { lstatSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { collectArtifacts } from '../../node-runtime/runner/collect-artifacts.ts';
 import type { Sandbox } from '../../node-runtime/runner/sandbox.ts';
-import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { isDead, processesWith } from '../runner/supervisor/supervised.ts';
 import { MOST_PROCESSES, newWord, type Stage } from './hostile-stage.ts';
-import type { MemoryObjectStore } from './memory-object-store.ts';
+import { MemoryObjectStore } from './memory-object-store.ts';
 import { testCluster } from './test-cluster.ts';
+import { newAttempt, testLogs } from './test-logs.ts';
 import { claim, claimant, submit } from './test-tasks.ts';
 import { until } from './until.ts';
 
@@ -185,6 +186,15 @@ export async function floodsNode({ open, start }: Stage): Promise<boolean> {
   await using sandbox = await open();
   await start(sandbox, FLOOD).ended;
   return Number(readFileSync(join(sandbox.folders.workspace, 'taken'), 'utf8')) >= 1 << 20;
+}
+
+/** A little of it. */
+export async function fillsStore({ open, start }: Stage): Promise<boolean> {
+  await using sandbox = await open();
+  await using log = testLogs(new MemoryObjectStore(), systemClock).open(newAttempt(), []);
+  const printing = start(sandbox, 'dd if=/dev/zero bs=1M count=32 2> /dev/null');
+  for await (const bytes of printing.output) await log.write(bytes);
+  return (await log.finish()).bytes === 32 << 20;
 }
 
 /** A little of it. */

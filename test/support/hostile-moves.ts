@@ -4,6 +4,7 @@ import {
   breaksFreeze,
   changesMachine,
   fillsMachine,
+  fillsStore,
   floodsNode,
   keepsLinkedFiles,
   keepsSwappedFiles,
@@ -240,6 +241,11 @@ export const MOVES: readonly Move[] = [
     what: 'Fill the disk, for as long as it runs',
     succeeds: EVERYWHERE,
     attempt: fillsMachine,
+  },
+  {
+    what: 'Fill the object store with its log, for as long as it runs',
+    succeeds: EVERYWHERE,
+    attempt: fillsStore,
   },
   {
     what: 'Reach servers on the loopback addresses of the machine',
