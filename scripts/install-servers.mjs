@@ -14,6 +14,7 @@ const SERVERS = [
   { name: 'openssl', programs: ['openssl'], packages: ['openssl'] },
   { name: 'bubblewrap', programs: ['bwrap'], packages: ['bubblewrap'] },
   { name: 'ps', programs: ['ps'], packages: ['procps'] },
+  { name: 'iptables', programs: ['ip', 'iptables'], packages: ['iproute2', 'iptables'] },
   { name: 'faketime', programs: ['faketime'], packages: ['faketime'] },
   { name: 'zsh', programs: ['zsh'], packages: ['zsh'] },
   { name: 'fish', programs: ['fish'], packages: ['fish'] },

@@ -31,6 +31,7 @@ export function chaosFigures(report: ChaosReport): Figure[] {
     ...outageFigures(report),
     figure('nodes killed', report.deaths.length, 'nodes'),
     figure('faults', report.spells.length, 'faults'),
+    figure('faults that hurt nobody', report.missed.length, 'faults'),
     figure('until all was done after the last fault', convergedMs / 1000, 's'),
     figure('logs read again', stored.logs, 'logs'),
     figure('artifacts read again', stored.artifacts, 'artifacts'),
@@ -41,6 +42,12 @@ export function chaosFigures(report: ChaosReport): Figure[] {
     figure('longest log loss of an attempt given up otherwise', longest(lossesOf(report, false)), 's'),
     ...recoveryFigures(report),
   ];
+}
+
+/** Which kinds of faults were there and never hurt anybody: nothing was tested by them. */
+export function neverStruck({ spells, missed }: Pick<ChaosReport, 'spells' | 'missed'>): string[] {
+  const have = new Set(spells.map(({ nemesis }) => nemesis));
+  return [...new Set(missed)].filter(nemesis => !have.has(nemesis)).sort();
 }
 
 /** What faults of one kind cost. */

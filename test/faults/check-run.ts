@@ -3,7 +3,6 @@ import { checkExecutions, type ExecutionStory } from './check-executions.ts';
 import { checkStored, type LogLoss, type StoredStory } from './check-stored.ts';
 import { attemptName, checkTape, heldAt, type TapeStory, type Violation } from './check-tape.ts';
 import { checkVerdicts } from './check-verdicts.ts';
-import { namespaceFaults } from './nemeses/namespace-faults.ts';
 import { findTaskProcesses } from './processes.ts';
 import type { Death, Rig } from './rig.ts';
 import type { Fault } from './schedule.ts';
@@ -15,11 +14,18 @@ import type { Submission, Workload } from './workload.ts';
 export interface Course {
   readonly schedule: readonly Fault[];
   readonly spells: readonly Spell[];
+  /** Faults that hurt nobody, one name for each time. */
+  readonly missed: readonly string[];
   readonly recoveries: readonly Recovery[];
   /** How long it took until the queue was empty when faults and submissions had ended, in milliseconds. */
   readonly convergedMs: number;
   /** The revision from which on nothing was to be done. */
   readonly quietFrom: number;
+}
+
+export interface LeftOut {
+  readonly nemesis: string;
+  readonly why: string;
 }
 
 /** What a run has brought to light. */
@@ -32,6 +38,8 @@ export interface ChaosReport extends Course {
   /** What tasks told of themselves. */
   readonly witnessed: readonly Execution[];
   readonly stored: StoredStory;
+  /** Kinds of faults that could not be had, and why. */
+  readonly leftOut: readonly LeftOut[];
   /** Where schedule, tape and side files lie, if something was broken. */
   readonly evidence?: string;
 }
@@ -46,7 +54,7 @@ export async function checkRun(
   workload: Workload,
   course: Course,
   signal: AbortSignal,
-): Promise<ChaosReport> {
+): Promise<Omit<ChaosReport, 'leftOut'>> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
   await checkEnd(rig);
   const events = [...rig.tape.events];
@@ -65,7 +73,17 @@ export async function checkRun(
   const ran = checkExecutions({ executions, claims, completed, blackouts });
   using bucket = openBucket(rig.s3);
   const stored = await checkStored(
-    { api, bucket, submissions, executions, claims, completed, canaries, events, couldStore: calmOf(course.spells) },
+    {
+      api,
+      bucket,
+      submissions,
+      executions,
+      claims,
+      completed,
+      canaries,
+      events,
+      couldStore: couldStore(course.spells),
+    },
     limit,
   );
   const small = rig.places.filter(({ hasSmallDisk }) => hasSmallDisk);
@@ -100,15 +118,23 @@ export function checkLosses(losses: readonly LogLoss[], held: ReadonlySet<string
     }));
 }
 
-/** These keep a node from S3 too, though they are about its whole network. */
-const CUTS_OFF_ALL: ReadonlySet<string> = new Set(namespaceFaults.map(({ name }) => name));
-
+/** Lines are stored in pieces, each half a second after its first one: what a fault meets was printed before. */
+const LEAD_MS = 1000;
 /** What could not be stored meanwhile is stored soon after. */
 const CATCH_UP_MS = 5000;
 
-function calmOf(spells: readonly Spell[]): (from: number, to: number) => boolean {
-  const hurtful = spells.filter(({ track, nemesis }) => track === 'objects' || CUTS_OFF_ALL.has(nemesis));
-  return (from, to) => !hurtful.some(spell => spell.from < to && spell.to + CATCH_UP_MS > from);
+/** Whether nothing has kept that node from storing what was printed then; what befell other nodes is no excuse. */
+export function couldStore(spells: readonly Spell[]): (node: string, from: number, to: number) => boolean {
+  return (node, from, to) =>
+    !spells.some(spell => {
+      const since = spell.storing.get(placeOf(node));
+      return since !== undefined && since - LEAD_MS < to && spell.to + CATCH_UP_MS > from;
+    });
+}
+
+/** Nodes are called by their place and how many came before them there. */
+function placeOf(node: string): string {
+  return node.slice(0, node.lastIndexOf('.'));
 }
 
 /** The tape ends where etcd does, and no task runs any more. */

@@ -18,8 +18,8 @@ export interface StoredChecks {
   readonly completed: ReadonlyMap<string, Completed>;
   readonly canaries: ReadonlyMap<string, string>;
   readonly events: readonly TapeEvent[];
-  /** Whether S3 was well all that time. */
-  readonly couldStore: (from: number, to: number) => boolean;
+  /** Whether nothing has kept that node from storing anything then. */
+  readonly couldStore: (node: string, from: number, to: number) => boolean;
 }
 
 export interface StoredStory {
@@ -64,11 +64,13 @@ class StoredCheck implements StoredStory {
   readonly #checks: StoredChecks;
   readonly #signal: AbortSignal;
   readonly #executions: ReadonlyMap<string, readonly Execution[] | undefined>;
+  readonly #nodes: ReadonlyMap<string, string>;
 
   constructor(checks: StoredChecks, signal: AbortSignal) {
     this.#checks = checks;
     this.#signal = signal;
     this.#executions = Map.groupBy(checks.executions, ({ task }) => task);
+    this.#nodes = new Map(checks.claims.map(claim => [attemptName(claim), claim.node]));
   }
 
   async task(submission: Submission): Promise<void> {
@@ -82,7 +84,8 @@ class StoredCheck implements StoredStory {
       this.#lookInto(`log of ${id}, attempt ${execution.attempt}`, log);
       // Its disk was full: whether that may be is for the verdicts' check to say.
       const complains = execution.fence === completed.fence && completed.outcome === 'failed' && job.exitCode === 0;
-      const { couldStore } = this.#checks;
+      const node = this.#nodes.get(attemptName(execution)) ?? '';
+      const couldStore = (from: number, to: number) => this.#checks.couldStore(node, from, to);
       const told = { execution, log: log.toString(), expected, isWhole, complains, couldStore };
       this.violations.push(...checkLog(told, this.losses));
       this.logs++;
@@ -150,7 +153,9 @@ class StoredCheck implements StoredStory {
   }
 }
 
-interface LogCheck extends Pick<StoredChecks, 'couldStore'> {
+interface LogCheck {
+  /** Whether nothing has kept its node from storing anything then. */
+  readonly couldStore: (from: number, to: number) => boolean;
   readonly execution: Execution;
   readonly log: string;
   /** What the attempt prints if it comes to its end. */

@@ -3,7 +3,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { formatFigures } from '../bench/figures.ts';
-import { chaosFigures, faultCosts } from './chaos-figures.ts';
+import { chaosFigures, faultCosts, neverStruck } from './chaos-figures.ts';
 import type { ChaosReport } from './check-run.ts';
 import { LOADS, type LoadName } from './loads.ts';
 import { ALL_NEMESES, NEMESES } from './nemeses.ts';
@@ -135,8 +135,18 @@ function choose({ only, unsafe }: Arguments): readonly Nemesis[] {
 function tell(given: Arguments, report: ChaosReport): number {
   const result = { bench: `chaos, seed ${given.seed}`, figures: chaosFigures(report) };
   const [, , machineLoad] = loadavg();
-  const more = { command: commandOf(given), node: process.version, machineLoad, faults: faultCosts(report) };
+  const untested = { neverStruck: neverStruck(report), leftOut: report.leftOut };
+  const more = {
+    command: commandOf(given),
+    node: process.version,
+    machineLoad,
+    faults: faultCosts(report),
+    ...untested,
+  };
   console.log(given.json ? JSON.stringify({ ...result, ...more }) : formatFigures(result));
+  for (const nemesis of untested.neverStruck) console.error(`Never hurt anybody, so it has tested nothing: ${nemesis}`);
+  for (const { nemesis, why } of untested.leftOut)
+    console.error(`Left out, so it has tested nothing: ${nemesis}, as ${why}`);
   if (report.violations.length === 0) return 0;
   for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
   console.error(`To repeat: ${commandOf(given)}`);

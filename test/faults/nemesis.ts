@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Place } from './place.ts';
 import type { Rig } from './rig.ts';
 import type { Plannable } from './schedule.ts';
 
@@ -11,9 +12,15 @@ export interface Nemesis extends Plannable {
   readonly whyNot?: () => string | undefined;
   /** It lasts so long that it comes only when it is asked for by name. */
   readonly isRare?: true;
-  /** @param pick in [0, 1): which node, member or variant */
-  inject(rig: Rig, pick: number, signal: AbortSignal): Promise<Heal>;
+  /**
+   * @param pick in [0, 1): which node, member or variant
+   * @param struck told whenever it really hurts something: one that lies in wait for what does not come by is no fault
+   */
+  inject(rig: Rig, pick: number, signal: AbortSignal, struck: Struck): Promise<Heal>;
 }
+
+/** @param where absent: everywhere, or where no node is */
+export type Struck = (where?: Place, what?: { readonly isStoring: boolean }) => void;
 
 /** Does something again and again until it is healed, or the run ends. */
 export function again(everyMs: number, action: () => Promise<void>, signal: AbortSignal): Heal {

@@ -1,4 +1,4 @@
-// `node scripts/run.mjs test/faults/report.ts [--many FILE]… [--requeue FILE] [--outage FILE] [--alone FILE]`: writes into
+// `node scripts/run.mjs test/faults/report.ts [--many FILE]… [--requeue FILE] [--outage FILE] [--alone FILE] [--machine FILE]`: writes into
 // docs/reliability.md what `npm run chaos -- … --json` has printed, so that no number there is typed. A file is a run; several of one
 // kind are taken together.
 import { readFile } from 'node:fs/promises';
@@ -18,22 +18,40 @@ const SECTIONS: Readonly<Record<string, (result: Omit<ChaosResult, 'command'>) =
   many: ({ figures }) => figureTable(figures.filter(({ name }) => !/: |^requeue|^–/.test(name))),
   requeue: ({ figures }) => figureTable(withPromises(figures, /^requeue|^–|handed back|^nodes killed|^longest/)),
   outage: ({ figures }) => figureTable(withPromises(figures, /10 minutes: /)),
-  alone: ({ figures, faults }) => `${figureTable(withPromises(figures, /^longest/))}\n\n${costTable(faults)}`,
+  alone: withCosts,
+  machine: withCosts,
 };
 
 const file = { type: 'string', multiple: true } as const;
-const { values } = parseArgs({ options: { many: file, requeue: file, outage: file, alone: file } });
+const { values } = parseArgs({ options: { many: file, requeue: file, outage: file, alone: file, machine: file } });
 let page = await readFromRoot(PAGE);
 for (const [name, files] of Object.entries(values)) {
   const results = await Promise.all(files.map(async path => JSON.parse(await readFile(path, 'utf8')) as ChaosResult));
   const commands = results.map(({ command, machineLoad }) => `- \`${command}\`${loadOf(machineLoad)}`);
-  page = replaceSection(page, name, [...commands, '', SECTIONS[name]!(together(results))].join('\n'));
+  const all = together(results);
+  page = replaceSection(page, name, [...commands, ...untested(all), '', SECTIONS[name]!(all)].join('\n'));
 }
 await writeGenerated(new Map([[PAGE, page]]), []);
 
 function loadOf(machineLoad: number | undefined): string {
   const cores = availableParallelism();
   return machineLoad === undefined ? '' : ` (${machineLoad.toFixed(0)} processes wanted to run on ${cores} cores)`;
+}
+
+/** What the page must not be taken to show. */
+function untested({ neverStruck = [], leftOut = [] }: Omit<ChaosResult, 'command'>): string[] {
+  const reasons = Map.groupBy(leftOut, ({ why }) => why);
+  return [
+    ...(neverStruck.length > 0 ? ['', `There, and hurt nobody: ${neverStruck.join('; ')}.`] : []),
+    ...[...reasons].flatMap(([why, some]) => [
+      '',
+      `Left out, as ${why}: ${some.map(each => each.nemesis).join('; ')}.`,
+    ]),
+  ];
+}
+
+function withCosts({ figures, faults }: Omit<ChaosResult, 'command'>): string {
+  return `${figureTable(withPromises(figures, /^longest/))}\n\n${costTable(faults)}`;
 }
 
 function withPromises(figures: readonly Figure[], wanted: RegExp): Figure[] {

@@ -192,9 +192,12 @@ export class Rig implements AsyncDisposable {
     await Promise.all(this.#later);
   }
 
-  /** Compacts what the tape has, and nothing that it lacks. */
-  async compact(): Promise<void> {
-    await this.onAnyMember('/v3/kv/compaction', { revision: String(this.tape.head) }).catch(() => undefined);
+  /** Compacts what the tape has, and nothing that it lacks. Tells whether that was possible. */
+  compact(): Promise<boolean> {
+    return this.onAnyMember('/v3/kv/compaction', { revision: String(this.tape.head) }).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Calls etcd's JSON gateway at whichever member answers. */

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChaosReport, checkRun } from './check-run.ts';
+import { type ChaosReport, checkRun, type LeftOut } from './check-run.ts';
 import type { Violation } from './check-tape.ts';
 import { Draw } from './draw.ts';
 import { NEMESES } from './nemeses.ts';
@@ -56,7 +56,8 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   const { seed, durationMs, nodes, program, log } = options;
   const wanted = LOADS[options.load ?? 'mixed'];
   const load: Load = { ...wanted, slots: options.slots ?? wanted.slots };
-  const nemeses = possible(options.nemeses ?? NEMESES, log);
+  const { nemeses, leftOut } = possible(options.nemeses ?? NEMESES);
+  for (const { nemesis, why } of leftOut) log(`Left out: ${nemesis}, as ${why}`);
   const schedule = planFaults(seed, durationMs, nemeses, options.density);
   log(`Seed ${seed}: ${schedule.length} faults in ${durationMs / 1000} s on ${nodes} nodes`);
   for (const fault of schedule) log(formatFault(fault));
@@ -71,10 +72,11 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
       await keepEvidence(folder, schedule, violations, rig);
       log(`What was recorded is in ${folder}`);
     };
-    const report = await live(rig, { ...options, nemeses }, schedule, signal).catch(async error => {
+    const lived = await live(rig, { ...options, nemeses }, schedule, signal).catch(async error => {
       if (!signal.aborted) await keep(rig.violations);
       throw error;
     });
+    const report = { ...lived, leftOut };
     if (options.keepsEvidence || report.violations.length > 0) await keep(report.violations);
     return isKept ? { ...report, evidence: folder } : report;
   } finally {
@@ -84,13 +86,13 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   }
 }
 
-/** What cannot be had here is left out, and said. */
-function possible(nemeses: readonly Nemesis[], log: (text: string) => void): Nemesis[] {
-  return nemeses.filter(({ name, whyNot }) => {
-    const why = whyNot?.();
-    if (why !== undefined) log(`Left out: ${name}, as ${why}`);
-    return why === undefined;
-  });
+/** What can be had here, and what cannot. */
+function possible(all: readonly Nemesis[]): { nemeses: Nemesis[]; leftOut: LeftOut[] } {
+  const asked = all.map(nemesis => ({ nemesis, why: nemesis.whyNot?.() }));
+  return {
+    nemeses: asked.flatMap(({ nemesis, why }) => (why === undefined ? [nemesis] : [])),
+    leftOut: asked.flatMap(({ nemesis, why }) => (why === undefined ? [] : [{ nemesis: nemesis.name, why }])),
+  };
 }
 
 async function live(
@@ -98,7 +100,7 @@ async function live(
   options: ChaosOptions & { readonly nemeses: readonly Nemesis[] },
   schedule: readonly Fault[],
   signal: AbortSignal,
-): Promise<ChaosReport> {
+): Promise<Omit<ChaosReport, 'leftOut'>> {
   const { durationMs, nemeses, density, log } = options;
   // However this ends, users and onlookers end with it.
   const ended = new AbortController();
@@ -120,8 +122,8 @@ async function live(
     const quietFrom = await watchIdle(rig, signal);
     log('Reading the tape, what tasks told, every log and every object');
     rig.violations.push(...onlooker.violations);
-    const { spells, recoveries } = storm;
-    return await checkRun(rig, workload, { schedule, spells, recoveries, convergedMs, quietFrom }, signal);
+    const { spells, missed, recoveries } = storm;
+    return await checkRun(rig, workload, { schedule, spells, missed, recoveries, convergedMs, quietFrom }, signal);
   } finally {
     ended.abort();
   }

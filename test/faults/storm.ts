@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Nemesis } from './nemesis.ts';
+import type { Nemesis, Struck } from './nemesis.ts';
 import type { Rig } from './rig.ts';
 import { type Fault, formatFault, TRACKS, type Track } from './schedule.ts';
 import type { Job } from './task-kinds.ts';
@@ -13,12 +13,14 @@ export interface Recovery {
   readonly doneAt: number;
 }
 
-/** When a fault was really at work. */
+/** When a fault was really at work. One that has hurt nobody was none. */
 export interface Spell {
   readonly nemesis: string;
   readonly track: Track;
   readonly from: number;
   readonly to: number;
+  /** From when on it has kept nodes from storing something, by the names of their places. */
+  readonly storing: ReadonlyMap<string, number>;
 }
 
 const PROBE: Job = {
@@ -36,6 +38,8 @@ const PROBE: Job = {
 export class Storm {
   readonly recoveries: Recovery[] = [];
   readonly spells: Spell[] = [];
+  /** Faults that were there and hurt nobody, by their names. */
+  readonly missed: string[] = [];
   readonly #recovering: Promise<void>[] = [];
   readonly #rig: Rig;
   readonly #workload: Workload;
@@ -74,10 +78,21 @@ export class Storm {
     const nemesis = this.#nemeses.get(fault.nemesis)!;
     log(`+ ${formatFault(fault)}`);
     const from = performance.now();
-    const heal = await nemesis.inject(this.#rig, fault.pick, signal);
+    let strikes = 0;
+    const storing = new Map<string, number>();
+    const struck: Struck = (where, what) => {
+      strikes++;
+      if (where && what?.isStoring && !storing.has(where.name)) storing.set(where.name, performance.now());
+    };
+    const heal = await nemesis.inject(this.#rig, fault.pick, signal, struck);
     await sleep(Math.max(0, from + fault.lastsMs - performance.now()), undefined, { signal });
     await heal(signal);
-    this.spells.push({ nemesis: nemesis.name, track: fault.track, from, to: performance.now() });
+    if (strikes === 0) {
+      log(`- ${nemesis.name}: it has hurt nobody`);
+      this.missed.push(nemesis.name);
+      return;
+    }
+    this.spells.push({ nemesis: nemesis.name, track: fault.track, from, to: performance.now(), storing });
     log(`- ${nemesis.name}`);
     const recovering = this.#recover(nemesis.name, signal);
     recovering.catch(() => undefined); // It is awaited with the others, at the end.

@@ -1,5 +1,6 @@
 import type { BenchResult, Figure } from '../bench/figures.ts';
 import type { FaultCost } from './chaos-figures.ts';
+import type { LeftOut } from './check-run.ts';
 
 /** What `npm run chaos -- --json` prints. */
 export interface ChaosResult extends BenchResult {
@@ -8,6 +9,9 @@ export interface ChaosResult extends BenchResult {
   /** How many processes wanted to run, over the last quarter of an hour. */
   readonly machineLoad?: number;
   readonly faults: readonly FaultCost[];
+  /** Kinds of faults that were there and never hurt anybody. Absent in what earlier releases have printed, as the next one. */
+  readonly neverStruck?: readonly string[];
+  readonly leftOut?: readonly LeftOut[];
 }
 
 const TIMES = new Set(['s', 'ms']);
@@ -29,7 +33,19 @@ export function together(results: readonly ChaosResult[]): Omit<ChaosResult, 'co
       ({ nemesis }) => nemesis,
       addCosts,
     ),
+    neverStruck: inEach(results.map(({ faults, neverStruck = [] }) => ({ struck: faults, neverStruck }))),
+    leftOut: grouped(
+      results.flatMap(({ leftOut = [] }) => leftOut),
+      ({ nemesis }) => nemesis,
+      first => first,
+    ),
   };
+}
+
+/** What has struck in one of the runs has struck. */
+function inEach(runs: readonly { struck: readonly FaultCost[]; neverStruck: readonly string[] }[]): string[] {
+  const struck = new Set(runs.flatMap(run => run.struck.map(({ nemesis }) => nemesis)));
+  return [...new Set(runs.flatMap(({ neverStruck }) => neverStruck))].filter(nemesis => !struck.has(nemesis)).sort();
 }
 
 function addFigures(one: Figure, other: Figure): Figure {

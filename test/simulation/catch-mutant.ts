@@ -29,7 +29,7 @@ export async function withoutMistake({ acts, workload }: Mutant, seed: number): 
 function firstFailure(options: readonly string[]): Promise<Catch | undefined> {
   const main = fileURLToPath(new URL('main.ts', import.meta.url));
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [main, ...options], (error, stdout, stderr) => {
+    execFile(process.execPath, [main, '--whole', ...options], (error, stdout, stderr) => {
       const [, seed, invariant] = /^Seed (\d+) breaks (.+?): /m.exec(stdout) ?? [];
       if (seed !== undefined && invariant !== undefined) resolve({ seed: Number(seed), invariant });
       else if (error) reject(new Error(`Cannot simulate with ${options.join(' ')}: ${stderr}`, { cause: error }));

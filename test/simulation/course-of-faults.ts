@@ -1,25 +1,32 @@
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { LONG_OUTAGE, RESTORE } from './fault-names.ts';
-import { loseLeader, restore, torment, type Victims } from './nemesis.ts';
+import { type Chronicle, loseLeader, restore, torment, type Victims } from './nemesis.ts';
 import type { Plan } from './plan.ts';
+import type { SeededChance } from './seeded-chance.ts';
 
-/** Everything that a seed does to its cluster, to the last of it. @param onStruck told of each fault that really hurt something */
-export async function courseOfFaults(plan: Plan, victims: Victims, onStruck: (fault: string) => void): Promise<void> {
-  const as = (fault: string): Victims => ({ ...victims, struck: () => onStruck(fault) });
+/** Everything that a seed does to its cluster, to the last of it. */
+export async function courseOfFaults(plan: Plan, victims: Victims, chronicle: Chronicle): Promise<void> {
+  const as = (fault: string, chance: SeededChance): Victims => ({
+    ...victims,
+    chance,
+    struck: () => chronicle.onStruck(fault),
+  });
   const { faultsMs, crowdAt } = plan;
-  const { outside, chance, etcd, trace } = victims;
-  const tormented = torment(victims, plan.acts, plan.meanPauseMs, faultsMs, onStruck);
+  const { outside, etcd, trace } = victims;
+  // Chance of their own: whichever is left out, the others stay as they were.
+  const [outage, restored] = [victims.chance.fork(), victims.chance.fork()];
+  const tormented = torment(victims, plan, chronicle);
   if (plan.hasAging) await age(victims, faultsMs * 0.4);
   if (plan.hasLongOutage) {
     await outside.sleep(faultsMs * 0.5, neverAborted);
-    await loseLeader(as(LONG_OUTAGE), chance.between(300_000, 700_000));
+    await loseLeader(as(LONG_OUTAGE, outage), outage.between(300_000, 700_000));
   }
   if (plan.hasRestore) {
-    await outside.sleep(faultsMs * chance.between(0.2, 0.4), neverAborted);
+    await outside.sleep(faultsMs * restored.between(0.2, 0.4), neverAborted);
     const backup = etcd.backUp();
     trace.note('etcd', `is backed up at ${etcd.revision}`);
-    await outside.sleep(faultsMs * chance.between(0.1, 0.3), neverAborted);
-    await restore(as(RESTORE), backup);
+    await outside.sleep(faultsMs * restored.between(0.1, 0.3), neverAborted);
+    await restore(as(RESTORE, restored), backup);
   }
   await tormented;
   if (crowdAt !== undefined) await thinTheCrowd(victims, crowdAt);

@@ -1,23 +1,46 @@
+import { describePart } from './parts.ts';
+import type { Shortened } from './shorten.ts';
 import type { Outcome } from './world.ts';
 
+/** How `npm run simulate` was called. */
+type Called = Readonly<Partial<Record<'mutant' | 'acts' | 'workload' | 'only', string | undefined>>>;
+
 /** What somebody needs who is to find out: which promise was broken, what led to it, and how to see it again. */
-export function describeFailure(
-  { plan, violation, lines }: Outcome,
-  { mutant, acts, workload }: Readonly<Partial<Record<'mutant' | 'acts' | 'workload', string | undefined>>> = {},
-): string {
+export function describeFailure(outcome: Outcome, called: Called = {}): string {
+  const { plan, violation, lines } = outcome;
   if (!violation) throw new Error('There is no failure to describe');
-  const options = [
-    `--seed ${plan.seed}`,
-    ...(mutant === undefined ? [] : [`--mutant '${mutant}'`]),
-    ...(acts === undefined ? [] : [`--acts '${acts}'`]),
-    ...(workload === undefined ? [] : [`--workload ${workload}`]),
-  ];
   return [
     `Seed ${plan.seed} breaks ${violation.invariant}: ${violation.text}`,
     '',
     ...lines,
     '',
     `Faults: ${plan.acts.join(', ') || 'none'}`,
-    `To repeat: npm run simulate -- ${options.join(' ')}`,
+    `To repeat: ${commandOf(plan.seed, called)}`,
   ].join('\n');
+}
+
+/** The same of a failure that was shortened: what of the seed it takes, and the command that repeats just that. */
+export function describeShortened({ outcome, only, of, runs }: Shortened, called: Called = {}): string {
+  const { plan, violation, lines, course } = outcome;
+  return [
+    `Seed ${plan.seed} breaks ${violation!.invariant}: ${violation!.text}`,
+    '',
+    `Of the ${of} parts of this seed ${only.length} are enough for it, by ${runs} simulations:`,
+    ...only.map(part => `  ${describePart(part, course)}`),
+    '',
+    ...lines,
+    '',
+    `To repeat: ${commandOf(plan.seed, { ...called, only: only.join() })}`,
+  ].join('\n');
+}
+
+function commandOf(seed: number, { mutant, acts, workload, only }: Called): string {
+  const options = [
+    `--seed ${seed}`,
+    ...(mutant === undefined ? [] : [`--mutant '${mutant}'`]),
+    ...(acts === undefined ? [] : [`--acts '${acts}'`]),
+    ...(workload === undefined ? [] : [`--workload ${workload}`]),
+    ...(only === undefined ? [] : [`--only '${only}'`]),
+  ];
+  return `npm run simulate -- ${options.join(' ')}`;
 }

@@ -1,11 +1,14 @@
 // `npm run simulate -- [--hours H] [--seed N] [--seeds K] [--json]`: simulates clusters, one seed after the other, until so many hours have
-// passed in them or so many seeds are through. Stops at the first broken promise. `--acts A,B` has these faults only, again and again;
-// `--workload scaling` or `crowd` has nodes that scale their Deployment, or a crowd at a long queue, in every seed; `--mutant NAME` simulates with a mistake in the product.
+// passed in them or so many seeds are through. Stops at the first broken promise, and leaves out of its seed whatever it does not take to
+// break that (`--whole`: it does not). `--acts A,B` has these faults only, again and again; `--workload scaling` or `crowd` has nodes that
+// scale their Deployment, or a crowd at a long queue, in every seed; `--only A,B` has only these parts of the seed, as a failure names
+// them; `--mutant NAME` simulates with a mistake in the product.
 import { parseArgs } from 'node:util';
-import { describeFailure } from './describe-failure.ts';
+import { describeFailure, describeShortened } from './describe-failure.ts';
 import { MUTANTS } from './mutants.ts';
 import { WORKLOADS, type Workload } from './workloads.ts';
 import { patchSources } from './patch-sources.ts';
+import { shorten } from './shorten.ts';
 import { Totals } from './totals.ts';
 
 const { values } = parseArgs({
@@ -16,6 +19,8 @@ const { values } = parseArgs({
     mutant: { type: 'string' },
     acts: { type: 'string' },
     workload: { type: 'string' },
+    only: { type: 'string' },
+    whole: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -37,12 +42,17 @@ const seeds =
     : numberOf('seeds', values.seeds);
 const acts = values.acts === undefined ? mutant?.acts : parseActs(values.acts);
 const workload = values.workload === undefined ? mutant?.workload : workloadOf(values.workload);
+const only = values.only?.split(',');
+const choice = { acts, workload, only };
 const totals = new Totals(first);
 for (let seed = first; seed < first + seeds && totals.hours < hours; seed++) {
-  const outcome = await simulate(seed, acts, workload);
+  const outcome = await simulate(seed, choice);
   totals.add(outcome);
   if (!outcome.violation) continue;
-  console.log(describeFailure(outcome, values));
+  const isToStay = values.whole || only !== undefined;
+  console.log(
+    isToStay ? describeFailure(outcome, values) : describeShortened(await shorten(outcome, choice, simulate), values),
+  );
   process.exitCode = 1;
   break;
 }

@@ -229,6 +229,23 @@ export const MUTANTS: readonly Mutant[] = [
     'if (last) return { revision: Number(last.kv.mod_revision), changes: events.map(toChange) };',
     'if (last) return { revision: Number(reply.header.revision), changes: events.map(toChange) };',
   ),
+  {
+    name: 'a task that was given up is left alone for ten minutes',
+    breaks: ['I3', 'I10'],
+    patches: [
+      {
+        file: 'node-runtime/queue/resting-tasks.ts',
+        find: 'const FIRST_REST_MS = 1000;',
+        replace: 'const FIRST_REST_MS = 600_000;',
+      },
+      {
+        file: 'node-runtime/queue/resting-tasks.ts',
+        find: 'const LONGEST_REST_MS = 60_000;',
+        replace: 'const LONGEST_REST_MS = 600_000;',
+      },
+    ],
+    acts: undefined,
+  },
   mutant(
     'the end of a lease goes unnoticed',
     ['I3', 'I14'],

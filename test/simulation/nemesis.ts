@@ -4,6 +4,8 @@ import type { ModelDeployment } from './model-deployment.ts';
 import type { Backup, ModelEtcd } from './model-etcd.ts';
 import type { Order } from './model-supervisor.ts';
 import { FAIR_WEATHER, type Link, type Weather } from './network.ts';
+import { type ActOfCourse, hasAct } from './parts.ts';
+import type { Plan } from './plan.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededChance } from './seeded-chance.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -207,20 +209,28 @@ export function badWeather(chance: SeededChance, most: number): Weather {
   };
 }
 
-/** One act after the other until the time is up, then everything is healed; what still lasts by itself ends within two minutes. */
-export async function torment(
-  victims: Victims,
-  acts: readonly Act[],
-  meanPauseMs: number,
-  untilMs: number,
-  onStruck: (act: Act) => void,
-): Promise<void> {
+/** Told of what befalls a cluster. */
+export interface Chronicle {
+  readonly onAct: (act: ActOfCourse) => void;
+  /** A fault has really hurt something. */
+  readonly onStruck: (fault: string) => void;
+}
+
+/**
+ * One act after the other until the time is up, then everything is healed; what still lasts by itself ends within two minutes. Each has
+ * chance of its own: whichever is left out, the others stay as they were.
+ */
+export async function torment(victims: Victims, plan: Plan, { onAct, onStruck }: Chronicle): Promise<void> {
   const { scheduler, outside, chance } = victims;
-  while (acts.length > 0) {
+  const { acts, meanPauseMs, faultsMs } = plan;
+  for (let number = 1; acts.length > 0; number++) {
     await outside.sleep(meanPauseMs * chance.between(0.2, 1.8), neverAborted);
-    if (scheduler.now >= untilMs) return;
+    if (scheduler.now >= faultsMs) return;
     const act = chance.pick(acts);
-    ACTS[act]({ ...victims, struck: () => onStruck(act) });
+    const own = chance.fork();
+    if (!hasAct(plan, number)) continue;
+    onAct({ number, act, at: scheduler.now });
+    ACTS[act]({ ...victims, chance: own, struck: () => onStruck(act) });
   }
 }
 

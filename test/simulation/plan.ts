@@ -23,6 +23,8 @@ export interface Plan {
   readonly scaling: ScalingPlan | undefined;
   /** When there is a crowd at a long queue. */
   readonly crowdAt: number | undefined;
+  /** The parts that are not left out (`parts.ts`); undefined: all. */
+  readonly only: ReadonlySet<string> | undefined;
 }
 
 /** What was begun before the calm goes on for two minutes, and nodes that restart then wait for half a minute more. */
@@ -91,6 +93,7 @@ function planPlain(seed: number): Plan {
     keepMs: chance.pick([0, 86_400_000]),
     scaling: undefined,
     crowdAt: undefined,
+    only: undefined,
   };
 }
 

@@ -57,6 +57,10 @@ export interface Surroundings {
   readonly onBug: (error: unknown) => void;
   /** With the supervisor that it had. */
   readonly onNodeDied: (process: Process, guard: Process | undefined) => void;
+  /** What was read from the object store broke off in its middle. */
+  readonly onBodyCut: () => void;
+  /** A task takes its machine down. */
+  readonly onPoison: () => void;
   /** The Deployment whose pods the nodes are, where they are. */
   readonly deployment: ModelDeployment | undefined;
   /** What people who look on see at each node that is up, by the node's name. */
@@ -84,13 +88,16 @@ type Life =
   | { readonly kind: 'starting'; readonly process: Process; readonly links: readonly Link[] }
   | { readonly kind: 'up'; readonly parts: RunningParts };
 
+/** So small that most of what is stored comes in several, between which it can break off. */
+const PART_BYTES = 200;
+
 /** A node of the product on a machine of the model: built as `node.ts` builds one, but for what lies below the seams. */
 export class SimulatedNode {
   readonly id: NodeId;
   readonly machine: Machine;
   readonly #world: Surroundings;
   readonly #chance: SeededChance;
-  readonly #slots: number;
+  readonly slots: number;
   #life: Life = { kind: 'down' };
   /** Whether it is started again whenever it has ended. */
   isWanted = false;
@@ -102,7 +109,7 @@ export class SimulatedNode {
   constructor(name: string, machine: Machine, slots: number, world: Surroundings, chance: SeededChance) {
     this.id = parseNodeId(name);
     this.machine = machine;
-    this.#slots = slots;
+    this.slots = slots;
     this.#world = world;
     this.#chance = chance;
   }
@@ -219,7 +226,7 @@ export class SimulatedNode {
     const clock = process;
     const instance = chance.word(16);
     const state: NodeState = { session: undefined, isDraining: false, isRetired: false };
-    const slots = new Slots(this.#slots);
+    const slots = new Slots(this.slots);
     const health = new NodeHealth(clock);
     const metrics = createMetrics({
       version: this.release,
@@ -237,7 +244,10 @@ export class SimulatedNode {
         machine: this.machine,
         node: process,
         executions,
-        onPoison: () => this.cutPower(),
+        onPoison: () => {
+          this.#world.onPoison();
+          this.cutPower();
+        },
       });
       return supervisor;
     };
@@ -249,6 +259,8 @@ export class SimulatedNode {
       chance,
       objects: this.#world.objects,
       carry: carryOver(objectsLink),
+      partBytes: PART_BYTES,
+      onBodyCut: this.#world.onBodyCut,
     });
     const { cluster } = await joinCluster(
       CLUSTER,
@@ -278,7 +290,7 @@ export class SimulatedNode {
       node: this.id,
       instance,
       address: this.address,
-      slots: this.#slots,
+      slots: this.slots,
       labels: [],
       version: this.release,
       started,
@@ -381,7 +393,7 @@ export class SimulatedNode {
       etcd: { endpoints: ['http://etcd:2379'] },
       dataDir: '',
       listen: { host: '', port: 0 },
-      slots: this.#slots,
+      slots: this.slots,
       labels: [],
       isolation: 'none',
       drainTimeoutMs: chance.pick([0, 5000, 60_000]),

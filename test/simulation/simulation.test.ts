@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Outcome } from '../../shared/result.ts';
-import { describeFailure } from './describe-failure.ts';
-import { LONG_OUTAGE, RESTORE } from './fault-names.ts';
+import { describeShortened } from './describe-failure.ts';
+import { BODY_CUT, LONG_OUTAGE, RESTORE } from './fault-names.ts';
 import { patchSources } from './patch-sources.ts';
+import { shorten } from './shorten.ts';
 
 patchSources();
 // Only now, as what is patched must not be loaded before.
@@ -24,7 +25,7 @@ test(`no promise is broken in ${SEEDS} simulated clusters with all their faults,
   const strikes = new Set<string>();
   for (let seed = 1; seed <= SEEDS; seed++) {
     const outcome = await simulate(seed);
-    if (outcome.violation) assert.fail(describeFailure(outcome));
+    if (outcome.violation) assert.fail(describeShortened(await shorten(outcome, {}, simulate)));
     for (const ended of outcome.outcomes) seen.add(ended);
     for (const fault of outcome.strikes.keys()) strikes.add(fault);
     hashes.set(seed, outcome.hash);
@@ -45,7 +46,7 @@ function everyFault(): string[] {
     Object.keys(FAIR_WEATHER).map(each => `${kind}: ${each}`),
   );
   const acts = Object.keys(ACTS).filter(act => act !== 'a node is paused as it scales');
-  return [...acts, LONG_OUTAGE, RESTORE, ...weather, ...UGLY_PARTS.map(part => `etcd: ${part}`)];
+  return [...acts, LONG_OUTAGE, RESTORE, ...weather, BODY_CUT, ...UGLY_PARTS.map(part => `etcd: ${part}`)];
 }
 
 test('the same seed gives the same history, to the last event, whatever was simulated before it', async () => {

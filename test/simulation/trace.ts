@@ -1,6 +1,10 @@
 import { describeError } from '../../shared/errors.ts';
 import type { Scheduler } from './scheduler.ts';
 
+/** So many lines are of use to somebody who reads them. */
+const FIRST_LINES = 40;
+const LAST_LINES = 80;
+
 interface Line {
   readonly at: number;
   readonly who: string;
@@ -33,14 +37,22 @@ export class Trace {
     for (let at = 0; at < text.length; at++) this.#hash = (Math.imul(this.#hash, 31) + text.charCodeAt(at)) | 0;
   }
 
-  /** The last lines that have to do with a task – those that name it or no task – as far as they are of use. */
-  about(task: string | undefined, most: number): string[] {
-    const wanted = this.#lines.filter(({ text }) => {
-      const named = /\b[0-9][0-9a-z]{26}\b/.exec(text)?.[0];
-      return named === undefined || named === task;
-    });
-    return wanted.slice(-most).map(({ at, who, text }) => `${(at / 1000).toFixed(3).padStart(10)} s  ${who}: ${text}`);
+  /** The lines that have to do with a task – those that name it or no task. Of many, how it began and how it ended. */
+  about(task: string | undefined): string[] {
+    const lines = this.#lines
+      .filter(({ text }) => concerns(text, task))
+      .map(({ at, who, text }) => `${(at / 1000).toFixed(3).padStart(10)} s  ${who}: ${text}`);
+    const left = lines.length - FIRST_LINES - LAST_LINES;
+    if (left <= 0) return lines;
+    return [...lines.slice(0, FIRST_LINES), `${left} more lines`.padStart(24), ...lines.slice(-LAST_LINES)];
   }
+}
+
+function concerns(text: string, task: string | undefined): boolean {
+  // What becomes of a task does not depend on what its cluster knows of the demand.
+  if (task !== undefined && /^\d+ (?:put|delete) \S+\/(?:demand|posts)\//.test(text)) return false;
+  const named = /\b[0-9][0-9a-z]{26}\b/.exec(text)?.[0];
+  return named === undefined || named === task;
 }
 
 function shown(value: unknown): string {

@@ -1,20 +1,25 @@
 import { parseTaskId, type TaskId } from '../../shared/ids.ts';
 import { keyspace, objectKeys } from '../../shared/keyspace.ts';
 import type { Outcome as TaskOutcome } from '../../shared/result.ts';
+import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { QueueFairness } from './queue-fairness.ts';
 import type { StoredObject } from '../support/memory-object-store.ts';
 import { askForDemand } from './ask-for-demand.ts';
 import { Client } from './client.ts';
+import { collectComposedSignals } from './composed-signals.ts';
 import { courseOfFaults } from './course-of-faults.ts';
 import { DemandTruth } from './demand-truth.ts';
+import { BODY_CUT } from './fault-names.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
+import { Liveness } from './liveness.ts';
 import type { LogFollower } from './log-follower.ts';
 import { Machine, type Process } from './machine.ts';
 import { ModelDeployment } from './model-deployment.ts';
 import { ModelEtcd } from './model-etcd.ts';
 import { type Act, heal, type Victims } from './nemesis.ts';
+import { type ActOfCourse, hasNode, withOnly } from './parts.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
 import { type Plan, planOf, type ScalingPlan, SETTLE_MS } from './plan.ts';
 import { Scheduler } from './scheduler.ts';
@@ -29,8 +34,10 @@ export interface Outcome {
   /** The same for two runs of one seed. */
   readonly hash: string;
   readonly violation: Violation | undefined;
-  /** The last things that happened and had to do with the violation. */
+  /** What happened and had to do with the violation, as far as it is of use. */
   readonly lines: readonly string[];
+  /** The faults that there were, one after the other. */
+  readonly course: readonly ActOfCourse[];
   readonly virtualMs: number;
   readonly events: number;
   readonly executions: number;
@@ -40,7 +47,9 @@ export interface Outcome {
   readonly outcomes: readonly TaskOutcome[];
 }
 
-/** After the faults every task must end within so long: leases end, attempts are made anew, the longest task runs, an etcd is waited for. */
+/** What was begun before the calm has ended by then: the longest are a machine that sleeps, and a rolling upgrade. */
+const LAST_FAULT_MS = 120_000;
+/** No promise, but when all is over: tasks are submitted for up to 15 min, again up to 25 min later, and must end soon after that. */
 const CALM_LIMIT_MS = 45 * 60_000;
 /** When all is well, a task that was told to stop has ended by then, its log stored or given up. */
 const CANCEL_MS = 120_000;
@@ -58,19 +67,23 @@ const MEAN_PAUSE_OF_FEW_MS = 6000;
 /** So long nothing may be written when there is nothing to do. */
 const IDLE_MS = 120_000;
 
-/**
- * Runs one seed to its end, or to the first violation.
- * @param acts the only faults that there are, again and again; by default the seed chooses
- */
-export async function simulate(seed: number, acts?: readonly Act[], workload?: Workload): Promise<Outcome> {
-  const plan = planOf(seed, workload);
-  const world = new World(acts ? { ...plan, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : plan);
-  const guard = guardAgainstStrays(error => world.bug(error));
-  try {
-    return await world.run();
-  } finally {
-    guard[Symbol.dispose]();
-  }
+/** What is not left to the seed. */
+export interface Choice {
+  /** The only faults that there are, again and again. */
+  readonly acts?: readonly Act[] | undefined;
+  readonly workload?: Workload | undefined;
+  /** The parts (`parts.ts`) that are not left out. */
+  readonly only?: readonly string[] | undefined;
+}
+
+/** Runs one seed to its end, or to the first violation. */
+export async function simulate(seed: number, { acts, workload, only }: Choice = {}): Promise<Outcome> {
+  const chosen = planOf(seed, workload);
+  const whole = acts ? { ...chosen, acts, meanPauseMs: MEAN_PAUSE_OF_FEW_MS } : chosen;
+  const world = new World(only ? withOnly(whole, only) : whole);
+  using _guard = guardAgainstStrays(error => world.bug(error));
+  using _signals = collectComposedSignals();
+  return await world.run();
 }
 
 class World {
@@ -86,12 +99,14 @@ class World {
   readonly #demand: DemandTruth;
   readonly #nodes: readonly SimulatedNode[];
   readonly #deployment: ModelDeployment | undefined;
+  readonly #liveness: Liveness;
   readonly #links = new Set<Link>();
   /** What people who look on see at each node that is up. */
   readonly #feeds = new Map<string, TaskSummaries>();
   #weather: Plan['weather'];
   #violation: Violation | undefined;
   readonly #strikes = new Map<string, number>();
+  readonly #course: ActOfCourse[] = [];
   /** When everything has been well for long. */
   #settledAt = Number.POSITIVE_INFINITY;
   /** When etcd was last written to, but for what retention does. */
@@ -143,23 +158,33 @@ class World {
     });
     this.#deployment = plan.scaling && this.#makeDeployment(plan.scaling);
     this.#nodes = plan.slots.map((slots, at) => this.#makeNode(`n${at + 1}`, slots));
+    this.#liveness = new Liveness({
+      keys: keyspace(CLUSTER),
+      etcd: this.#etcd,
+      nodes: this.#nodes,
+      outside: this.#outside,
+      onViolation: violation => this.#note(violation),
+    });
   }
 
   async run(): Promise<Outcome> {
     const plan = this.#plan;
     if (this.#deployment) this.#deployment.start();
-    else for (const node of this.#nodes) node.start();
+    else for (const [at, node] of this.#nodes.entries()) if (hasNode(plan, at)) node.start();
     const client = this.#startClient();
     const submitted = Promise.all(plan.tasks.map(task => client.submit(task).catch(error => this.bug(error))));
     const victims = this.#victims(client);
-    const faults = courseOfFaults(plan, victims, fault => this.#struck(fault));
+    const faults = courseOfFaults(plan, victims, {
+      onAct: act => this.#course.push(act),
+      onStruck: fault => this.#struck(fault),
+    });
     this.#askForDemand().catch(error => this.bug(error));
     const during = () => this.#violation !== undefined;
     if (await this.#scheduler.runUntil(during, plan.faultsMs)) return this.#outcome();
     this.#weather = { store: FAIR_WEATHER, objects: FAIR_WEATHER, api: FAIR_WEATHER };
     heal(victims, this.#links);
     this.#trace.note('world', 'is calm from now on');
-    await this.#calm(Promise.all([faults, submitted]), () => client.followers);
+    await this.#calm(faults, submitted, () => client.followers);
     if (!this.#violation)
       await checkEnd({
         etcd: this.#etcd,
@@ -180,19 +205,24 @@ class World {
   }
 
   /** Liveness: every task ends, and then nothing happens any more. */
-  async #calm(faults: Promise<unknown>, followers: () => readonly LogFollower[]): Promise<void> {
+  async #calm(
+    faults: Promise<void>,
+    submitted: Promise<unknown>,
+    followers: () => readonly LogFollower[],
+  ): Promise<void> {
     const scheduler = this.#scheduler;
     const begun = scheduler.now;
-    let haveFaultsEnded = false;
-    void faults.then(() => {
-      haveFaultsEnded = true;
+    let haveUsersLeft = false as boolean; // What is done to it in a callback, the compiler does not see.
+    void Promise.all([faults, submitted]).then(() => {
+      haveUsersLeft = true;
     });
+    const isDone = () => this.#violation !== undefined || (haveUsersLeft && this.#invariants.unfinished.length === 0);
+    this.#watchLiveness(faults, isDone).catch(error => this.bug(error));
     if (!this.#plan.hasLongOutage) this.#settledAt = begun + SETTLE_MS;
     scheduler.after(SETTLE_MS, () => this.#checkThawed());
     scheduler.after(SETTLE_MS + CANCEL_MS, () => {
       if (!this.#plan.hasLongOutage) this.#invariants.checkCancelled(begun + SETTLE_MS);
     });
-    const isDone = () => this.#violation !== undefined || (haveFaultsEnded && this.#invariants.unfinished.length === 0);
     if (!(await scheduler.runUntil(isDone, begun + CALM_LIMIT_MS))) {
       // All tasks have ended, and somebody still waits for the end of a log.
       const stuck = this.#invariants.unfinished.length > 0 ? undefined : followers().find(each => !each.isOver);
@@ -215,6 +245,13 @@ class World {
     const idleSince = scheduler.now;
     await scheduler.runUntil(isViolated, idleSince + IDLE_MS);
     this.#checkIdle(idleSince);
+  }
+
+  /** From the moment at which the last fault has ended. */
+  async #watchLiveness(faults: Promise<void>, isOver: () => boolean): Promise<void> {
+    await Promise.all([faults, this.#outside.sleep(LAST_FAULT_MS, neverAborted)]);
+    this.#liveness.disturbed();
+    await this.#liveness.watch(isOver);
   }
 
   /** Long after the last fault, tasks of nodes that have their lease go on. */
@@ -303,6 +340,8 @@ class World {
       find: address => this.#nodes.find(node => node.address === address)?.up,
       onBug: error => this.bug(error),
       onNodeDied: (process, guard) => this.#invariants.nodeDied(process, guard),
+      onBodyCut: () => this.#struck(BODY_CUT),
+      onPoison: () => this.#liveness.disturbed(),
       feeds: this.#feeds,
       deployment: this.#deployment,
     };
@@ -363,7 +402,8 @@ class World {
       plan: this.#plan,
       hash: this.#trace.hash,
       violation: this.#violation,
-      lines: this.#violation ? this.#trace.about(this.#violation.task, 80) : [],
+      lines: this.#violation ? this.#trace.about(this.#violation.task) : [],
+      course: this.#course,
       virtualMs: this.#scheduler.now,
       events: this.#scheduler.count,
       executions: this.#executions.count,

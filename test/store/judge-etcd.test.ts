@@ -49,6 +49,16 @@ for (const [version, expected] of [
     assert.match(judge('version', [member({ status: { version } })]), expected);
   });
 
+test('an etcd that does not wait for its disk is refused', () => {
+  const startedWith = (...options: string[]) =>
+    judge('durability', [member(), member({ commandLine: ['/usr/bin/etcd', '--name', 'a', ...options] })]);
+  const refused = `problem: ${ADDRESS} runs with --unsafe-no-fsync: tasks that it has acknowledged are lost with its power`;
+  assert.equal(startedWith('--unsafe-no-fsync'), refused);
+  assert.equal(startedWith('-unsafe-no-fsync=true'), refused);
+  assert.equal(startedWith('--unsafe-no-fsync=false'), '');
+  assert.equal(startedWith(), '');
+});
+
 test('members of several releases are told', () => {
   const reports = [member(), member({ status: { version: '3.6.5' } })];
   assert.equal(judge('version', reports), 'warning: Members are of different ones: 3.5.30, 3.6.5');

@@ -36,6 +36,8 @@ export class FaultProxy implements AsyncDisposable {
   trap: Trap | undefined;
   /** Connections made so far. */
   accepted = 0;
+  /** How often a fault has met something: bytes that were swallowed or late, a connection that was refused or cut. */
+  hindered = 0;
   /** What a black hole has kept from the server. */
   readonly swallowed: Buffer[] = [];
 
@@ -82,6 +84,7 @@ export class FaultProxy implements AsyncDisposable {
 
   /** Resets all open connections. */
   cut(): void {
+    this.hindered += this.#connections.size;
     for (const { client, server } of this.#connections) {
       client.resetAndDestroy();
       server.destroy();
@@ -97,6 +100,7 @@ export class FaultProxy implements AsyncDisposable {
     this.accepted++;
     client.on('error', () => undefined);
     if (this.#faults.refuse) {
+      this.hindered++;
       client.resetAndDestroy();
       return;
     }
@@ -117,7 +121,9 @@ export class FaultProxy implements AsyncDisposable {
   #pass(connection: Connection, direction: 'up' | 'down', bytes: Buffer): void {
     if (direction === 'up' ? this.#isHeld(connection, bytes) : connection.isMute) return;
     const { latencyMs, blackhole } = this.#faults;
-    if (blackhole === 'both' || blackhole === direction) {
+    const isSwallowed = blackhole === 'both' || blackhole === direction;
+    if (isSwallowed || latencyMs) this.hindered++;
+    if (isSwallowed) {
       if (direction === 'up') this.swallowed.push(bytes);
       return;
     }

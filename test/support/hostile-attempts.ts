@@ -3,11 +3,12 @@ import { lstatSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { collectArtifacts } from '../../node-runtime/runner/collect-artifacts.ts';
 import type { Sandbox } from '../../node-runtime/runner/sandbox.ts';
-import { neverAborted } from '../../node-runtime/system/clock.ts';
+import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { isDead, processesWith } from '../runner/supervisor/supervised.ts';
 import { MOST_PROCESSES, newWord, type Stage } from './hostile-stage.ts';
-import type { MemoryObjectStore } from './memory-object-store.ts';
+import { MemoryObjectStore } from './memory-object-store.ts';
 import { testCluster } from './test-cluster.ts';
+import { newAttempt, testLogs } from './test-logs.ts';
 import { claim, claimant, submit } from './test-tasks.ts';
 import { until } from './until.ts';
 
@@ -47,6 +48,24 @@ export async function keepsLinkedFiles(stage: Stage): Promise<boolean> {
   const linked = 'mkdir out; cd out; ln -s $DATA/token soft; ln $DATA/token hard; ln -s $OTHER other; ln -s $DATA data';
   const replaced = 'cd ..; mv workspace moved && ln -s $DATA workspace';
   return (await isKept(stage, linked)) || (await isKept(stage, replaced));
+}
+
+/** A process that outlives the task, where it can, goes on putting files and links into each other's place. */
+export async function keepsSwappedFiles(stage: Stage): Promise<boolean> {
+  const word = newWord();
+  const swap = `for my $n (1 .. 1e9) {
+    for my $make (sub { open my $file, ">", "next" }, sub { symlink "$ENV{DATA}/token", "next" }, sub { link "$ENV{DATA}/token", "next" }) {
+      unlink "next"; $make->(); rename "next", "swapped"; select undef, undef, undef, 0.001;
+    }
+  }`;
+  const hiding = `mkdir out; (cd out; /usr/bin/setsid perl -e '${swap}' ${word} > /dev/null 2>&1 < /dev/null &)
+    until [ -e out/swapped ]; do sleep 0.1; done`;
+  try {
+    for (let tries = 0; tries < 10; tries++) if (await isKept(stage, hiding)) return true;
+    return false;
+  } finally {
+    killed(word);
+  }
 }
 
 async function isKept({ open, run, secrets }: Stage, script: string): Promise<boolean> {
@@ -167,6 +186,15 @@ export async function floodsNode({ open, start }: Stage): Promise<boolean> {
   await using sandbox = await open();
   await start(sandbox, FLOOD).ended;
   return Number(readFileSync(join(sandbox.folders.workspace, 'taken'), 'utf8')) >= 1 << 20;
+}
+
+/** A little of it. */
+export async function fillsStore({ open, start }: Stage): Promise<boolean> {
+  await using sandbox = await open();
+  await using log = testLogs(new MemoryObjectStore(), systemClock).open(newAttempt(), []);
+  const printing = start(sandbox, 'dd if=/dev/zero bs=1M count=32 2> /dev/null');
+  for await (const bytes of printing.output) await log.write(bytes);
+  return (await log.finish()).bytes === 32 << 20;
 }
 
 /** A little of it. */

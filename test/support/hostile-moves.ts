@@ -4,8 +4,10 @@ import {
   breaksFreeze,
   changesMachine,
   fillsMachine,
+  fillsStore,
   floodsNode,
   keepsLinkedFiles,
+  keepsSwappedFiles,
   leavesFiles,
   multiplies,
   removesLinkedFiles,
@@ -157,6 +159,13 @@ export const MOVES: readonly Move[] = [
     attempt: changesMachine,
   },
   {
+    what: 'Change what the kernel starts when a program crashes',
+    succeeds: WITHOUT_AS_ROOT,
+    // To what it is already.
+    script: `file=/proc/sys/kernel/core_pattern
+      pattern=$(cat $file) && printf '%s\\n' "$pattern" > $file && echo taken`,
+  },
+  {
     what: 'Become root by a program that may (`setuid`)',
     succeeds: WITHOUT_AS_ROOT,
     script: `[ "$(id -u)" = 0 ] && echo taken; [ "$($SETUID -u)" = 0 ] && echo taken
@@ -194,6 +203,11 @@ export const MOVES: readonly Move[] = [
     attempt: keepsLinkedFiles,
   },
   {
+    what: 'Have the node keep such files, by links that come into the place of files just then',
+    succeeds: WITHOUT,
+    attempt: keepsSwappedFiles,
+  },
+  {
     what: 'Have the node delete files of others, by links',
     succeeds: NOWHERE,
     attempt: removesLinkedFiles,
@@ -227,6 +241,11 @@ export const MOVES: readonly Move[] = [
     what: 'Fill the disk, for as long as it runs',
     succeeds: EVERYWHERE,
     attempt: fillsMachine,
+  },
+  {
+    what: 'Fill the object store with its log, for as long as it runs',
+    succeeds: EVERYWHERE,
+    attempt: fillsStore,
   },
   {
     what: 'Reach servers on the loopback addresses of the machine',

@@ -31,12 +31,15 @@ export interface MemoryObjectStoreOptions {
   readonly carry?: Carry;
   /** Makes addresses that work, if somebody serves them. */
   readonly signer?: AddressSigner;
+  /** Bytes that come in one piece; a connection may be cut between two of them. */
+  readonly partBytes?: number;
+  /** Told when one was cut there: what is read goes on in its middle. */
+  readonly onBodyCut?: () => void;
 }
 
 /** Rejects with `unavailable` for what may be tried again. */
 export type Carry = <T>(operation: ObjectOperation, key: string, effect: () => T, signal: AbortSignal) => Promise<T>;
 
-/** Bytes that come in one piece; a connection may be cut between two of them. */
 const PART_BYTES = 65_536;
 
 /**
@@ -53,6 +56,8 @@ export class MemoryObjectStore implements ObjectStore {
   readonly #chance: Chance;
   readonly #carry: Carry;
   readonly #signer: AddressSigner | undefined;
+  readonly #partBytes: number;
+  readonly #onBodyCut: () => void;
 
   constructor(options: MemoryObjectStoreOptions = {}) {
     this.#clock = options.clock ?? systemClock;
@@ -60,6 +65,8 @@ export class MemoryObjectStore implements ObjectStore {
     this.objects = options.objects ?? new Map();
     this.#carry = options.carry ?? (async (_operation, _key, effect) => effect());
     this.#signer = options.signer;
+    this.#partBytes = options.partBytes ?? PART_BYTES;
+    this.#onBodyCut = options.onBodyCut ?? (() => undefined);
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
@@ -126,15 +133,21 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async *#parts(key: string, bytes: Uint8Array, call: ObjectCall): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < bytes.length; at += PART_BYTES) {
-      const part = () => bytes.subarray(at, at + PART_BYTES);
+    for (let at = 0; at < bytes.length; at += this.#partBytes) {
+      const part = () => bytes.subarray(at, at + this.#partBytes);
       // The first came with the answer.
-      yield at === 0 ? part() : await this.#do('get', key, call, part);
+      yield at === 0 ? part() : await this.#do('get', key, call, part, this.#onBodyCut);
       call.signal.throwIfAborted();
     }
   }
 
-  #do<T>(operation: ObjectOperation, key: string, call: ObjectCall, effect: () => T): Promise<T> {
+  #do<T>(
+    operation: ObjectOperation,
+    key: string,
+    call: ObjectCall,
+    effect: () => T,
+    onFailure: () => void = () => undefined,
+  ): Promise<T> {
     const { signal, timeoutMs = 60_000 } = call;
     const atStore = () => {
       this.operations.push({ operation, key });
@@ -150,7 +163,11 @@ export class MemoryObjectStore implements ObjectStore {
       clock: this.#clock,
       chance: this.#chance,
       signal,
-      isTransient: error => isCiError(error, 'unavailable'),
+      isTransient: error => {
+        if (!isCiError(error, 'unavailable')) return false;
+        onFailure();
+        return true;
+      },
       limitMs: timeoutMs,
     });
   }

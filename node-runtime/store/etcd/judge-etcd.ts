@@ -150,9 +150,20 @@ function judgeDisks(reports: readonly MemberReport[]): Finding[] {
     return [warning('metrics', 'No member serves its metrics here', advice)];
   }
   return [
+    ...judgeDurability(reports),
     ...judgeDisk(reports, 'fsync', 'etcd_disk_wal_fsync_duration_seconds', SLOW_FSYNC_MS),
     ...judgeDisk(reports, 'commit', 'etcd_disk_backend_commit_duration_seconds', SLOW_COMMIT_MS),
   ];
+}
+
+/** A switch of etcd for tests, which makes it fast. */
+function judgeDurability(reports: readonly MemberReport[]): Finding[] {
+  const isUnsafe = ({ commandLine = [] }: MemberReport) =>
+    commandLine.some(word => /^--?unsafe-no-fsync(?:=(?:1|t|true))?$/i.test(word));
+  return reports.filter(isUnsafe).map(({ address }) => {
+    const what = `${address} runs with --unsafe-no-fsync: tasks that it has acknowledged are lost with its power`;
+    return problem('durability', what, 'Start it without.');
+  });
 }
 
 function judgeDisk(reports: readonly MemberReport[], subject: string, metric: string, slowMs: number): Finding[] {

@@ -1,5 +1,6 @@
 import { whyNoFakeTime } from '../../support/fake-time.ts';
-import { again, type Nemesis, nothingToHeal } from '../nemesis.ts';
+import { again, type Nemesis, nothingToHeal, type Struck } from '../nemesis.ts';
+import type { Rig } from '../rig.ts';
 
 const LASTS_MS = [5000, 15_000] as const;
 /** Longer than a supervisor waits for news before it freezes what it runs. */
@@ -17,9 +18,10 @@ export const clockFaults: readonly Nemesis[] = [
     track: 'nodes',
     lastsMs: LASTS_MS,
     whyNot: whyNoFakeTime,
-    async inject(rig, _pick, signal) {
+    async inject(rig, _pick, signal, struck) {
       const time = rig.fakeTime;
       if (!time) return nothingToHeal;
+      tellWhom(rig, struck);
       let seconds = STEP_SECONDS;
       const swing = again(
         2000,
@@ -43,11 +45,17 @@ function step(name: string, seconds: number): Nemesis {
     track: 'nodes',
     lastsMs: LASTS_MS,
     whyNot: whyNoFakeTime,
-    async inject(rig) {
+    async inject(rig, _pick, _signal, struck) {
       const time = rig.fakeTime;
       if (!time) return nothingToHeal;
+      tellWhom(rig, struck);
       await time.set(seconds);
       return () => time.set(0);
     },
   };
+}
+
+function tellWhom(rig: Rig, struck: Struck): void {
+  const place = rig.living.find(({ fakeTime }) => fakeTime);
+  if (place) struck(place);
 }

@@ -1,4 +1,4 @@
-import { type Heal, type Nemesis, secondPick } from '../nemesis.ts';
+import { type Heal, type Nemesis, secondPick, type Struck } from '../nemesis.ts';
 import type { Place } from '../place.ts';
 import type { Rig } from '../rig.ts';
 import { revive, send } from './node-faults.ts';
@@ -43,7 +43,8 @@ export const crashPoints: readonly Nemesis[] = MOMENTS.flatMap(moment =>
     name: `kill -9 ${side} ${moment.name}`,
     track: 'nodes' as const,
     lastsMs: [6000, 12_000] as const,
-    inject: (rig: Rig, pick: number, signal: AbortSignal) => lieInWait(rig, moment, side, pick, signal),
+    inject: (rig: Rig, pick: number, signal: AbortSignal, struck: Struck) =>
+      lieInWait({ rig, moment, side, struck }, pick, signal),
   })),
 );
 
@@ -51,14 +52,22 @@ export function isCompletion(text: string): boolean {
   return text.includes('"outcome":"') && text.includes('/completed/');
 }
 
+interface Ambush {
+  readonly rig: Rig;
+  readonly moment: Moment;
+  readonly side: Side;
+  readonly struck: Struck;
+}
+
 /** Shoots the first node that comes by: mostly it alone, sometimes it and its supervisor. */
-async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number, signal: AbortSignal): Promise<Heal> {
+async function lieInWait({ rig, moment, side, struck }: Ambush, pick: number, signal: AbortSignal): Promise<Heal> {
   const supervisors = new Map<Place, number | undefined>();
   if (pick < 0.3) for (const place of rig.living) supervisors.set(place, await place.supervisor());
   let shot: Place | undefined;
   const shoot = (place: Place) => {
     if (shot) return;
     shot = place;
+    struck(place);
     disarm(rig);
     void rig.kill(place);
     send(supervisors.get(place), 'SIGKILL');
@@ -70,7 +79,6 @@ async function lieInWait(rig: Rig, moment: Moment, side: Side, pick: number, sig
   return async healing => {
     await drained;
     disarm(rig);
-    if (!shot) rig.options.log(`  nobody came by: ${side} ${moment.name}`);
     const gone = shot ?? told;
     if (gone) await revive(rig, gone, secondPick(pick))(healing);
   };

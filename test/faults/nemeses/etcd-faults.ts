@@ -17,8 +17,9 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'kill -9 of an etcd member',
     track: 'etcd',
     lastsMs: MEMBER_MS,
-    async inject({ etcd }, pick) {
+    async inject({ etcd }, pick, _signal, struck) {
       const member = pickFrom(etcd.members, pick);
+      struck();
       await member.kill();
       return () => member.restart();
     },
@@ -27,8 +28,9 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'restart of an etcd member',
     track: 'etcd',
     lastsMs: SHORT_MS,
-    async inject({ etcd }, pick) {
+    async inject({ etcd }, pick, _signal, struck) {
       const member = pickFrom(etcd.members, pick);
+      struck();
       await member.stop();
       await member.restart();
       return nothingToHeal;
@@ -38,8 +40,9 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'SIGSTOP of an etcd member',
     track: 'etcd',
     lastsMs: MEMBER_MS,
-    async inject({ etcd }, pick) {
+    async inject({ etcd }, pick, _signal, struck) {
       const member = pickFrom(etcd.members, pick);
+      struck();
       member.pause();
       return async () => member.resume();
     },
@@ -48,8 +51,9 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'kill -9 of etcd’s leader',
     track: 'etcd',
     lastsMs: MEMBER_MS,
-    async inject({ etcd }) {
+    async inject({ etcd }, _pick, _signal, struck) {
       const leader = await etcd.leader();
+      struck();
       await leader.kill();
       return () => leader.restart();
     },
@@ -59,14 +63,22 @@ export const etcdFaults: readonly Nemesis[] = [
     track: 'etcd',
     lastsMs: SHORT_MS,
     // There may be no leader just now.
-    inject: async ({ etcd }, _pick, signal) => again(1500, () => etcd.moveLeader().catch(() => undefined), signal),
+    inject: async ({ etcd }, _pick, signal, struck) => {
+      const move = () =>
+        etcd.moveLeader().then(
+          () => struck(),
+          () => undefined,
+        );
+      return again(1500, move, signal);
+    },
   },
   {
     name: 'all of etcd stands still',
     track: 'etcd',
     lastsMs: [4000, 9000],
-    async inject({ etcd }) {
+    async inject({ etcd }, _pick, _signal, struck) {
       for (const member of etcd.members) member.pause();
+      struck();
       return async () => {
         for (const member of etcd.members) member.resume();
       };
@@ -80,7 +92,8 @@ export const etcdFaults: readonly Nemesis[] = [
     track: 'etcd',
     lastsMs: [LONG_MS, LONG_MS],
     isRare: true,
-    async inject({ etcd }) {
+    async inject({ etcd }, _pick, _signal, struck) {
+      struck();
       await Promise.all(etcd.members.map(member => member.kill()));
       return async () => {
         await Promise.all(etcd.members.map(member => member.restart()));
@@ -91,14 +104,19 @@ export const etcdFaults: readonly Nemesis[] = [
     name: 'compaction of etcd every 5 s',
     track: 'etcd',
     lastsMs: [10_000, 25_000],
-    inject: async (rig, _pick, signal) => again(5000, () => rig.compact(), signal),
+    inject: async (rig, _pick, signal, struck) => {
+      const compact = async () => {
+        if (await rig.compact()) struck();
+      };
+      return again(5000, compact, signal);
+    },
   },
   {
     name: 'no space left in etcd',
     track: 'etcd',
     lastsMs: [5000, 15_000],
-    async inject(rig, _pick, signal) {
-      await fill(rig, signal);
+    async inject(rig, _pick, signal, struck) {
+      if (await fill(rig, signal)) struck();
       return async healing => {
         await empty(rig, healing);
         await etcdHealthy(rig.etcd, healing);
@@ -112,7 +130,8 @@ function quorumLost(name: string, lastsMs: readonly [number, number]): Nemesis {
     name,
     track: 'etcd',
     lastsMs,
-    async inject({ etcd }, pick) {
+    async inject({ etcd }, pick, _signal, struck) {
+      struck();
       const spared = pickFrom(etcd.members, pick);
       const lost = etcd.members.filter(member => member !== spared);
       await Promise.all(lost.map(member => member.kill()));
@@ -123,18 +142,19 @@ function quorumLost(name: string, lastsMs: readonly [number, number]): Nemesis {
   };
 }
 
-/** Writes until etcd raises its alarm. */
-async function fill(rig: Rig, signal: AbortSignal): Promise<void> {
+/** Writes until etcd raises its alarm; false when there was no time for that. */
+async function fill(rig: Rig, signal: AbortSignal): Promise<boolean> {
   const value = Buffer.alloc(1_000_000, 'x').toString('base64');
   for (let i = 0; !signal.aborted; i++) {
     const key = Buffer.from(FILLER + i).toString('base64');
     try {
       await rig.onAnyMember('/v3/kv/put', { key, value });
     } catch (error) {
-      if (String(error).includes('space exceeded')) return;
+      if (String(error).includes('space exceeded')) return true;
       await sleep(200, undefined, { signal });
     }
   }
+  return false;
 }
 
 /** What an operator does about it: deletes, compacts, defragments and clears the alarm. */

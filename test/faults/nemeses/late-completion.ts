@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Nemesis } from '../nemesis.ts';
+import type { Nemesis, Struck } from '../nemesis.ts';
 import type { Place } from '../place.ts';
 import type { Rig } from '../rig.ts';
 import { isCompletion } from './crash-points.ts';
@@ -25,10 +25,10 @@ export const lateCompletion: Nemesis = {
   name: 'a completion that comes when another node holds the task',
   track: 'nodes',
   lastsMs: [LASTS_MS, LASTS_MS],
-  async inject(rig, _pick, signal) {
+  async inject(rig, _pick, signal, struck) {
     const over = new AbortController();
     const ended = AbortSignal.any([signal, over.signal]);
-    const delivered = deliverLate(rig, ended);
+    const delivered = deliverLate(rig, ended, struck);
     return async () => {
       const late = setTimeout(() => over.abort(), PATIENCE_MS);
       await delivered;
@@ -37,11 +37,12 @@ export const lateCompletion: Nemesis = {
   },
 };
 
-async function deliverLate(rig: Rig, signal: AbortSignal): Promise<void> {
+async function deliverLate(rig: Rig, signal: AbortSignal, struck: Struck): Promise<void> {
   const caught = await catchCompletion(rig, signal);
   if (!caught) return rig.options.log('  nobody completed a task');
   const { place, task } = caught;
   const isTaken = await claimedAnew(rig, task, signal);
+  if (isTaken) struck(place);
   for (const way of place.ways) way.release();
   rig.options.log(`  ${isTaken ? 'another node had' : 'nobody else had'} ${task} when its late completion came`);
   // etcd decides first: the node could not have asked it before its own request was there.

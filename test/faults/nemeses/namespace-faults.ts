@@ -18,9 +18,11 @@ function isolation(name: string, how: Cut, lastsMs: readonly [number, number]): 
     track: 'network',
     lastsMs,
     whyNot: whyNoNetworkNamespace,
-    async inject({ network }) {
+    async inject({ network, living }, _pick, _signal, struck) {
       if (!network) return nothingToHeal;
       await network.cut(how);
+      const place = living.find(each => each.network);
+      if (place) struck(place, { isStoring: true });
       return () => network.mend();
     },
   };

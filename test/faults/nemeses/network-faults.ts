@@ -1,5 +1,6 @@
 import type { Faults } from '../../support/fault-proxy.ts';
-import { again, type Nemesis, secondPick } from '../nemesis.ts';
+import { again, type Nemesis, secondPick, type Struck } from '../nemesis.ts';
+import type { Place } from '../place.ts';
 
 /** Some shorter, some longer than it takes until tasks are frozen, at 20 s, and until the lease has ended, at 30 s. */
 const SHORT_MS = [4000, 12_000] as const;
@@ -20,20 +21,28 @@ export const networkFaults: readonly Nemesis[] = [
     name: 'one member of etcd cannot be reached by a node',
     track: 'network',
     lastsMs: SHORT_MS,
-    async inject(rig, pick) {
+    async inject(rig, pick, _signal, struck) {
       const place = rig.pickPlace(pick);
       const way = place.ways[Math.floor(pick * 1000) % place.ways.length]!;
+      const tell = whenHindered(place, struck);
       way.set({ blackhole: 'both' });
-      return async () => way.set({});
+      return async () => {
+        way.set({});
+        tell();
+      };
     },
   },
   {
     name: 'all connections to etcd cut, again and again',
     track: 'network',
     lastsMs: SHORT_MS,
-    async inject(rig, _pick, signal) {
+    async inject(rig, _pick, signal, struck) {
       const cut = async () => {
-        for (const { ways } of rig.places) for (const way of ways) way.cut();
+        for (const place of rig.places) {
+          const tell = whenHindered(place, struck);
+          for (const way of place.ways) way.cut();
+          tell();
+        }
       };
       return again(1500, cut, signal);
     },
@@ -45,8 +54,10 @@ function partition(name: string, faults: Faults, lastsMs: readonly [number, numb
     name,
     track: 'network',
     lastsMs,
-    async inject(rig, pick) {
-      const { ways } = rig.pickPlace(pick);
+    async inject(rig, pick, _signal, struck) {
+      const place = rig.pickPlace(pick);
+      const { ways } = place;
+      const tell = whenHindered(place, struck);
       for (const way of ways) {
         way.set(faults);
         if (cuts) way.cut();
@@ -56,9 +67,19 @@ function partition(name: string, faults: Faults, lastsMs: readonly [number, numb
       return async () => {
         for (const way of ways) {
           way.set({});
-          if (breaks) way.cut();
         }
+        tell();
+        if (breaks) for (const way of ways) way.cut();
       };
     },
+  };
+}
+
+/** To be called when it is over: it was a fault if something was on its way meanwhile. */
+function whenHindered(place: Place, struck: Struck): () => void {
+  const hindered = () => place.ways.reduce((sum, way) => sum + way.hindered, 0);
+  const before = hindered();
+  return () => {
+    if (hindered() > before) struck(place);
   };
 }

@@ -14,8 +14,9 @@ export const nodeFaults: readonly Nemesis[] = [
     name: 'kill -9 of a node',
     track: 'nodes',
     lastsMs: [1000, 8000],
-    async inject(rig, pick) {
+    async inject(rig, pick, _signal, struck) {
       const place = rig.pickPlace(pick);
+      struck(place);
       await rig.kill(place);
       return revive(rig, place, secondPick(pick));
     },
@@ -24,8 +25,9 @@ export const nodeFaults: readonly Nemesis[] = [
     name: 'kill -9 of a supervisor',
     track: 'nodes',
     lastsMs: [1000, 3000],
-    async inject(rig, pick) {
-      send(await rig.pickPlace(pick).supervisor(), 'SIGKILL');
+    async inject(rig, pick, _signal, struck) {
+      const place = rig.pickPlace(pick);
+      if (send(await place.supervisor(), 'SIGKILL')) struck(place);
       return nothingToHeal;
     },
   },
@@ -33,9 +35,10 @@ export const nodeFaults: readonly Nemesis[] = [
     name: 'kill -9 of a node and its supervisor',
     track: 'nodes',
     lastsMs: [1000, 8000],
-    async inject(rig, pick) {
+    async inject(rig, pick, _signal, struck) {
       const place = rig.pickPlace(pick);
       const supervisor = await place.supervisor();
+      struck(place);
       const killed = rig.kill(place);
       send(supervisor, 'SIGKILL');
       await killed;
@@ -51,8 +54,9 @@ export const nodeFaults: readonly Nemesis[] = [
     name: 'rolling SIGTERM of all nodes',
     track: 'nodes',
     lastsMs: [12_000, 20_000],
-    async inject(rig, _pick, signal) {
+    async inject(rig, _pick, signal, struck) {
       for (const place of [...rig.living]) {
+        struck(place);
         await rig.drain(place, signal);
         await rig.bring(place, signal);
       }
@@ -63,8 +67,9 @@ export const nodeFaults: readonly Nemesis[] = [
     name: 'scaling down to 2 nodes and up again',
     track: 'nodes',
     lastsMs: [8000, 20_000],
-    async inject(rig, _pick, signal) {
+    async inject(rig, _pick, signal, struck) {
       const leaving = rig.living.slice(2);
+      for (const place of leaving) struck(place);
       await Promise.all(leaving.map(place => rig.drain(place, signal)));
       return async healing => {
         for (const place of leaving) await rig.bring(place, healing);
@@ -85,15 +90,15 @@ function stop(name: string, whom: 'node' | 'supervisor' | 'both', lastsMs: reado
     name,
     track: 'nodes',
     lastsMs,
-    async inject(rig, pick) {
+    async inject(rig, pick, _signal, struck) {
       const place = rig.pickPlace(pick);
       const { life } = place;
       const supervisor = whom === 'node' ? undefined : await place.supervisor();
       const node = whom === 'supervisor' ? undefined : life?.pid;
       const blackout = { nodeId: life?.nodeId ?? '', from: performance.now(), to: Number.POSITIVE_INFINITY };
       if (whom === 'both') rig.blackouts.push(blackout);
-      send(node, 'SIGSTOP');
-      send(supervisor, 'SIGSTOP');
+      const isStopped = [send(node, 'SIGSTOP'), send(supervisor, 'SIGSTOP')];
+      if (isStopped.includes(true)) struck(place);
       const order = secondPick(pick) < 0.5 ? [node, supervisor] : [supervisor, node];
       return async () => {
         for (const pid of order) {
@@ -106,12 +111,13 @@ function stop(name: string, whom: 'node' | 'supervisor' | 'both', lastsMs: reado
   };
 }
 
-/** To a process that may have ended meanwhile. */
-export function send(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
+/** To a process that may have ended meanwhile; tells whether it has not. */
+export function send(pid: number | undefined, signal: NodeJS.Signals): boolean {
+  if (pid === undefined) return false;
   try {
-    process.kill(pid, signal);
+    return process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
   }
 }

@@ -1,7 +1,7 @@
 import type { S3Fault, SeenRequest } from '../../support/s3-fault-server.ts';
 import { Draw } from '../draw.ts';
-import type { Nemesis } from '../nemesis.ts';
-import type { Rig } from '../rig.ts';
+import type { Nemesis, Struck } from '../nemesis.ts';
+import type { Place } from '../place.ts';
 
 const SHORT_MS = [3000, 10_000] as const;
 
@@ -26,9 +26,9 @@ export const objectFaults: readonly Nemesis[] = [
     name: 'partition of a node from S3',
     track: 'objects',
     lastsMs: [8000, 30_000],
-    async inject(rig, pick) {
+    async inject(rig, pick, _signal, struck) {
       const place = rig.pickPlace(pick);
-      place.objectFault = () => ({ kind: 'stall' });
+      befall(place, () => ({ kind: 'stall' }), struck);
       return async () => {
         place.objectFault = () => undefined;
       };
@@ -45,14 +45,20 @@ function everywhere(
     name,
     track: 'objects',
     lastsMs,
-    async inject(rig, pick) {
+    async inject(rig, pick, _signal, struck) {
       const draw = new Draw(`${name}/${pick}`);
-      setAll(rig, request => fault(request, draw));
-      return async () => setAll(rig, () => undefined);
+      for (const place of rig.places) befall(place, request => fault(request, draw), struck);
+      return async () => {
+        for (const place of rig.places) place.objectFault = () => undefined;
+      };
     },
   };
 }
 
-function setAll(rig: Rig, fault: (request: SeenRequest) => S3Fault | undefined): void {
-  for (const place of rig.places) place.objectFault = fault;
+function befall(place: Place, fault: (request: SeenRequest) => S3Fault | undefined, struck: Struck): void {
+  place.objectFault = request => {
+    const befalls = fault(request);
+    if (befalls) struck(place, { isStoring: request.method === 'PUT' || request.method === 'POST' });
+    return befalls;
+  };
 }
