@@ -180,12 +180,15 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   #nodes(): RowSource {
+    const childrenNow = (row: Row) =>
+      nodeChildren(row.label, this.#connection.state.tasks?.values() ?? [], this.#clock.now());
     return {
       roots: () => {
         const { tasks, nodes } = this.#connection.state;
         return nodes ? nodeRows(nodes.values(), tasks?.values() ?? []) : [];
       },
-      childrenOf: async row => nodeChildren(row.label, this.#connection.state.tasks?.values() ?? [], this.#clock.now()),
+      childrenOf: async row => childrenNow(row),
+      childrenNow,
       tooltipOf: row => this.#nodeTooltip(row),
       commandOf: openLogCommand,
     };

@@ -9,9 +9,13 @@ import { CommandGuard } from '../../../extension/command-guard.ts';
 import { EventSource } from '../../../extension/event-source.ts';
 import { LogPage } from '../../../extension/log-page.ts';
 import { McpServers } from '../../../extension/mcp-servers.ts';
+import { nodeChildren, nodeRows } from '../../../extension/node-rows.ts';
 import { NoAnswer } from '../../../extension/no-answer.ts';
+import type { Row } from '../../../extension/row.ts';
+import { RowTree } from '../../../extension/row-tree.ts';
 import type { RunCommands } from '../../../extension/run-commands.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
+import type { TaskSummary } from '../../../shared/api.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
 export const suite: Readonly<Record<string, () => Promise<void>>> = {
@@ -226,6 +230,42 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     happened.length = 0;
     await guard.run(async () => assert.fail('a mistake'));
     assert.deepEqual(happened, ['a mistake [Show Log]']);
+  },
+
+  'a node that is unfolded shows the task that has taken the place of another, and how long each has run': async () => {
+    const node = { v: 1, node: 'n1', instance: 'i', address: '', version: '', started: 0, isolation: 'none' };
+    const nodes = [{ ...node, slots: 1, labels: [], draining: false }];
+    const taskOf = (id: string): TaskSummary => {
+      const state = { state: 'running', claimed: 0, node: 'n1', attempt: 1 } as const;
+      return { id, name: id, submitter: 'me', submitted: 0, ...state };
+    };
+    let now = 1000;
+    let tasks = [taskOf('a')];
+    const childrenNow = ({ label }: Row) => nodeChildren(label, tasks, now);
+    const tree = new RowTree({
+      roots: () => nodeRows(nodes, tasks),
+      childrenOf: async row => childrenNow(row),
+      childrenNow,
+      tooltipOf: () => undefined,
+      commandOf: () => undefined,
+    });
+    const drawn: (string | undefined)[] = [];
+    tree.onDidChangeTreeData(element => drawn.push(element?.id));
+    const [root] = await tree.getChildren();
+    tree.refresh();
+    assert.deepEqual(drawn, []);
+    const under = async () => (await tree.getChildren(root)).map(({ row }) => `${row.label}: ${row.description}`);
+    assert.deepEqual(await under(), ['a: running · 1.0 s · on n1']);
+    now = 3000;
+    tree.refresh();
+    assert.deepEqual(drawn, ['node:n1/task:a']);
+    tasks = [taskOf('b')];
+    tree.refresh();
+    assert.deepEqual(drawn, ['node:n1/task:a', 'node:n1']);
+    assert.deepEqual(await under(), ['b: running · 3.0 s · on n1']);
+    tree.refresh();
+    assert.equal(drawn.length, 2);
+    tree.dispose();
   },
 
   'the MCP server gets address and token when it is started, and not before': async () => {
