@@ -65,7 +65,9 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
     const { useTool } = await import('../shared/agents/use-tool.ts');
     const { clusters } = this.#options;
     await clusters.ready();
-    await using client = await clusters.connection.client();
+    const { connection } = clusters;
+    await connection.ask(l10n.t('Cannot use the cluster'), (one, signal) => one.call('cluster', {}, signal));
+    await using client = await connection.client();
     const text = await useTool(this.#name, input, this.#host(client), signalOf(cancel));
     return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(text)]);
   }

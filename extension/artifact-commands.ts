@@ -13,8 +13,6 @@ import { findWorkspaceFile } from './open-file.ts';
 import { saveAs } from './save-as.ts';
 import { writeWholeFile } from './write-file.ts';
 
-const CALL_MS = 30_000;
-
 /** What can be done with what a task kept. */
 export class ArtifactCommands {
   readonly #clusters: Clusters;
@@ -43,14 +41,17 @@ export class ArtifactCommands {
   async saveAll(given: Given): Promise<void> {
     const { task } = rowOf(given) ?? {};
     if (task === undefined) return;
-    await using client = await this.#clusters.connection.client();
-    const { artifacts } = await client.call('listArtifacts', { params: { id: task } }, AbortSignal.timeout(CALL_MS));
+    const { connection } = this.#clusters;
+    const { artifacts } = await connection.ask(l10n.t('Cannot list the artifacts'), (client, signal) =>
+      client.call('listArtifacts', { params: { id: task } }, signal),
+    );
     if (artifacts.length === 0) {
       void showInformation(l10n.t('This task kept no files.'));
       return;
     }
     const folder = await pickFolder();
     if (!folder) return;
+    await using client = await connection.client();
     const files = count(artifacts.length, l10n.t('file'), l10n.t('files'));
     await showProgress(l10n.t`Saving ${files} …`, async (report, cancel) => {
       const signal = signalOf(cancel);

@@ -65,9 +65,10 @@ export class ArtifactFiles implements vscode.FileSystemProvider {
     const { task, path } = artifactOf(uri);
     try {
       await this.#clusters.ready();
-      await using client = await this.#clusters.connection.client();
-      const input = { params: { id: task } };
-      const { artifacts } = await client.call('listArtifacts', input, AbortSignal.timeout(READ_MS));
+      const attempt = l10n.t`Cannot open the artifact ${path}`;
+      const { artifacts } = await this.#clusters.connection.ask(attempt, (client, signal) =>
+        client.call('listArtifacts', { params: { id: task } }, signal),
+      );
       const found = artifacts.find(artifact => artifact.path === path);
       if (found) return found;
       throw new CiError('not-found', l10n.t`There is no artifact ${path}`);

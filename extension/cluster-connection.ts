@@ -1,11 +1,12 @@
 import * as l10n from '@vscode/l10n';
 import type { ClusterView, NodeView } from '../shared/api.ts';
-import type { Client } from '../shared/client.ts';
-import { CiError } from '../shared/errors.ts';
+import type { Client, ClientOptions } from '../shared/client.ts';
+import { CiError, describeError, isCiError } from '../shared/errors.ts';
 import type { Clock } from './clock.ts';
 import { type ClusterState, UNKNOWN_CLUSTER, withNodes, withTasks } from './cluster-state.ts';
 import { type ClusterChoice, type ConnectionEvent, type ConnectionState, nextConnection } from './connection.ts';
 import { EventSource } from './event-source.ts';
+import { NoAnswer } from './no-answer.ts';
 import { failoverUrls } from './node-urls.ts';
 import { sleepAwake, wokenUp } from './sleep-awake.ts';
 
@@ -17,15 +18,19 @@ export interface ConnectionOptions {
   readonly note: (text: string) => void;
 }
 
-/**
- * A stream that broke tries the nodes it knows for this long by itself; then the state says so, and other nodes are tried.
- * Milliseconds.
- */
-export const PATIENCE_MS = 2000;
 /** People see no difference between this and at once. Milliseconds. */
 const TELL_MS = 100;
-/** For those who cannot begin anew. */
-const LONG_PATIENCE_MS = 120_000;
+/** Of who waits for an answer: a node gets so long to begin it, and all nodes together so long. Milliseconds. */
+const ANSWER_MS = 6000;
+const ANSWERS_MS = 12_000;
+
+type ClientLimits = Pick<ClientOptions, 'patienceMs' | 'answerMs'>;
+
+/** Of who can begin anew: a stream that broke tries the nodes it knows for a moment; then the state says so, and other nodes are tried. */
+export const IMPATIENT: ClientLimits = { patienceMs: 2000, answerMs: ANSWERS_MS };
+const PATIENT: ClientLimits = { patienceMs: 120_000 };
+/** So often in a row all nodes have been tried in vain before that is taken for how things are: one may have died just now. */
+const KNOWN_FAILURES = 2;
 
 /**
  * The way to the chosen cluster: kept up while somebody wants it, with tasks and nodes pushed to `state`. Who only needs an
@@ -38,6 +43,8 @@ export class ClusterConnection implements AsyncDisposable {
   #connection: ConnectionState = { kind: 'none' };
   #state = UNKNOWN_CLUSTER;
   #urls: readonly string[] = [];
+  /** Of those, the one that answered last. */
+  #answered: string | undefined;
   #wants = 0;
   #telling: Promise<void> | undefined;
   readonly #ending = new AbortController();
@@ -55,9 +62,15 @@ export class ClusterConnection implements AsyncDisposable {
     return this.#state;
   }
 
-  /** Of the nodes that are asked, the first first. */
+  /** Of the nodes that are asked, the first first: the one that answered last, then those that were given, then those that were learned. */
   get urls(): readonly string[] {
-    return this.#urls;
+    const first = this.#urls.filter(url => url === this.#answered);
+    return [...new Set([...first, ...this.#urls])];
+  }
+
+  /** Where this cluster can be asked: not at addresses of another one that is meant by now. */
+  urlsOf(choice: ClusterChoice): readonly string[] {
+    return this.#isMeant(choice) ? this.urls : choice.urls;
   }
 
   /**
@@ -67,6 +80,7 @@ export class ClusterConnection implements AsyncDisposable {
   async choose(choice: ClusterChoice | undefined): Promise<void> {
     const stopped = this.#stop();
     this.#urls = choice?.urls ?? [];
+    this.#answered = undefined;
     this.#setState(UNKNOWN_CLUSTER);
     this.#happened({ kind: 'chosen', choice });
     if (this.#wants > 0) this.#start();
@@ -95,13 +109,61 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   /** Talks to the chosen cluster. The caller ends it. Throws if none is chosen. */
-  async client(patienceMs = LONG_PATIENCE_MS): Promise<Client> {
-    if (this.#connection.kind === 'none')
-      throw new CiError(
-        'invalid',
-        l10n.t('Cannot ask the cluster as none is chosen: connect to one, or start a local node'),
-      );
-    return this.#clientOf(this.#connection.choice, this.#urls, patienceMs);
+  async client(limits = PATIENT): Promise<Client> {
+    return this.#clientOf(this.#chosen(), this.urls, limits);
+  }
+
+  /**
+   * Asks something that the user waits for: the answer, or that there is none, comes within seconds, and at once if it is known already
+   * that no node can be reached. Which other nodes could be asked is learned on the way.
+   * @param attempt a clause for people: "Cannot cancel the task"
+   */
+  async ask<T>(attempt: string, question: (client: Client, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const choice = this.#chosen();
+    const known = this.#knownSilence();
+    if (known !== undefined) throw new NoAnswer(attempt, choice, known);
+    const limit = AbortSignal.timeout(ANSWERS_MS);
+    try {
+      await using client = await this.#clientOf(choice, this.urls, { patienceMs: 0, answerMs: ANSWER_MS });
+      if (!this.#state.nodes) await this.#askNodes(client, choice, limit);
+      const answer = await question(client, limit);
+      this.#hasAnswered(client, choice);
+      return answer;
+    } catch (error) {
+      if (limit.aborted) throw new NoAnswer(attempt, choice, l10n.t('it took more than {0} s', ANSWERS_MS / 1000));
+      if (isCiError(error, 'unavailable')) throw new NoAnswer(attempt, choice, describeError(error));
+      throw error;
+    }
+  }
+
+  #chosen(): ClusterChoice {
+    if (this.#connection.kind !== 'none') return this.#connection.choice;
+    throw new CiError(
+      'invalid',
+      l10n.t('Cannot ask the cluster as none is chosen: connect to one, or start a local node'),
+    );
+  }
+
+  /** Why no node can be reached, if that was found out just now. While nobody keeps the connection up, it is not known how things are. */
+  #knownSilence(): string | undefined {
+    const now = this.#connection;
+    return this.#keeping && now.kind === 'waiting' && now.failures >= KNOWN_FAILURES ? now.reason : undefined;
+  }
+
+  async #askNodes(client: Client, choice: ClusterChoice, signal: AbortSignal): Promise<void> {
+    const { nodes } = await client.call('listNodes', {}, signal);
+    if (this.#isMeant(choice)) this.#learnUrls(nodes);
+    this.#hasAnswered(client, choice);
+  }
+
+  /** It is asked first from now on. */
+  #hasAnswered({ url }: Client, choice: ClusterChoice): void {
+    if (this.#isMeant(choice)) this.#answered = url;
+  }
+
+  /** Another cluster may have been chosen meanwhile: what the one before says is not about it. */
+  #isMeant(choice: ClusterChoice): boolean {
+    return this.#connection.kind !== 'none' && this.#connection.choice === choice;
   }
 
   /** Talks to this very node, once. Undefined if it is not there, or tells an address that the token must not go to. */
@@ -112,7 +174,7 @@ export class ClusterConnection implements AsyncDisposable {
     const url = failoverUrls(choice.urls, [address]).find(
       usable => URL.parse(usable)?.href === URL.parse(address)?.href,
     );
-    return url === undefined ? undefined : this.#clientOf(choice, [url], 0);
+    return url === undefined ? undefined : this.#clientOf(choice, [url], { patienceMs: 0 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -156,7 +218,7 @@ export class ClusterConnection implements AsyncDisposable {
   async #connect(choice: ClusterChoice, signal: AbortSignal): Promise<void> {
     const cluster = await this.#learn(choice, signal);
     signal.throwIfAborted();
-    await using client = await this.#clientOf(choice, this.#urls, PATIENCE_MS);
+    await using client = await this.#clientOf(choice, this.urls, IMPATIENT);
     const broken = new AbortController();
     const either = AbortSignal.any([signal, broken.signal]);
     const watching = [
@@ -175,13 +237,10 @@ export class ClusterConnection implements AsyncDisposable {
 
   /** Who is there, and which other nodes could be asked. */
   async #learn(choice: ClusterChoice, signal: AbortSignal): Promise<ClusterView> {
-    const urls = [...new Set([...choice.urls, ...this.#urls])];
-    await using client = await this.#clientOf(choice, urls, PATIENCE_MS);
+    await using client = await this.#clientOf(choice, this.#urls, IMPATIENT);
     const cluster = await client.call('cluster', {}, signal);
-    const { nodes } = await client.call('listNodes', {}, signal);
-    // Another cluster may be meant by now: what this one says is not about it.
+    await this.#askNodes(client, choice, signal);
     signal.throwIfAborted();
-    this.#learnUrls(nodes);
     return cluster;
   }
 
@@ -214,11 +273,11 @@ export class ClusterConnection implements AsyncDisposable {
     throw new CiError('unavailable', l10n.t('The machine was asleep'));
   }
 
-  async #clientOf(choice: ClusterChoice, urls: readonly string[], patienceMs: number): Promise<Client> {
+  async #clientOf(choice: ClusterChoice, urls: readonly string[], limits: ClientLimits): Promise<Client> {
     // The schemas of the API are most of the extension's code: they are loaded when there is somebody to talk to.
     const { createClient } = await import('../shared/client.ts');
     const token = () => this.#options.tokenOf(choice);
-    return createClient({ urls, token, patienceMs });
+    return createClient({ urls, token, ...limits });
   }
 
   #happened(event: ConnectionEvent): void {

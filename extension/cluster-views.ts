@@ -14,7 +14,6 @@ import { readTaskDetails, type TaskDetails } from './task-details.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
 import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
 
-const DETAILS_MS = 20_000;
 const FILTER = 'filter';
 
 /** What the user has chosen to see. Which branch is "this" one is found out when it is asked. */
@@ -181,12 +180,15 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   #nodes(): RowSource {
+    const childrenNow = (row: Row) =>
+      nodeChildren(row.label, this.#connection.state.tasks?.values() ?? [], this.#clock.now());
     return {
       roots: () => {
         const { tasks, nodes } = this.#connection.state;
         return nodes ? nodeRows(nodes.values(), tasks?.values() ?? []) : [];
       },
-      childrenOf: async row => nodeChildren(row.label, this.#connection.state.tasks?.values() ?? [], this.#clock.now()),
+      childrenOf: async row => childrenNow(row),
+      childrenNow,
       tooltipOf: row => this.#nodeTooltip(row),
       commandOf: openLogCommand,
     };
@@ -208,8 +210,9 @@ export class ClusterViews implements vscode.Disposable {
     const stage = `${state} ${attempt}`;
     const known = this.#details.get(id);
     if (known?.stage === stage) return known.details;
-    await using client = await this.#connection.client();
-    const details = await readTaskDetails(client, id, AbortSignal.timeout(DETAILS_MS));
+    const details = await this.#connection.ask(l10n.t('Cannot show what is in the task'), (client, signal) =>
+      readTaskDetails(client, id, signal),
+    );
     this.#details.set(id, { stage, details });
     return details;
   }

@@ -76,6 +76,12 @@ export class Clusters implements AsyncDisposable {
     return choice;
   }
 
+  /** At once, as the user says so. In the place of a local node that has ended comes another one. */
+  async tryNow(): Promise<void> {
+    if (this.#options.store.active === LOCAL_CLUSTER) await this.useLocal();
+    await this.connection.tryNow();
+  }
+
   async use(choice: ClusterChoice): Promise<void> {
     await this.#options.store.activate(choice.id);
     await this.connection.choose(choice);

@@ -84,11 +84,9 @@ export class ConnectCommands {
     const { connection } = this.#clusters;
     await this.#clusters.ready();
     if (connection.connection.kind === 'none') return this.switchCluster();
-    // A local node may have ended: then another one takes its place.
-    if (this.#store.active === LOCAL_CLUSTER) await this.#clusters.useLocal();
     // Where it is seen how that goes; and while nobody looks, nothing is connected.
     await vscode.commands.executeCommand('simple-ci.tasks.focus');
-    await connection.tryNow();
+    await this.#clusters.tryNow();
   }
 
   async #pick(title: string): Promise<ClusterChoice | undefined> {

@@ -9,6 +9,7 @@ import { systemClock } from './clock.ts';
 import { ClusterStore } from './cluster-store.ts';
 import { ClusterViews } from './cluster-views.ts';
 import { Clusters } from './clusters.ts';
+import { CommandGuard } from './command-guard.ts';
 import type { CommandId } from './commands.ts';
 import { ConnectCommands } from './connect-commands.ts';
 import type { Given, GivenLine } from './given.ts';
@@ -62,6 +63,7 @@ export function activate(context: vscode.ExtensionContext): void {
     note,
     mayStart: () => vscode.workspace.isTrusted,
   });
+  const guard = new CommandGuard({ log, clusters });
   const branches = new WorkspaceBranches();
   const views = new ClusterViews({ clusters, clock: systemClock, memory: context.workspaceState, branches });
   const panels = new LogPanels(clusters, context);
@@ -73,10 +75,10 @@ export function activate(context: vscode.ExtensionContext): void {
     connection: clusters.connection,
     setting: notifications,
     isShown: task => panels.isShown(task) || pages.isShown(task),
-    show: notice => void log.guard(() => showNotice(notice)),
+    show: notice => void guard.run(() => showNotice(notice)),
   });
   const onRun = (task: string) => notices.follow(task);
-  const tasks = new TaskCommands({ clusters, panels, pages, views, branches, onRun });
+  const tasks = new TaskCommands({ clusters, clock: systemClock, panels, pages, views, branches, onRun });
   const picker = new TaskPicker({ memory: context.workspaceState, findProgram: program });
   const running = new RunCommands({
     clusters,
@@ -102,7 +104,7 @@ export function activate(context: vscode.ExtensionContext): void {
     onRun,
   });
   const { version } = context.extension.packageJSON as { readonly version: string };
-  const mcp = new McpServers({ clusters, running, findProgram: program, version });
+  const mcp = new McpServers({ clusters, running, findProgram: program, version, note });
   const artifacts = new ArtifactFiles(clusters);
   const artifactCommands = new ArtifactCommands(clusters);
   const fileHelp = new TaskFileHelp();
@@ -121,7 +123,7 @@ export function activate(context: vscode.ExtensionContext): void {
     ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
     mcp,
     vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
-    vscode.window.registerUriHandler({ handleUri: uri => log.guard(() => tasks.openLink(uri)) }),
+    vscode.window.registerUriHandler({ handleUri: uri => guard.run(() => tasks.openLink(uri)) }),
     vscode.workspace.registerFileSystemProvider(ARTIFACT_SCHEME, artifacts, { isReadonly: true }),
     vscode.languages.registerCodeLensProvider(TASK_FILES, new TaskLenses()),
     vscode.languages.registerCompletionItemProvider(YAML_TASK_FILES, fileHelp, ' '),
@@ -131,7 +133,7 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
     fileProblems,
     onSave,
-    ...register(log, {
+    ...register(guard, {
       'simple-ci.startLocalNode': () => connecting.startLocalNode(),
       'simple-ci.stopLocalNode': () => connecting.stopLocalNode(),
       'simple-ci.connect': () => connecting.connect(),
@@ -164,7 +166,7 @@ export function activate(context: vscode.ExtensionContext): void {
     ...tellMenus(clusters),
   );
   // Where going back starts nothing, the status bar tells of the cluster at once.
-  if (clusters.isRemote) void log.guard(() => clusters!.ready());
+  if (clusters.isRemote) void guard.run(() => clusters!.ready());
 }
 
 /** The window closes, or the extension is switched off: the local node ends with it. */
@@ -176,9 +178,9 @@ export async function deactivate(): Promise<void> {
 // biome-ignore lint/suspicious/noExplicitAny: what VS Code passes to a command depends on where it was called.
 type Handlers = Record<CommandId, (...given: any[]) => Promise<void>>;
 
-function register(log: OwnLog, handlers: Handlers): vscode.Disposable[] {
+function register(guard: CommandGuard, handlers: Handlers): vscode.Disposable[] {
   return Object.entries(handlers).map(([id, handle]) =>
-    vscode.commands.registerCommand(id, (...given: unknown[]) => log.guard(() => handle(...given))),
+    vscode.commands.registerCommand(id, (...given: unknown[]) => guard.run(() => handle(...given))),
   );
 }
 

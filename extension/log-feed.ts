@@ -1,11 +1,12 @@
 import * as l10n from '@vscode/l10n';
 import { count } from '../shared/amounts.ts';
 import type { Client } from '../shared/client.ts';
-import { describeError } from '../shared/errors.ts';
+import { CiError, describeError } from '../shared/errors.ts';
 import type { LogEvent, LogMark } from '../shared/log.ts';
-import { compileQuery, LogSearch, type LogQuery } from '../shared/log-model/log-search.ts';
+import { compileQuery, LogSearch, type LogQuery, type TextTest, textTest } from '../shared/log-model/log-search.ts';
 import type { ByteRange } from '../shared/log-model/log-window.ts';
 import type { ToPanel } from '../shared/log-model/panel-messages.ts';
+import { BoundedWork } from './bounded-work.ts';
 
 /** What is shown at first, in bytes. Whatever the size of a log, its end is there at once. */
 const TAIL_BYTES = 524_288;
@@ -82,7 +83,8 @@ export class LogFeed implements AsyncDisposable {
     this.#searching = searching;
     const signal = AbortSignal.any([searching.signal, this.#ending.signal]);
     try {
-      const isWhole = await this.#look(request, fence, new LogSearch(expression), signal);
+      const test = query.isRegExp ? boundedTest(textTest(expression)) : textTest(expression);
+      const isWhole = await this.#look(request, fence, new LogSearch(test), signal);
       this.#send({
         type: 'searched',
         request,
@@ -154,6 +156,16 @@ export class LogFeed implements AsyncDisposable {
     tell(true);
     return true;
   }
+}
+
+/** Ends the search where the expression takes too long: everything else would wait for it. */
+function boundedTest(test: TextTest): TextTest {
+  const bounded = new BoundedWork();
+  return texts => {
+    const tested = bounded.do(() => test(texts));
+    if (tested) return tested.done;
+    throw new CiError('invalid', l10n.t('Gave up, as this regular expression takes too long on a line of the log'));
+  };
 }
 
 /** The events of a part of an attempt's log. */

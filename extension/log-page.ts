@@ -4,10 +4,11 @@ import type { TaskView } from '../shared/api.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
 import type { TaskId } from '../shared/ids.ts';
 import type { FromPanel, LogLineName, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
-import { PATIENCE_MS } from './cluster-connection.ts';
+import { IMPATIENT } from './cluster-connection.ts';
 import type { Clusters } from './clusters.ts';
 import { LogFeed } from './log-feed.ts';
 import { logPageHtml } from './log-page-html.ts';
+import { NoAnswer } from './no-answer.ts';
 import { whyNotShown } from './not-shown.ts';
 import { openWorkspaceFile } from './open-file.ts';
 import { panelTask } from './panel-task.ts';
@@ -42,7 +43,7 @@ export class LogPage implements vscode.Disposable {
   #wanted: WantedLog | undefined;
   #line: LogLineName | undefined;
   #feed: LogFeed | undefined;
-  #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
+  #watching: { readonly want: Disposable; readonly changes?: Disposable; readonly signal: AbortController } | undefined;
   #last = '';
 
   constructor(webview: vscode.Webview, options: LogPageOptions) {
@@ -136,7 +137,7 @@ export class LogPage implements vscode.Disposable {
       const view = await this.#tell(wanted.task, signal.signal);
       const { connection } = this.#options.clusters;
       const { urls } = connection;
-      const client = await connection.client(PATIENCE_MS);
+      const client = await connection.client(IMPATIENT);
       if (this.#opening !== opening || !this.#isReady) return client[Symbol.asyncDispose]();
       this.#feed = new LogFeed(client, wanted.task, message => {
         this.#send(message);
@@ -148,8 +149,11 @@ export class LogPage implements vscode.Disposable {
       if (view.state !== 'finished') this.#watch(wanted.task, signal);
     } catch (error) {
       if (this.#opening !== opening) return;
+      const { connection } = this.#options.clusters;
       this.#hasFailed = true;
-      this.#send({ type: 'failed', message: whyNotShown(error, this.#options.clusters.connection.connection) });
+      this.#send({ type: 'failed', message: whyNotShown(error, connection.connection) });
+      // Who waits for the log wants the cluster back.
+      if (error instanceof NoAnswer && this.#isReady) this.#watching = { want: connection.want(), signal };
     }
   }
 
@@ -175,8 +179,9 @@ export class LogPage implements vscode.Disposable {
   }
 
   async #tell(task: string, signal: AbortSignal): Promise<TaskView> {
-    await using client = await this.#options.clusters.connection.client();
-    const view = await client.call('getTask', { params: { id: task } }, signal);
+    const view = await this.#options.clusters.connection.ask(l10n.t('Cannot open the log'), (client, limit) =>
+      client.call('getTask', { params: { id: task } }, AbortSignal.any([signal, limit])),
+    );
     if (this.#wanted?.task !== task) return view;
     this.#options.onTitle(titleOf(view, this.#wanted.attempt));
     this.#send({ type: 'task', task: panelTask(view, this.#whyQueued(task)) });
@@ -197,7 +202,7 @@ export class LogPage implements vscode.Disposable {
     this.#watching = undefined;
     this.#last = '';
     watching?.signal.abort(new Error('The log was closed'));
-    watching?.changes[Symbol.dispose]();
+    watching?.changes?.[Symbol.dispose]();
     watching?.want[Symbol.dispose]();
     await feed?.[Symbol.asyncDispose]();
   }

@@ -1,5 +1,5 @@
 import { plainLine } from '../shared/log-model/ansi.ts';
-import { boundedWork } from './bounded-work.ts';
+import { BoundedWork } from './bounded-work.ts';
 import { type MatcherState, NOTHING_SEEN, type ProblemMatcher, readLine } from './problem-matcher.ts';
 import type { Problem } from './problem-scanner.ts';
 
@@ -11,6 +11,7 @@ const LONGEST_LINE = 2000;
 /** Looks through a log with problem matchers that others have written. One that takes too long is given up. */
 export class MatcherScanner {
   readonly #onGivenUp: (matcher: ProblemMatcher) => void;
+  readonly #bounded = new BoundedWork();
   #states: (readonly [ProblemMatcher, MatcherState])[];
 
   constructor(matchers: readonly ProblemMatcher[], onGivenUp: (matcher: ProblemMatcher) => void) {
@@ -30,7 +31,7 @@ export class MatcherScanner {
   #some(lines: readonly string[]): Problem[] {
     const problems: Problem[] = [];
     this.#states = this.#states.flatMap(([matcher, state]) => {
-      const read = boundedWork(() => readLines(matcher, state, lines));
+      const read = this.#bounded.do(() => readLines(matcher, state, lines));
       if (!read) {
         this.#onGivenUp(matcher);
         return [];

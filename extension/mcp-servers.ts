@@ -1,4 +1,6 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
+import { describeError } from '../shared/errors.ts';
 import { currentFolder } from './agent-tools.ts';
 import type { Clusters } from './clusters.ts';
 import type { ClusterChoice } from './connection.ts';
@@ -14,6 +16,7 @@ export interface McpServersOptions {
   readonly findProgram: () => Promise<Program>;
   /** Of the extension. */
   readonly version: string;
+  readonly note: (text: string) => void;
 }
 
 /**
@@ -52,11 +55,19 @@ export class McpServers
   async resolveMcpServerDefinition(
     server: vscode.McpStdioServerDefinition,
   ): Promise<vscode.McpStdioServerDefinition | undefined> {
-    const { clusters, running } = this.#options;
+    const { clusters, running, note } = this.#options;
     await clusters.ready();
     const choice = this.#choice;
     if (!choice || !(await running.checkConsent(choice))) return undefined;
-    const secret = { SIMPLE_CI_URL: choice.urls.join(','), SIMPLE_CI_TOKEN: await clusters.tokenOf(choice) };
+    const { connection } = clusters;
+    // So that the other nodes are known. Where none answers now, one may later.
+    await connection
+      .ask(l10n.t('Cannot start the tools for agents'), (client, signal) => client.call('cluster', {}, signal))
+      .catch(error => note(describeError(error)));
+    const secret = {
+      SIMPLE_CI_URL: connection.urlsOf(choice).join(','),
+      SIMPLE_CI_TOKEN: await clusters.tokenOf(choice),
+    };
     server.env = { ...server.env, ...secret };
     return server;
   }

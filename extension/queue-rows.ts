@@ -21,7 +21,6 @@ export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeVie
       kind: 'task-queued',
       expandable: false,
       spoken: l10n.t`Task ${task.name} waits: ${description}`,
-      isTicking: true,
       task: task.id,
     };
   });

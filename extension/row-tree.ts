@@ -10,6 +10,8 @@ export interface RowElement {
 export interface RowSource {
   roots(): readonly Row[];
   childrenOf(row: Row): Promise<readonly Row[]>;
+  /** Where what is under a row is known at any time, and may change while the row stays the same: then it is looked at again with it. */
+  readonly childrenNow?: (row: Row) => readonly Row[];
   /** Asked only when the mouse rests on a row. */
   tooltipOf(row: Row): vscode.MarkdownString | undefined;
   /** What a click does. */
@@ -22,6 +24,8 @@ export class RowTree implements vscode.TreeDataProvider<RowElement>, vscode.Disp
   readonly #changed = new vscode.EventEmitter<RowElement | undefined>();
   readonly #elements = new Map<string, RowElement>();
   #roots: readonly string[] | undefined;
+  /** Of rows that were unfolded, where children are known at any time. */
+  readonly #children = new Map<string, readonly string[]>();
   readonly onDidChangeTreeData = this.#changed.event;
 
   constructor(source: RowSource) {
@@ -32,14 +36,14 @@ export class RowTree implements vscode.TreeDataProvider<RowElement>, vscode.Disp
   refresh(): void {
     if (!this.#roots) return;
     const rows = this.#source.roots();
-    if (rows.map(({ id }) => id).join('\n') !== this.#roots.join('\n')) this.#changed.fire(undefined);
-    else for (const row of rows) this.#update(row);
+    if (idsOf(rows).join('\n') !== this.#roots.join('\n')) this.#changed.fire(undefined);
+    else for (const row of rows) this.#look(row);
   }
 
   getChildren(parent?: RowElement): Promise<RowElement[]> | RowElement[] {
-    if (parent) return this.#source.childrenOf(parent.row).then(rows => rows.map(row => this.#elementOf(row)));
+    if (parent) return this.#childrenOf(parent);
     const rows = this.#source.roots();
-    this.#roots = rows.map(({ id }) => id);
+    this.#roots = idsOf(rows);
     this.#forget();
     return rows.map(row => this.#elementOf(row));
   }
@@ -77,16 +81,38 @@ export class RowTree implements vscode.TreeDataProvider<RowElement>, vscode.Disp
     return element;
   }
 
+  async #childrenOf({ id, row }: RowElement): Promise<RowElement[]> {
+    const rows = await this.#source.childrenOf(row);
+    if (this.#source.childrenNow) this.#children.set(id, idsOf(rows));
+    return rows.map(child => this.#elementOf(child));
+  }
+
+  #look(row: Row): void {
+    const known = this.#children.get(row.id);
+    const children = (known && this.#source.childrenNow?.(row)) ?? [];
+    if (known && known.join('\n') !== idsOf(children).join('\n')) this.#redraw(row);
+    else for (const one of [row, ...children]) this.#update(one);
+  }
+
   #update(row: Row): void {
-    const element = this.#elements.get(row.id);
-    if (!element || isSameRow(element.row, row)) return;
-    element.row = row;
-    this.#changed.fire(element);
+    const known = this.#elements.get(row.id);
+    if (known && !isSameRow(known.row, row)) this.#redraw(row);
+  }
+
+  /** With what is under it, which is asked for again if it can be seen. */
+  #redraw(row: Row): void {
+    this.#children.delete(row.id);
+    this.#changed.fire(this.#elementOf(row));
   }
 
   /** Children of what is no longer shown. */
   #forget(): void {
     const isShown = (id: string) => this.#roots?.some(root => id === root || id.startsWith(`${root}/`));
+    for (const id of this.#children.keys()) if (!isShown(id)) this.#children.delete(id);
     for (const id of this.#elements.keys()) if (!isShown(id)) this.#elements.delete(id);
   }
+}
+
+function idsOf(rows: readonly Row[]): readonly string[] {
+  return rows.map(({ id }) => id);
 }

@@ -10,8 +10,6 @@ export interface Row {
   readonly expandable: boolean;
   /** For screen readers: label and icon in words. */
   readonly spoken: string;
-  /** Whether its description grows older by itself. */
-  readonly isTicking?: boolean;
   /** The task that it belongs to. */
   readonly task?: string;
   /** Of an artifact, within its task. */

@@ -38,7 +38,6 @@ export interface SubmitManner {
 }
 
 const CONSENTS = 'hostsThatGetFiles';
-const WITHDRAW_MS = 30_000;
 
 /** From a workspace with unsaved changes to a running task with its log open. */
 export class RunCommands {
@@ -84,6 +83,10 @@ export class RunCommands {
     const { say, signal, savesAll = true, asksForConsent = true, ask = askUser } = manner;
     const { clusters, findProgram, note, onSubmitted } = this.#options;
     const choice = await this.#choice();
+    // Before anything is asked, saved or sent: who answers is asked first by the program too.
+    await clusters.connection.ask(l10n.t`Cannot run ${nameOf(task)}`, (client, limit) =>
+      client.call('cluster', {}, AbortSignal.any([signal, limit])),
+    );
     if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
     if (!(await this.checkConsent(choice))) return undefined;
     if (savesAll) await vscode.workspace.saveAll(false);
@@ -92,7 +95,7 @@ export class RunCommands {
         program: await findProgram(),
         folder: folder.fsPath,
         task,
-        urls: choice.urls,
+        urls: clusters.connection.urlsOf(choice),
         token: await clusters.tokenOf(choice),
         isLocal: choice.id === LOCAL_CLUSTER,
         onProgress: progress => say(progressText(progress)),
@@ -111,8 +114,9 @@ export class RunCommands {
   }
 
   async #withdraw(id: string): Promise<void> {
-    await using client = await this.#options.clusters.connection.client();
-    await client.call('cancelTask', { params: { id } }, AbortSignal.timeout(WITHDRAW_MS));
+    await this.#options.clusters.connection.ask(l10n.t('Cannot cancel the task'), (client, signal) =>
+      client.call('cancelTask', { params: { id } }, signal),
+    );
   }
 
   async #choice(): Promise<ClusterChoice> {

@@ -23,7 +23,6 @@ export interface SaveRunsOptions {
 }
 
 const ON_SAVE = 'runOnSave';
-const CALL_MS = 30_000;
 const MESSAGE_MS = 6000;
 
 /** Tasks that run whenever a file of their folder is saved: at most one for each folder, chosen by the user for this workspace. */
@@ -116,13 +115,15 @@ export class SaveRuns implements vscode.Disposable {
   }
 
   async #cancel(id: string, signal: AbortSignal): Promise<boolean> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(CALL_MS)]);
-    await using client = await this.#options.clusters.connection.client();
     const params = { id };
     try {
-      const { state } = await client.call('getTask', { params }, limit);
-      if (state !== 'finished') await client.call('cancelTask', { params }, limit);
-      return state !== 'finished';
+      const attempt = l10n.t('Cannot cancel the run before');
+      return await this.#options.clusters.connection.ask(attempt, async (client, limit) => {
+        const either = AbortSignal.any([signal, limit]);
+        const { state } = await client.call('getTask', { params }, either);
+        if (state !== 'finished') await client.call('cancelTask', { params }, either);
+        return state !== 'finished';
+      });
     } catch (error) {
       // It was on the cluster of before.
       if (isCiError(error, 'not-found')) return false;

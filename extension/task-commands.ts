@@ -2,8 +2,9 @@ import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskSummary } from '../shared/api.ts';
 import { CiError } from '../shared/errors.ts';
-import { quote } from '../shared/ids.ts';
+import { newTaskId, quote } from '../shared/ids.ts';
 import type { LogLineName } from '../shared/log-model/panel-messages.ts';
+import type { Clock } from './clock.ts';
 import type { ClusterViews } from './cluster-views.ts';
 import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
@@ -18,10 +19,9 @@ import type { TaskPages } from './task-pages.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
 
-const CALL_MS = 30_000;
-
 export interface TaskCommandsOptions {
   readonly clusters: Clusters;
+  readonly clock: Clock;
   readonly panels: LogPanels;
   readonly pages: TaskPages;
   readonly views: ClusterViews;
@@ -32,14 +32,16 @@ export interface TaskCommandsOptions {
 /** What can be done with tasks that exist. */
 export class TaskCommands {
   readonly #clusters: Clusters;
+  readonly #clock: Clock;
   readonly #panels: LogPanels;
   readonly #pages: TaskPages;
   readonly #views: ClusterViews;
   readonly #branches: WorkspaceBranches;
   readonly #onRun: (task: string) => void;
 
-  constructor({ clusters, panels, pages, views, branches, onRun }: TaskCommandsOptions) {
+  constructor({ clusters, clock, panels, pages, views, branches, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
+    this.#clock = clock;
     this.#panels = panels;
     this.#pages = pages;
     this.#views = views;
@@ -75,8 +77,10 @@ export class TaskCommands {
     const shown = this.#panels.task ?? this.#pages.task;
     const id = rowOf(given)?.task ?? shown ?? (await this.#pickTask(l10n.t('Compare the attempts of which task?')));
     if (id === undefined) return;
-    await using client = await this.#clusters.connection.client();
-    const attempts = attemptsOf(await client.call('getTask', { params: { id } }, AbortSignal.timeout(CALL_MS)));
+    const view = await this.#clusters.connection.ask(l10n.t('Cannot compare the attempts'), (client, signal) =>
+      client.call('getTask', { params: { id } }, signal),
+    );
+    const attempts = attemptsOf(view);
     if (attempts.length < 2) {
       void showInformation(l10n.t('There was one attempt at this task only: there is nothing to compare.'));
       return;
@@ -97,9 +101,10 @@ export class TaskCommands {
       chosen.length > 0
         ? undefined
         : await this.#pickTask(l10n.t('Cancel which task?'), ({ state }) => state !== 'finished');
-    await using client = await this.#clusters.connection.client();
     for (const task of id === undefined ? chosen : [id])
-      await client.call('cancelTask', { params: { id: task } }, AbortSignal.timeout(CALL_MS));
+      await this.#clusters.connection.ask(l10n.t('Cannot cancel the task'), (client, signal) =>
+        client.call('cancelTask', { params: { id: task } }, signal),
+      );
   }
 
   /** The same task on the same files as then. */
@@ -107,8 +112,11 @@ export class TaskCommands {
     if (!(await checkTrust())) return;
     const id = rowOf(given)?.task ?? this.#shown ?? (await this.#pickTask(l10n.t('Run which task again?')));
     if (id === undefined) return;
-    await using client = await this.#clusters.connection.client();
-    const view = await client.call('retryTask', { params: { id }, body: {} }, AbortSignal.timeout(CALL_MS));
+    // With an id of its own it can be said twice, to another node too, and is done once.
+    const again = newTaskId(Number(id[0]), this.#clock.now(), () => this.#clock.random());
+    const view = await this.#clusters.connection.ask(l10n.t('Cannot run the task again'), (client, signal) =>
+      client.call('retryTask', { params: { id }, body: { id: again } }, signal),
+    );
     const showing = this.#panels.show({ task: view.id });
     this.#onRun(view.id);
     await showing;
@@ -134,8 +142,9 @@ export class TaskCommands {
   }
 
   async #copyLink(task: string, line?: LogLineName): Promise<void> {
-    await using client = await this.#clusters.connection.client();
-    const { cluster } = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
+    const { cluster } = await this.#clusters.connection.ask(l10n.t('Cannot make a link'), (client, signal) =>
+      client.call('cluster', {}, signal),
+    );
     await vscode.env.clipboard.writeText(taskLinkText(vscode.env.uriScheme, { task, cluster, line }));
   }
 
@@ -143,8 +152,9 @@ export class TaskCommands {
   async openLink(uri: vscode.Uri): Promise<void> {
     const { task, cluster, line } = parseTaskLink(uri);
     await this.#clusters.ready();
-    await using client = await this.#clusters.connection.client();
-    const here = await client.call('cluster', {}, AbortSignal.timeout(CALL_MS));
+    const here = await this.#clusters.connection.ask(l10n.t('Cannot open the task of the link'), (client, signal) =>
+      client.call('cluster', {}, signal),
+    );
     if (here.cluster !== cluster)
       throw new CiError(
         'not-found',
@@ -219,8 +229,9 @@ export class TaskCommands {
 
   async #pickTask(title: string, isWanted: (task: TaskSummary) => boolean = () => true): Promise<string | undefined> {
     await this.#clusters.ready();
-    await using client = await this.#clusters.connection.client();
-    const { tasks } = await client.call('listTasks', { query: { limit: 200 } }, AbortSignal.timeout(CALL_MS));
+    const { tasks } = await this.#clusters.connection.ask(l10n.t('Cannot list the tasks'), (client, signal) =>
+      client.call('listTasks', { query: { limit: 200 } }, signal),
+    );
     const items = tasks
       .filter(isWanted)
       .map(task => ({ label: task.name, description: stateWord(task), detail: task.id, id: task.id }));

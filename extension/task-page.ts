@@ -18,7 +18,6 @@ export interface TaskPageOptions {
 
 /** When no node answered, they are asked again after this, while the page can be seen. Milliseconds. */
 const AGAIN_MS = 3000;
-const MARKS_MS = 10_000;
 
 /** The life of one task on one page, live while the task is under way and the page can be seen. */
 export class TaskPage implements vscode.Disposable {
@@ -93,8 +92,9 @@ export class TaskPage implements vscode.Disposable {
     const view = this.#view;
     if (step === undefined || !view || view.state === 'queued') return undefined;
     const fence = view.state === 'running' ? view.fence : view.result.fence;
-    await using client = await this.#options.clusters.connection.client();
-    const { marks } = await client.call('logMarks', { params: { id: view.id, fence } }, AbortSignal.timeout(MARKS_MS));
+    const { marks } = await this.#options.clusters.connection.ask(l10n.t('Cannot find the step'), (client, signal) =>
+      client.call('logMarks', { params: { id: view.id, fence } }, signal),
+    );
     return marks.find(mark => mark.kind === 'step-started' && mark.step === step)?.offset;
   }
 

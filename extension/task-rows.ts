@@ -49,7 +49,6 @@ export function taskRow(task: TaskSummary, now: number): Row {
     kind: `task-${task.state}`,
     expandable: task.state !== 'queued',
     spoken: l10n.t('Task {0}, {1}', task.name, [stateWord(task), description].filter(Boolean).join(', ')),
-    isTicking: true,
     task: task.id,
   };
 }

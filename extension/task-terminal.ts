@@ -18,8 +18,6 @@ export interface TaskTerminalOptions {
   readonly run: WorkspaceRun;
 }
 
-const CALL_MS = 30_000;
-
 /** The terminal of a task of VS Code that runs on the cluster: its log as it comes, bare, so that problem matchers understand it. */
 export class TaskTerminal implements vscode.Pseudoterminal {
   readonly #options: TaskTerminalOptions;
@@ -85,8 +83,9 @@ export class TaskTerminal implements vscode.Pseudoterminal {
 
   async #cancel(id: string): Promise<void> {
     try {
-      await using client = await this.#options.clusters.connection.client();
-      await client.call('cancelTask', { params: { id } }, AbortSignal.timeout(CALL_MS));
+      await this.#options.clusters.connection.ask(l10n.t('Cannot cancel the task'), (client, signal) =>
+        client.call('cancelTask', { params: { id } }, signal),
+      );
     } catch {
       // The terminal is gone: the tree shows that the task goes on.
     }

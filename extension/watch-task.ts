@@ -4,7 +4,7 @@ import type { TaskId } from '../shared/ids.ts';
 import type { LogAttemptEvent, LogMark } from '../shared/log.ts';
 import { LiveSteps } from '../shared/task-page/live-steps.ts';
 import type { Clock } from './clock.ts';
-import type { ClusterConnection } from './cluster-connection.ts';
+import { type ClusterConnection, IMPATIENT } from './cluster-connection.ts';
 import { readTaskDetails, type TaskDetails } from './task-details.ts';
 import type { TaskPageKnowledge } from './task-page-content.ts';
 
@@ -18,13 +18,11 @@ export interface TaskWatch {
 }
 
 const TICK_MS = 1000;
-/** How long the nodes that are known are tried: then the caller is told, and may know others. Milliseconds. */
-const PATIENCE_MS = 2000;
 
 /** Tells of one task until it has finished. Rejects when the cluster cannot be asked, and with the signal's reason. */
 export async function watchTask(watch: TaskWatch, signal: AbortSignal): Promise<void> {
   const { connection, clock, task, tell } = watch;
-  await using client = await connection.client(PATIENCE_MS);
+  await using client = await connection.client(IMPATIENT);
   const over = new AbortController();
   const underWay = AbortSignal.any([signal, over.signal]);
   let details: TaskDetails | undefined;

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import type { NodeView, RouteName, RouteResponse, TaskSummary } from './api.ts';
 import { CiError } from './errors.ts';
 import type { LogEvent } from './log.ts';
@@ -38,6 +39,8 @@ export interface RawLogRequest {
 export interface Client extends AsyncDisposable {
   /** More nodes of the same cluster, asked when those before cannot be reached. They get the token: whoever adds them vouches. */
   addNodes(urls: readonly string[]): void;
+  /** The node that is asked first: the given one, or one after it that has answered since that fell silent. */
+  readonly url: string;
   /** One call of the API: `client.call('getTask', { params: { id } }, signal)`. */
   call<N extends RouteName>(name: N, input: CallInput<N>, signal: AbortSignal): Promise<RouteResponse<N>>;
   /**
@@ -64,6 +67,9 @@ export function createClient(options: ClientOptions): Client {
   const closed = new AbortController();
   const ended = (signal: AbortSignal) => AbortSignal.any([signal, closed.signal]);
   return {
+    get url() {
+      return http.url;
+    },
     addNodes: urls => http.addNodes(urls),
     call: (name, input, signal) => http.call(name, input as object, ended(signal)),
     log: (task, request, signal) => streamLog(http, task, request, ended(signal)),
@@ -116,7 +122,9 @@ async function* readBytes(
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
   } catch (error) {
     signal.throwIfAborted();
-    throw new CiError('unavailable', `The answer of ${new URL(response.url).origin} was cut off`, { cause: error });
+    throw new CiError('unavailable', l10n.t('The answer of {0} was cut off', new URL(response.url).origin), {
+      cause: error,
+    });
   } finally {
     await reader.cancel().catch(() => undefined);
   }

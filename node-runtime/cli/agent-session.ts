@@ -37,7 +37,9 @@ export class AgentSession implements AsyncDisposable {
 
   async host(): Promise<AgentHost> {
     const connection = await this.#connect();
-    const { clock } = this.#context;
+    const { clock, signal } = this.#context;
+    // Nodes come and go while an agent works.
+    await connection.learnNodes(signal);
     return {
       client: connection.client,
       submit: (task, signal) => this.#submit(connection, task, signal),

@@ -8,4 +8,6 @@ export interface ClientOptions {
   readonly WebSocket?: typeof globalThis.WebSocket;
   /** How long a stream that once worked tries to get back to any node, in milliseconds. Default: 2 minutes. */
   readonly patienceMs?: number;
+  /** How long a node may take until it begins to answer a call, in milliseconds: then the next is asked, or the call fails. Default: 30 s. */
+  readonly answerMs?: number;
 }

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import {
   ErrorBody,
   type Route,
@@ -26,8 +27,8 @@ interface AnyInput {
   readonly body?: unknown;
 }
 
-/** A call that gets no answer for this long is given up, in milliseconds. */
-const CALL_TIMEOUT_MS = 30_000;
+/** A call that gets no answer for this long is given up, if nothing else is said. Milliseconds. */
+const ANSWER_MS = 30_000;
 
 /** The HTTP half of the client: one request, one answer, from the first node that gives one. */
 export class HttpCaller {
@@ -106,16 +107,20 @@ export class HttpCaller {
   }
 
   /** `fetch` with a limit on how long the answer may take to begin, and failures as CiErrors. */
-  async fetch(address: string, init: RequestInit, signal: AbortSignal, limitMs = CALL_TIMEOUT_MS): Promise<Response> {
+  async fetch(address: string, init: RequestInit, signal: AbortSignal, given?: number): Promise<Response> {
+    const limitMs = given ?? this.options.answerMs ?? ANSWER_MS;
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+    const timer = setTimeout(() => limit.abort(new Error(l10n.t('no answer within {0} s', limitMs / 1000))), limitMs);
     const fetch = this.options.fetch ?? globalThis.fetch;
     try {
       return await fetch(address, { ...init, signal: AbortSignal.any([signal, limit.signal]) });
     } catch (error) {
       signal.throwIfAborted();
       const why = limit.signal.aborted ? limit.signal.reason : reasonOf(error);
-      throw new CiError('unavailable', `Cannot reach the node at ${new URL(address).origin}: ${describeError(why)}`);
+      throw new CiError(
+        'unavailable',
+        l10n.t('Cannot reach the node at {0}: {1}', new URL(address).origin, describeError(why)),
+      );
     } finally {
       clearTimeout(timer);
     }
@@ -142,7 +147,12 @@ export async function readError(response: Response): Promise<CiError> {
     const code = response.status >= 500 ? 'unavailable' : 'invalid';
     return new CiError(
       code,
-      `Cannot understand the answer of ${response.url} as it is not one of Simple CI: status ${response.status}, ${quote(text.slice(0, 100))}`,
+      l10n.t(
+        'Cannot understand the answer of {0} as it is not one of Simple CI: status {1}, {2}',
+        response.url,
+        response.status,
+        quote(text.slice(0, 100)),
+      ),
     );
   }
 }
@@ -151,9 +161,13 @@ async function readJson(response: Response): Promise<unknown> {
   try {
     return await response.json();
   } catch (error) {
-    throw new CiError('unavailable', `Cannot read the answer of ${response.url}: it was cut, or is not JSON`, {
-      cause: error,
-    });
+    throw new CiError(
+      'unavailable',
+      l10n.t('Cannot read the answer of {0}: it was cut, or is not JSON', response.url),
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import * as l10n from '@vscode/l10n';
 import {
   type ClientMessage,
   DEAD_AFTER_MS,
@@ -69,11 +70,12 @@ function watchOver(
   url: string,
   signal: AbortSignal,
 ): () => void {
-  const broken = (why: string) => new CiError('unavailable', `Lost the connection to the node at ${url}: ${why}`);
+  const broken = (why: string) =>
+    new CiError('unavailable', l10n.t('Lost the connection to the node at {0}: {1}', url, why));
   const closed = (code: number, reason: string) =>
     code === UNAUTHENTICATED
       ? new CiError('unauthenticated', `The node at ${url} ended the connection: ${reason}`)
-      : broken(`closed with ${code} ${reason}`);
+      : broken(l10n.t('closed with {0} {1}', code, reason));
   const finish = (failure?: unknown) => {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
@@ -82,8 +84,8 @@ function watchOver(
     socket.close();
   };
   const abort = () => finish(signal.reason);
-  const silence = () => finish(broken(`it was silent for ${DEAD_AFTER_MS / 1000} s`));
-  let timer = setTimeout(() => finish(broken('it did not open')), OPEN_WITHIN_MS);
+  const silence = () => finish(broken(l10n.t('it was silent for {0} s', DEAD_AFTER_MS / 1000)));
+  let timer = setTimeout(() => finish(broken(l10n.t('it did not open'))), OPEN_WITHIN_MS);
   const heard = () => {
     clearTimeout(timer);
     timer = setTimeout(silence, DEAD_AFTER_MS);
@@ -102,7 +104,7 @@ function watchOver(
       finish(error);
     }
   });
-  socket.addEventListener('error', () => finish(broken('it failed')));
+  socket.addEventListener('error', () => finish(broken(l10n.t('it failed'))));
   socket.addEventListener('close', ({ code, reason }) => finish(closed(code, reason)));
   if (signal.aborted) abort();
   else signal.addEventListener('abort', abort, { once: true });

@@ -28,7 +28,7 @@ export interface MarkLine {
 export type LogLine = OutputLine | MarkLine;
 
 /** A longer line is shown in parts: what has no line breaks must not become one giant row. Bytes. */
-const LONGEST_LINE = 8192;
+export const LONGEST_LINE = 8192;
 const NEWLINE = 10;
 
 /**

@@ -1,5 +1,6 @@
 import { PLAIN, styleLine, type TextStyle } from './ansi.ts';
 import type { OutputLine } from './line-reader.ts';
+import { matchesIn } from './log-search.ts';
 import { findLinks, type TextLink } from './links.ts';
 
 /** A stretch of a row that looks the same and leads to the same place. */
@@ -12,8 +13,6 @@ export interface RowText {
 
 /** More of one line is not drawn. Characters. */
 const MOST_CHARACTERS = 8192;
-/** An expression that finds something this often in one line is not marked any further. */
-const MOST_HITS = 200;
 
 /** The text of a row in stretches: colours, links and what was searched for, laid over each other. */
 export function rowText({ text, style }: Pick<OutputLine, 'text' | 'style'>, wanted: RegExp | undefined): RowText[] {
@@ -56,10 +55,7 @@ function linksOf(spans: readonly { readonly text: string; readonly style: TextSt
 }
 
 function hitsIn(text: string, wanted: RegExp): { start: number; end: number }[] {
-  const hits: { start: number; end: number }[] = [];
-  for (const { index, 0: found } of text.matchAll(wanted)) {
-    if (found !== '') hits.push({ start: index, end: index + found.length });
-    if (hits.length === MOST_HITS) break;
-  }
-  return hits;
+  return matchesIn(text, wanted).flatMap(({ index, 0: found }) =>
+    found === '' ? [] : [{ start: index, end: index + found.length }],
+  );
 }

@@ -16,6 +16,8 @@ export class LogSearching {
   readonly #options: LogSearchingOptions;
   #query: LogQuery = { text: '', isRegExp: false, isCaseSensitive: false };
   #search: Search = NO_SEARCH;
+  /** Of the lines that were found. */
+  readonly #offsets = new Set<number>();
 
   constructor(options: LogSearchingOptions) {
     this.#options = options;
@@ -29,16 +31,25 @@ export class LogSearching {
     return this.#search;
   }
 
+  /**
+   * What is to be marked in the line at this offset. An expression is let loose on lines only that the search has found and come to the end of:
+   * over another it might work for ever, and nothing can end it here.
+   */
+  wantedAt(offset: number): RegExp | undefined {
+    return !this.#query.isRegExp || this.#offsets.has(offset) ? this.#search.wanted : undefined;
+  }
+
   /** Another log: what was found is not in it. */
   forget(): void {
     this.#search = NO_SEARCH;
+    this.#offsets.clear();
   }
 
   async find(query: LogQuery): Promise<void> {
     this.#query = query;
     const log = this.#options.log();
     log?.source.stopSearch();
-    this.#search = NO_SEARCH;
+    this.forget();
     this.#options.onChanged();
     if (query.text === '' || !log) return;
     const wanted = compileQuery(query);
@@ -66,6 +77,7 @@ export class LogSearching {
   /** The first line found from where one is on is shown at once. */
   #found(offsets: readonly number[]): void {
     this.#search.hits.push(...offsets);
+    for (const offset of offsets) this.#offsets.add(offset);
     this.#options.onChanged();
     if (this.#search.at >= 0) return;
     const here = this.#options.here();

@@ -156,7 +156,7 @@ export class LogViewer extends LitElement {
   #rows(rows: readonly LogRow[]): TemplateResult {
     const { window, viewport, cursor } = this.#log;
     const context = {
-      wanted: this.#searching.search.wanted,
+      wantedAt: (offset: number) => this.#searching.wantedAt(offset),
       chosen: cursor.key,
       timestamps: this.#timestamps,
       began: window?.steps[0]?.time ?? window?.rows[0]?.time ?? 0,

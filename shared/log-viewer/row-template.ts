@@ -9,7 +9,8 @@ import { type RowText, rowText } from '../log-model/row-text.ts';
 import { ICONS } from './icons.ts';
 
 export interface RowContext {
-  readonly wanted: RegExp | undefined;
+  /** What is to be marked in the line at this offset. */
+  readonly wantedAt: (offset: number) => RegExp | undefined;
   /** The key of the row that somebody has chosen. */
   readonly chosen: string | undefined;
   readonly timestamps: TimestampStyle;
@@ -40,7 +41,7 @@ export function rowTemplate(row: LogRow, context: RowContext): TemplateResult {
 function content(row: LogRow, context: RowContext, isChosen: boolean): unknown {
   switch (row.kind) {
     case 'output':
-      return rowText(row, context.wanted).map(part => textTemplate(part, context, isChosen));
+      return rowText(row, context.wantedAt(row.offset)).map(part => textTemplate(part, context, isChosen));
     case 'step':
       return stepTemplate(row);
     default:

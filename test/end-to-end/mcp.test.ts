@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { bundle } from '../../scripts/build.mjs';
@@ -146,32 +147,28 @@ describe('simple-ci mcp', () => {
     await modern.end();
   });
 
-  test('works with a cluster, and tells of one that does not answer', async () => {
+  test('works with a cluster, and tells of one that does not answer', async t => {
     const address = '127.0.0.1:1';
     const lonely = await Agent.start(folder.path, {}, ['--url', `http://${address}`], { SIMPLE_CI_TOKEN: 'sci_x' });
     const { text, isError } = await lonely.use('status', {});
     assert.ok(isError);
     assert.match(text, /Cannot reach/);
     await lonely.end();
-    const data = join(folder.path, 'cluster');
-    const node = await start(['node', '--cluster', 'acme/ci', '--listen', '127.0.0.1:0', '--data', data, '--json'], {
-      env: { HOME: folder.path },
-    });
-    let said = '';
-    node.stdout?.on('data', chunk => (said += chunk));
-    const word = (event: string, field: string) =>
-      eventually(`the node says ${event}`, () => {
-        const lines = said.split('\n').filter(line => line.endsWith('}'));
-        return lines.map(line => JSON.parse(line)).find(line => line.event === event)?.[field] as string | undefined;
-      });
-    const token = await word('admin-token', 'token');
-    const cluster = await Agent.start(folder.path, {}, ['--url', await word('ready', 'address')], {
+    const node = await clusterNode(t, folder.path, 'n1');
+    const token = await node.said('admin-token', 'token');
+    const cluster = await Agent.start(folder.path, {}, ['--url', await node.said('ready', 'address')], {
       SIMPLE_CI_TOKEN: token,
     });
     assert.match((await cluster.use('run', { command: 'true', wait: 120 })).text, /^Task true .+ passed on /);
     assert.match((await cluster.use('status', {})).text, /Nodes: 1\n/);
+    // One that comes later takes over from the one whose address was given.
+    const second = await clusterNode(t, folder.path, 'n2');
+    await second.said('ready', 'address');
+    assert.match((await cluster.use('status', {})).text, /Nodes: 2\n/);
+    await node.kill();
+    assert.match((await cluster.use('run', { command: 'true', wait: 120 })).text, /^Task true .+ passed on n2/);
     await cluster.end();
-    node.kill('SIGKILL');
+    await second.kill();
   });
 
   test('ends when its input does', async () => {
@@ -181,6 +178,27 @@ describe('simple-ci mcp', () => {
     await eventually('the process has ended', () => (isRunning(pid) ? undefined : true));
   });
 });
+
+/** A node of a cluster in a folder of this home, as an operator starts it. */
+async function clusterNode(t: TestContext, home: string, name: string) {
+  const words = ['--cluster', 'acme/ci', '--node-id', name, '--listen', '127.0.0.1:0', '--data', join(home, 'cluster')];
+  const node = await start(['node', ...words, '--json'], { env: { HOME: home } });
+  t.after(() => node.kill('SIGKILL'));
+  let text = '';
+  node.stdout?.on('data', chunk => (text += chunk));
+  /** What it says in the field of this event. */
+  const said = (event: string, field: string) =>
+    eventually(`the node says ${event}`, () => {
+      const lines = text.split('\n').filter(line => line.endsWith('}'));
+      return lines.map(line => JSON.parse(line)).find(line => line.event === event)?.[field] as string | undefined;
+    });
+  const kill = async () => {
+    const ended = once(node, 'close');
+    node.kill('SIGKILL');
+    await ended;
+  };
+  return { said, kill };
+}
 
 /** What an agent has: a client of the protocol, and the program that it has started. */
 class Agent {

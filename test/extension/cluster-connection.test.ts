@@ -7,6 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../extension/clock.ts';
 import { ClusterConnection } from '../../extension/cluster-connection.ts';
 import type { ConnectionState } from '../../extension/connection.ts';
+import { NoAnswer } from '../../extension/no-answer.ts';
 import { startProgram } from '../../extension/run-program.ts';
 import { newTaskId } from '../../shared/ids.ts';
 import { extensionParts } from '../support/extension-parts.ts';
@@ -164,6 +165,82 @@ test('what a busy cluster says in a short time is known at once, and told as one
   pause.resolve();
   await eventually('it is told', () => (told > 0 ? true : undefined));
 });
+
+test('a question that no node answers fails within seconds, with what was wanted of which cluster at which address', async t => {
+  const { url } = await silentNode(t);
+  const { connection } = connectionTo(t, 'sci_any');
+  await connection.choose(choiceOf(url));
+  await assert.rejects(askWhoIsThere(connection), error => {
+    assert.ok(error instanceof NoAnswer);
+    const wanted = `Cannot ask who is there, as cluster test gave no answer: Cannot reach the node at ${url}: no answer within 6 s`;
+    assert.equal(error.message, wanted);
+    return true;
+  });
+});
+
+test('that no node can be reached is said at once where it is known, and found out anew when nobody has looked since', async t => {
+  const node = await eavesdropper(t);
+  let isStill = false;
+  const sleep = (ms: number, signal: AbortSignal) => (isStill ? never(signal) : systemClock.sleep(ms, signal));
+  const connection = new ClusterConnection({
+    clock: { ...systemClock, sleep },
+    tokenOf: async () => 'sci_any',
+    note: () => undefined,
+  });
+  t.after(() => connection[Symbol.asyncDispose]());
+  connection.connectionChanged.on(now => {
+    // No third try comes by itself.
+    isStill = now.kind === 'waiting' && now.failures === 2;
+  });
+  await connection.choose(choiceOf(node.url));
+  const want = connection.want();
+  await eventually('it has been tried twice', () => isStill || undefined);
+  const before = node.calls.length;
+  const isNoAnswer = (error: unknown) => error instanceof NoAnswer && error.message.includes(node.url);
+  await assert.rejects(askWhoIsThere(connection), isNoAnswer);
+  assert.equal(node.calls.length, before);
+  want[Symbol.dispose]();
+  await assert.rejects(askWhoIsThere(connection), isNoAnswer);
+  assert.ok(node.calls.length > before);
+});
+
+test('a question learns the other nodes, goes to them when the first is gone, and the one that answered is asked first', async t => {
+  const parts = await extensionParts(t);
+  const first = await parts.node('n1');
+  const second = await parts.node('n2');
+  const { connection } = connectionTo(t, first.address.token);
+  const choice = choiceOf(first.address.url);
+  await connection.choose(choice);
+  assert.equal(await askWhoIsThere(connection), 'n1');
+  assert.deepEqual(connection.urlsOf(choice), [first.address.url, second.address.url]);
+  await first.end();
+  assert.equal(await askWhoIsThere(connection), 'n2');
+  assert.deepEqual(connection.urlsOf(choice), [second.address.url, first.address.url]);
+  await connection.choose(choiceOf('http://127.0.0.1:1'));
+  assert.deepEqual(connection.urlsOf(choice), [first.address.url]);
+});
+
+async function askWhoIsThere(connection: ClusterConnection): Promise<string> {
+  const { node } = await connection.ask('Cannot ask who is there', (client, signal) =>
+    client.call('cluster', {}, signal),
+  );
+  return node;
+}
+
+/** Takes calls, and says nothing ever. */
+async function silentNode(t: TestContext) {
+  const server = createServer(() => undefined);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+function never(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+}
 
 /** Stands where a node would be, hears who comes with which token, and has no answer. */
 async function eavesdropper(t: TestContext) {

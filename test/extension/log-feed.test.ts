@@ -124,3 +124,16 @@ test('what is wrong with an expression is told', async t => {
   await feed.search(1, 1, { text: '(', isRegExp: true, isCaseSensitive: false });
   assert.match(of('searched')[0]?.problem ?? '', /nvalid regular expression/);
 });
+
+test('an expression that would take for ever ends its search and nothing else', async t => {
+  const { feed, of, drain } = await feedOf(t, `seq 1 50; printf '%s!\\n' ${'a'.repeat(60)}`);
+  feed.start({}, () => undefined);
+  const attempt = (await drain()).find(event => event.kind === 'attempt');
+  assert.ok(attempt?.kind === 'attempt');
+  await feed.search(1, attempt.fence, { text: '(a+)+$', isRegExp: true, isCaseSensitive: false });
+  const problem = 'Gave up, as this regular expression takes too long on a line of the log';
+  assert.deepEqual(of('searched'), [{ type: 'searched', request: 1, problem }]);
+  await feed.search(2, attempt.fence, { text: 'a+!', isRegExp: true, isCaseSensitive: false });
+  assert.deepEqual(of('searched').at(-1), { type: 'searched', request: 2 });
+  assert.equal(of('hits').flatMap(({ offsets }) => offsets).length, 1);
+});

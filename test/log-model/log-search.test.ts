@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compileQuery, LogSearch, type LogQuery } from '../../shared/log-model/log-search.ts';
+import { LineReader } from '../../shared/log-model/line-reader.ts';
+import { compileQuery, LogSearch, type LogQuery, textTest } from '../../shared/log-model/log-search.ts';
 
 const encoder = new TextEncoder();
 
 function search(text: string, query: Partial<LogQuery>, cuts: readonly number[] = []): number[] {
   const expression = compileQuery({ text: '', isRegExp: false, isCaseSensitive: false, ...query });
   assert.ok(typeof expression !== 'string', String(expression));
-  const log = new LogSearch(expression);
+  const log = new LogSearch(textTest(expression));
   const bytes = encoder.encode(text);
   const edges = [...new Set([0, bytes.length, ...cuts.map(cut => cut % (bytes.length + 1))])].sort((a, b) => a - b);
   const hits = edges.slice(0, -1).flatMap((start, i) => log.push(bytes.subarray(start, edges[i + 1])));
@@ -47,4 +48,39 @@ test('every line that has the word is found, however the log is cut', () => {
       assert.deepEqual(search(text, { text: 'ab' }, cuts), expected);
     }),
   );
+});
+
+test('a line without an end is searched as it comes, in the parts that are shown, and each part once', () => {
+  const portion = encoder.encode('abcdefgh'.repeat(8000));
+  let looked = 0;
+  const log = new LogSearch(texts => {
+    looked += texts.join('').length;
+    return textTest(/needle/gu)(texts);
+  });
+  const portions = 100;
+  const hits = Array.from({ length: portions }, () => log.push(portion)).flat();
+  hits.push(...log.push(encoder.encode(' needle')));
+  assert.ok(looked > 0.99 * portions * portion.length, `${looked} characters`);
+  hits.push(...log.end());
+  assert.ok(looked < 1.1 * portions * portion.length, `${looked} characters`);
+  const total = portions * portion.length;
+  assert.deepEqual(hits, [{ offset: total - (total % 8192) }]);
+});
+
+test('what lies over the edge of two parts of a long line is found in the first of them, and once', () => {
+  const before = 'x'.repeat(8190);
+  const long = `${before}needle${'y'.repeat(9000)}`;
+  const text = `short\n${long}\nneedle\n`;
+  const [second, last] = [6, 6 + long.length + 1];
+  for (const cuts of [[], [100, 8194, 8198, 8200, 8300, 17_000], Array.from({ length: 300 }, (_, i) => i * 61)])
+    assert.deepEqual(search(text, { text: 'needle' }, cuts), [second, last]);
+  assert.deepEqual(search(`${'x'.repeat(8180)}needle needle needle\n`, { text: 'needle' }), [0, 8192]);
+});
+
+test('lines are named as those that are shown, short and long, whole and cut', () => {
+  const text = `one\n${'long '.repeat(5000)}\n\n${'é'.repeat(4096)}\nlast`;
+  const bytes = encoder.encode(text);
+  const shown = new LineReader().read([{ kind: 'bytes', offset: 0, time: 0, bytes }]);
+  const all = shown.map(({ offset }) => offset);
+  assert.deepEqual(search(text, { text: '^', isRegExp: true }, [3, 9000, 20_000]), all);
 });

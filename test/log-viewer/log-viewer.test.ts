@@ -94,4 +94,21 @@ describe('the log viewer in a browser', () => {
     assert.equal(color, 'rgb(1, 2, 3)');
     assert.deepEqual(viewer.errors, []);
   });
+
+  check('lets an expression loose on no line that the search has not found, as it might never come back', async () => {
+    const lines = ['a'.repeat(60), 'b1 b2', 'b3'];
+    await viewer.run(`page.push(${JSON.stringify(`${lines.join('!\n')}!\n`)}, [62])`);
+    await viewer.page.getByRole('button', { name: 'Search' }).click();
+    const query = viewer.page.getByRole('textbox', { name: 'Search the whole log' });
+    await query.fill('(a+)+$|b[0-9]');
+    await viewer.page.getByRole('button', { name: 'Regular expression' }).click();
+    const marked = (texts: readonly string[]) =>
+      eventually(`${texts.join()} are marked`, async () =>
+        (await viewer.page.locator('mark').allTextContents()).join() === texts.join() ? true : undefined,
+      );
+    await marked(['b1', 'b2']);
+    await viewer.page.getByRole('button', { name: 'Regular expression' }).click();
+    await query.fill('b');
+    await marked(['b', 'b', 'b']);
+  });
 });

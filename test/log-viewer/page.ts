@@ -1,4 +1,5 @@
 import type { LogEvent, LogMark } from '../../shared/log.ts';
+import type { LogQuery } from '../../shared/log-model/log-search.ts';
 import type { ByteRange } from '../../shared/log-model/log-window.ts';
 import type { LogPlace, PanelTask } from '../../shared/log-model/panel-messages.ts';
 import type { LogSource } from '../../shared/log-viewer/log-source.ts';
@@ -12,6 +13,8 @@ class MadeUpLog implements LogSource {
   readonly size: number;
   /** How many bytes were asked for so far. */
   asked = 0;
+  /** What a search tells. */
+  found: readonly number[] = [];
 
   constructor(lines: number) {
     this.size = lines * LINE_BYTES;
@@ -33,7 +36,9 @@ class MadeUpLog implements LogSource {
     return [];
   }
 
-  async search(): Promise<undefined> {}
+  async search(_fence: number, _query: LogQuery, found: (offsets: readonly number[]) => void): Promise<undefined> {
+    found(this.found);
+  }
 
   stopSearch(): void {}
 }
@@ -54,7 +59,8 @@ interface Page {
   open(lines: number): void;
   /** Lets a log grow from nothing by so many lines, a batch a frame; resolves with the milliseconds it took. */
   grow(lines: number, batch: number): Promise<number>;
-  push(text: string): void;
+  /** A log of this text, in which a search finds the lines at these offsets. */
+  push(text: string, found?: readonly number[]): void;
   /** A task with a step that passed and one that failed, over. */
   openSteps(place?: LogPlace): void;
   /** The first of two attempts, of which nothing was kept. */
@@ -104,7 +110,9 @@ const page: Page = {
     }
     return performance.now() - started;
   },
-  push: text => {
+  push: (text, found = []) => {
+    log = new MadeUpLog(0);
+    log.found = found;
     viewer.source = log;
     viewer.task = task;
     viewer.restart(undefined);

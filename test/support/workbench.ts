@@ -131,10 +131,14 @@ export class Workbench implements AsyncDisposable {
   /** Of what is found for the text in the list of commands and files. It is opened anew when something else has taken the focus, and so closed it. */
   async #choose(what: string, text: string, label: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input.input');
-    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: label }).first();
+    const rows = this.page.locator('.quick-input-list .monaco-list-row', { hasText: label });
+    // A list that opens late takes what is typed for a command to run on the cluster.
+    const row = rows.filter({ hasNotText: 'run this command' }).first();
     const timeout = 3000;
+    const isPalette = async () => ((await input.inputValue({ timeout })).startsWith('>') ? true : undefined);
     const chooseIt = async () => {
       await this.page.keyboard.press('F1');
+      await eventually('the list of commands is open', isPalette, timeout);
       await input.fill(text, { timeout });
       await row.click({ timeout });
       return true;

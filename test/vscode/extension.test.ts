@@ -536,6 +536,10 @@ describe('the extension in VS Code', () => {
       .getByText(/Trying again in/)
       .first()
       .waitFor();
+    await workbench.command('Simple CI: Open Log');
+    const noAnswer = `Cannot list the tasks, as cluster acme/ci gave no answer: Cannot reach the node at ${first.address}`;
+    const notice = workbench.page.locator('.notification-toast', { hasText: noAnswer });
+    await notice.waitFor();
     await picture('not-reachable');
     cluster = await clusterNode('n2', data.path, Number(new URL(first.address).port));
     await workbench.row('Nodes', 'a node is there again', row => row.label === 'n2');
@@ -543,6 +547,9 @@ describe('the extension in VS Code', () => {
       .getByText(/Trying again in/)
       .first()
       .waitFor({ state: 'detached' });
+    await notice.getByRole('button', { name: 'Try Again' }).click();
+    await workbench.page.locator('.quick-input-widget', { hasText: 'Open the log of which task?' }).waitFor();
+    await workbench.page.keyboard.press('Escape');
   });
 
   step('asks once before files go to another host, and goes on with the next attempt when a node dies', async () => {

@@ -5,11 +5,17 @@ import * as vscode from 'vscode';
 import { ClusterTool } from '../../../extension/agent-tools.ts';
 import { systemClock } from '../../../extension/clock.ts';
 import type { Clusters } from '../../../extension/clusters.ts';
+import { CommandGuard } from '../../../extension/command-guard.ts';
 import { EventSource } from '../../../extension/event-source.ts';
 import { LogPage } from '../../../extension/log-page.ts';
 import { McpServers } from '../../../extension/mcp-servers.ts';
+import { nodeChildren, nodeRows } from '../../../extension/node-rows.ts';
+import { NoAnswer } from '../../../extension/no-answer.ts';
+import type { Row } from '../../../extension/row.ts';
+import { RowTree } from '../../../extension/row-tree.ts';
 import type { RunCommands } from '../../../extension/run-commands.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
+import type { TaskSummary } from '../../../shared/api.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
 export const suite: Readonly<Record<string, () => Promise<void>>> = {
@@ -107,6 +113,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
           ready: async () => undefined,
           connection: {
             connection: { kind: 'connecting', choice, failures: 0 },
+            ask: async () => undefined,
             client: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
           },
         } as unknown as Clusters,
@@ -160,6 +167,8 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       },
       [Symbol.asyncDispose]: async () => undefined,
     };
+    const ask = async (_: string, question: (one: unknown, signal: AbortSignal) => unknown) =>
+      question(client, AbortSignal.timeout(60_000));
     const want = () => {
       followed++;
       return { [Symbol.dispose]: () => undefined };
@@ -170,7 +179,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     const page = new LogPage(webview as unknown as vscode.Webview, {
       clusters: {
         ready: async () => undefined,
-        connection: { ...connection, want, client: async () => client },
+        connection: { ...connection, want, client: async () => client, ask },
       } as unknown as Clusters,
       extension: workspace(),
       isInPanel: false,
@@ -198,17 +207,84 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     branches.dispose();
   },
 
+  'a command that the cluster gives no answer to can be tried again, and then the cluster is tried too': async () => {
+    const choice = { id: 'https://ci.example.com', label: 'acme/ci', urls: ['https://ci.example.com'] };
+    const happened: string[] = [];
+    const answers = ['Try Again', undefined];
+    const guard = new CommandGuard({
+      log: { failed: () => undefined, show: () => undefined },
+      clusters: { tryNow: async () => void happened.push('the cluster is tried') },
+      ask: async (text, ...offered) => {
+        happened.push(`${text} [${offered.join('] [')}]`);
+        return answers.shift();
+      },
+    });
+    await guard.run(async () => {
+      happened.push('the command runs');
+      throw new NoAnswer('Cannot cancel the task', choice, 'it is silent');
+    });
+    const told =
+      'Cannot cancel the task, as cluster acme/ci gave no answer: it is silent [Try Again] [Switch Cluster] [Show Log]';
+    await eventually('it has been told twice', () => happened.length === 5 || undefined);
+    assert.deepEqual(happened, ['the command runs', told, 'the cluster is tried', 'the command runs', told]);
+    happened.length = 0;
+    await guard.run(async () => assert.fail('a mistake'));
+    assert.deepEqual(happened, ['a mistake [Show Log]']);
+  },
+
+  'a node that is unfolded shows the task that has taken the place of another, and how long each has run': async () => {
+    const node = { v: 1, node: 'n1', instance: 'i', address: '', version: '', started: 0, isolation: 'none' };
+    const nodes = [{ ...node, slots: 1, labels: [], draining: false }];
+    const taskOf = (id: string): TaskSummary => {
+      const state = { state: 'running', claimed: 0, node: 'n1', attempt: 1 } as const;
+      return { id, name: id, submitter: 'me', submitted: 0, ...state };
+    };
+    let now = 1000;
+    let tasks = [taskOf('a')];
+    const childrenNow = ({ label }: Row) => nodeChildren(label, tasks, now);
+    const tree = new RowTree({
+      roots: () => nodeRows(nodes, tasks),
+      childrenOf: async row => childrenNow(row),
+      childrenNow,
+      tooltipOf: () => undefined,
+      commandOf: () => undefined,
+    });
+    const drawn: (string | undefined)[] = [];
+    tree.onDidChangeTreeData(element => drawn.push(element?.id));
+    const [root] = await tree.getChildren();
+    tree.refresh();
+    assert.deepEqual(drawn, []);
+    const under = async () => (await tree.getChildren(root)).map(({ row }) => `${row.label}: ${row.description}`);
+    assert.deepEqual(await under(), ['a: running · 1.0 s · on n1']);
+    now = 3000;
+    tree.refresh();
+    assert.deepEqual(drawn, ['node:n1/task:a']);
+    tasks = [taskOf('b')];
+    tree.refresh();
+    assert.deepEqual(drawn, ['node:n1/task:a', 'node:n1']);
+    assert.deepEqual(await under(), ['b: running · 3.0 s · on n1']);
+    tree.refresh();
+    assert.equal(drawn.length, 2);
+    tree.dispose();
+  },
+
   'the MCP server gets address and token when it is started, and not before': async () => {
     const choice = { id: 'https://ci.example.com', label: 'acme/ci', urls: ['https://ci.example.com'] };
     const servers = new McpServers({
       clusters: {
         ready: async () => undefined,
         tokenOf: async () => 'sci_secret',
-        connection: { connection: { kind: 'connecting', choice, failures: 0 }, connectionChanged: new EventSource() },
+        connection: {
+          connection: { kind: 'connecting', choice, failures: 0 },
+          connectionChanged: new EventSource(),
+          ask: async () => undefined,
+          urlsOf: () => [...choice.urls, 'https://node2.example.com'],
+        },
       } as unknown as Clusters,
       running: { checkConsent: async () => true } as unknown as RunCommands,
       findProgram: async () => ({ command: '/opt/node', args: ['/opt/simple-ci.cjs'], env: {} }),
       version: '1.2.3',
+      note: () => undefined,
     });
     const [told] = await servers.provideMcpServerDefinitions();
     assert.deepEqual(
@@ -217,7 +293,8 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     );
     assert.doesNotMatch(JSON.stringify(told), /sci_secret|ci\.example\.com/);
     const { env } = (await servers.resolveMcpServerDefinition(told!))!;
-    assert.deepEqual([env.SIMPLE_CI_TOKEN, env.SIMPLE_CI_URL], ['sci_secret', 'https://ci.example.com']);
+    const urls = 'https://ci.example.com,https://node2.example.com';
+    assert.deepEqual([env.SIMPLE_CI_TOKEN, env.SIMPLE_CI_URL], ['sci_secret', urls]);
     servers.dispose();
   },
 
