@@ -302,3 +302,26 @@ test('where Kubernetes is to choose users, none is named, not in pods of tasks e
   )!;
   assert.equal(PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!)).user, null);
 });
+
+test('a node may have more than the restricted standard where that is said, and only there', async t => {
+  if (!requireHelm(t)) return;
+  const containerOf = async (node: object) => {
+    const manifests = await render({ ...LEAST, node });
+    const { spec } = manifests.find(({ kind }) => kind === 'Deployment')!.spec.template;
+    return { hostUsers: spec.hostUsers, ...spec.containers[0].securityContext };
+  };
+  const restricted = {
+    hostUsers: undefined,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  };
+  assert.deepEqual(await containerOf({}), restricted);
+  const more = { capabilities: { add: ['SETUID'] }, procMount: 'Unmasked' };
+  assert.deepEqual(await containerOf({ hostUsers: false, securityContext: more }), {
+    ...restricted,
+    hostUsers: false,
+    capabilities: { drop: ['ALL'], add: ['SETUID'] },
+    procMount: 'Unmasked',
+  });
+});
