@@ -325,3 +325,16 @@ test('a node may have more than the restricted standard where that is said, and 
     procMount: 'Unmasked',
   });
 });
+
+test('how far off too few pods are good enough is left to Kubernetes, unless it is said', async t => {
+  if (!requireHelm(t)) return;
+  const scaleUp = async (more: object) => {
+    const manifests = await render({
+      ...CHART_CASES['by demand, external'],
+      autoscaling: { mode: 'external', ...more },
+    });
+    return manifests.find(({ kind }) => kind === 'HorizontalPodAutoscaler')!.spec.behavior.scaleUp;
+  };
+  assert.equal('tolerance' in (await scaleUp({})), false);
+  assert.equal((await scaleUp({ scaleUpTolerance: 0 })).tolerance, '0');
+});
