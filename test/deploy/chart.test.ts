@@ -146,6 +146,11 @@ describe('the chart refuses', () => {
       { ...CHART_CASES['by demand, external'], cluster: { id: `acme/${'c'.repeat(59)}` } },
       /at most 63 characters, and a letter or digit at its end: set another cluster\.id: "acme\.c{59}"/,
     ],
+    [
+      'a Secret for the adapter whose authority it cannot see',
+      { ...CHART_CASES['by demand, external'], metricsAdapter: { tls: { existingSecret: 'own' } } },
+      /its Secret is not there, or has no ca\.crt: own\. .* set metricsAdapter\.tls\.caBundle or injectFrom/,
+    ],
     ['a value that it does not know', { ...LEAST, nodes: { slots: 2 } }, /additional properties 'nodes' not allowed/],
     [
       'a mode that it does not know',
@@ -337,4 +342,23 @@ test('how far off too few pods are good enough is left to Kubernetes, unless it 
   };
   assert.equal('tolerance' in (await scaleUp({})), false);
   assert.equal((await scaleUp({ scaleUpTolerance: 0 })).tolerance, '0');
+});
+
+test('the authority of a Secret for the adapter can be said, or left to cert-manager', async t => {
+  if (!requireHelm(t)) return;
+  const registered = async (tls: object) => {
+    const values = {
+      ...CHART_CASES['by demand, external'],
+      metricsAdapter: { tls: { existingSecret: 'own', ...tls } },
+    };
+    const manifests = await render(values);
+    assert.ok(!manifests.some(({ kind }) => kind === 'Secret'));
+    const { metadata, spec } = manifests.find(({ kind }) => kind === 'APIService')!;
+    return [spec.caBundle, metadata.annotations];
+  };
+  assert.deepEqual(await registered({ caBundle: 'TUFERQ==' }), ['TUFERQ==', undefined]);
+  assert.deepEqual(await registered({ injectFrom: 'build/metrics' }), [
+    undefined,
+    { 'cert-manager.io/inject-ca-from': 'build/metrics' },
+  ]);
 });
