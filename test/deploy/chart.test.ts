@@ -362,3 +362,15 @@ test('the authority of a Secret for the adapter can be said, or left to cert-man
     { 'cert-manager.io/inject-ca-from': 'build/metrics' },
   ]);
 });
+
+test('budgets keep what works: busy nodes, and pods of tasks, which no Deployment counts', async t => {
+  if (!requireHelm(t)) return;
+  const manifests = await render(CHART_CASES['tasks in pods of their own']!);
+  const budgets = manifests.filter(({ kind }) => kind === 'PodDisruptionBudget').map(({ spec }) => spec);
+  const own = { 'app.kubernetes.io/name': 'simple-ci', 'app.kubernetes.io/instance': 'ci', 'simple-ci/busy': 'true' };
+  const tasks = { 'app.kubernetes.io/component': 'task', 'simple-ci/release': 'ci' };
+  assert.deepEqual(budgets, [
+    { maxUnavailable: 0, selector: { matchLabels: own } },
+    { minAvailable: 1_000_000, selector: { matchLabels: tasks } },
+  ]);
+});
