@@ -80,7 +80,8 @@ export function taskPod(parts: TaskPodParts): object {
         'simple-ci/cluster-id': cluster,
         'simple-ci/node': node,
       },
-      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', ...owner }],
+      // `kubectl drain` refuses machines with pods that nobody controls.
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', ...owner, controller: true }],
     },
     spec: {
       restartPolicy: 'Never',

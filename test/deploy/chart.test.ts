@@ -146,6 +146,11 @@ describe('the chart refuses', () => {
       { ...CHART_CASES['by demand, external'], cluster: { id: `acme/${'c'.repeat(59)}` } },
       /at most 63 characters, and a letter or digit at its end: set another cluster\.id: "acme\.c{59}"/,
     ],
+    [
+      'a Secret for the adapter whose authority it cannot see',
+      { ...CHART_CASES['by demand, external'], metricsAdapter: { tls: { existingSecret: 'own' } } },
+      /its Secret is not there, or has no ca\.crt: own\. .* set metricsAdapter\.tls\.caBundle or injectFrom/,
+    ],
     ['a value that it does not know', { ...LEAST, nodes: { slots: 2 } }, /additional properties 'nodes' not allowed/],
     [
       'a mode that it does not know',
@@ -301,4 +306,71 @@ test('where Kubernetes is to choose users, none is named, not in pods of tasks e
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.endsWith('-task-pods'),
   )!;
   assert.equal(PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!)).user, null);
+});
+
+test('a node may have more than the restricted standard where that is said, and only there', async t => {
+  if (!requireHelm(t)) return;
+  const containerOf = async (node: object) => {
+    const manifests = await render({ ...LEAST, node });
+    const { spec } = manifests.find(({ kind }) => kind === 'Deployment')!.spec.template;
+    return { hostUsers: spec.hostUsers, ...spec.containers[0].securityContext };
+  };
+  const restricted = {
+    hostUsers: undefined,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  };
+  assert.deepEqual(await containerOf({}), restricted);
+  const more = { capabilities: { add: ['SETUID'] }, procMount: 'Unmasked' };
+  assert.deepEqual(await containerOf({ hostUsers: false, securityContext: more }), {
+    ...restricted,
+    hostUsers: false,
+    capabilities: { drop: ['ALL'], add: ['SETUID'] },
+    procMount: 'Unmasked',
+  });
+});
+
+test('how far off too few pods are good enough is left to Kubernetes, unless it is said', async t => {
+  if (!requireHelm(t)) return;
+  const scaleUp = async (more: object) => {
+    const manifests = await render({
+      ...CHART_CASES['by demand, external'],
+      autoscaling: { mode: 'external', ...more },
+    });
+    return manifests.find(({ kind }) => kind === 'HorizontalPodAutoscaler')!.spec.behavior.scaleUp;
+  };
+  assert.equal('tolerance' in (await scaleUp({})), false);
+  assert.equal((await scaleUp({ scaleUpTolerance: 0 })).tolerance, '0');
+});
+
+test('the authority of a Secret for the adapter can be said, or left to cert-manager', async t => {
+  if (!requireHelm(t)) return;
+  const registered = async (tls: object) => {
+    const values = {
+      ...CHART_CASES['by demand, external'],
+      metricsAdapter: { tls: { existingSecret: 'own', ...tls } },
+    };
+    const manifests = await render(values);
+    assert.ok(!manifests.some(({ kind }) => kind === 'Secret'));
+    const { metadata, spec } = manifests.find(({ kind }) => kind === 'APIService')!;
+    return [spec.caBundle, metadata.annotations];
+  };
+  assert.deepEqual(await registered({ caBundle: 'TUFERQ==' }), ['TUFERQ==', undefined]);
+  assert.deepEqual(await registered({ injectFrom: 'build/metrics' }), [
+    undefined,
+    { 'cert-manager.io/inject-ca-from': 'build/metrics' },
+  ]);
+});
+
+test('budgets keep what works: busy nodes, and pods of tasks, which no Deployment counts', async t => {
+  if (!requireHelm(t)) return;
+  const manifests = await render(CHART_CASES['tasks in pods of their own']!);
+  const budgets = manifests.filter(({ kind }) => kind === 'PodDisruptionBudget').map(({ spec }) => spec);
+  const own = { 'app.kubernetes.io/name': 'simple-ci', 'app.kubernetes.io/instance': 'ci', 'simple-ci/busy': 'true' };
+  const tasks = { 'app.kubernetes.io/component': 'task', 'simple-ci/release': 'ci' };
+  assert.deepEqual(budgets, [
+    { maxUnavailable: 0, selector: { matchLabels: own } },
+    { minAvailable: 1_000_000, selector: { matchLabels: tasks } },
+  ]);
 });

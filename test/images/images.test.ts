@@ -26,6 +26,27 @@ const RESTRICTED = [
   'no-new-privileges',
 ];
 
+/** The least that a node needs whose tasks start containers: users of their own for these, and what runc mounts and sets. */
+const STARTS_CONTAINERS = [
+  '--read-only',
+  '--tmpfs',
+  '/tmp:mode=1777',
+  '--cap-drop',
+  'ALL',
+  '--cap-add',
+  'SETUID,SETGID',
+  '--security-opt',
+  'seccomp=unconfined',
+  '--security-opt',
+  'unmask=ALL',
+];
+/** No registry can be reached: the image is a shell out of the one that it runs in. */
+const NESTED = `
+  mkdir -p rootfs/bin && cp /bin/sh /usr/bin/id rootfs/bin
+  for library in $(ldd /bin/sh /usr/bin/id | grep -o '/[^ :]*' | sort -u); do cp -L --parents $library rootfs; done
+  tar -C rootfs -c . | podman import --quiet - localhost/nested
+  podman run --rm --network host localhost/nested /bin/sh -c 'echo "inside as $(id -u)"'`;
+
 interface Ended {
   readonly code: number;
   readonly stdout: string;
@@ -34,7 +55,8 @@ interface Ended {
 
 function execute(program: string, args: readonly string[], env = process.env): Promise<Ended> {
   return new Promise(resolve => {
-    execFile(program, args, { ...PATIENT, env }, (error, stdout, stderr) =>
+    // What runs a container that needs too much memory leaves a file where it was started.
+    execFile(program, args, { ...PATIENT, env, cwd: tmpdir() }, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
   });
@@ -58,7 +80,7 @@ class ContainerNode {
   }
 
   /** Podman gives a new volume what the image has in its place, its owner too. */
-  async start(t: TestContext, options: readonly string[] = [], token?: string): Promise<void> {
+  async start(t: TestContext, options: readonly string[] = [], token?: string, target = 'default'): Promise<void> {
     t.after(() => execute('podman', ['rm', '--force', '--time', '0', this.name]));
     const place = ['--volume', `${this.volume}:/var/lib/simple-ci`, '--network', 'host'];
     const words = ['node', '--json', '--cluster', 'image', '--node-id', 'pod', '--listen', '127.0.0.1:0'];
@@ -67,10 +89,10 @@ class ContainerNode {
       '--detach',
       '--name',
       this.name,
-      ...RESTRICTED,
+      ...(target === 'podman' ? STARTS_CONTAINERS : RESTRICTED),
       ...place,
       ...options,
-      'localhost/simple-ci:default',
+      `localhost/simple-ci:${target}`,
       ...words,
     );
     this.address = (await this.told('ready')).address ?? '';
@@ -158,6 +180,18 @@ describe('a node in the image', () => {
     assert.equal(code, 0, stderr + (await node.logs()));
     assert.match(stdout, /\nas 10001\n/);
   });
+
+  test(
+    'runs a task that starts a container, with users of its own and no rights but to set these',
+    PATIENT,
+    async t => {
+      const node = new ContainerNode();
+      await node.start(t, [], undefined, 'podman');
+      const { code, stdout, stderr } = await node.run({ steps: [{ run: NESTED }] }, '--follow');
+      assert.equal(code, 0, stdout + stderr + (await node.logs()));
+      assert.match(stdout, /\ninside as 0\n/);
+    },
+  );
 
   test('finishes its task when it is told to stop, and ends with 0', PATIENT, async t => {
     const node = new ContainerNode();

@@ -72,6 +72,11 @@ test('its users can be others outside of it, and chosen by Kubernetes', () => {
   assert.throws(() => specOf({ user: 0 }));
 });
 
+test('it goes with the pod of its node, which controls it, or `kubectl drain` would refuse its machine', () => {
+  const { ownerReferences } = podOf().metadata as unknown as { ownerReferences: object[] };
+  assert.deepEqual(ownerReferences, [{ apiVersion: 'v1', kind: 'Pod', name: 'ci-1', uid: 'u1', controller: true }]);
+});
+
 test('its name is short enough for a label, also with the largest fence', () => {
   const { name, labels } = podOf().metadata as unknown as Metadata;
   assert.ok(name.length <= 63, name);
