@@ -113,12 +113,12 @@ class TaskFileReader {
     return unknownKeys(this.#document.value).map(key => this.#slip(key));
   }
 
-  #slip({ path, suggestion }: UnknownKey): TaskFileProblem {
+  #slip({ path, suggestion, isOfSteps }: UnknownKey): TaskFileProblem {
     const place = this.#document.keyPositionOf(path);
     return {
       ...place,
       path: formatPath(path),
-      message: 'is not known',
+      message: isOfSteps ? 'is not known here: it belongs into one of its steps' : 'is not known',
       ...(suggestion !== undefined && { suggestion }),
     };
   }

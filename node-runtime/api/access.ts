@@ -3,7 +3,7 @@ import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { Role } from '../../shared/api.ts';
 import { CiError } from '../../shared/errors.ts';
-import type { NodeId } from '../../shared/ids.ts';
+import { type NodeId, quote } from '../../shared/ids.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { type ClusterKey, readClusterKey } from '../cluster/cluster-key.ts';
 import { hashSecret, parseTokenText, type TokenText } from '../cluster/token-text.ts';
@@ -72,9 +72,11 @@ export class AccessControl implements Disposable {
       );
     const record = await this.#record(token.id);
     if (!record && !isKnown) this.#failures.note(address);
-    const principal = record && this.#principal(token, record);
-    if (!principal) throw refused('its token is unknown, revoked or expired');
-    return principal;
+    if (!record || !isHolder(token, record)) throw refused('its token is unknown or revoked');
+    const { name, role, expires } = record;
+    if (expires !== undefined && expires <= this.#cluster.clock.now())
+      throw refused(`its token has expired: ${quote(name)}, at ${new Date(expires).toISOString()}`);
+    return { name, role, token: token.id, ...(expires !== undefined && { expires }) };
   }
 
   /** A word that opens one WebSocket within 30 s in the principal's name, also at another node. `expires`: ms since 1970. */
@@ -137,12 +139,6 @@ export class AccessControl implements Disposable {
     this.#tokens.forget(id);
   }
 
-  #principal({ id, secret }: TokenText, { hash, name, role, expires }: TokenRecord): Principal | undefined {
-    if (!timingSafeEqual(Buffer.from(hash, 'hex'), Buffer.from(hashSecret(secret), 'hex'))) return undefined;
-    if (expires !== undefined && expires <= this.#cluster.clock.now()) return undefined;
-    return { name, role, token: id, ...(expires !== undefined && { expires }) };
-  }
-
   async #record(id: string) {
     try {
       return await this.#tokens.get(id);
@@ -179,6 +175,10 @@ export class AccessControl implements Disposable {
   #seconds(): number {
     return Math.floor(this.#cluster.clock.now() / 1000);
   }
+}
+
+function isHolder({ secret }: TokenText, { hash }: TokenRecord): boolean {
+  return timingSafeEqual(Buffer.from(hash, 'hex'), Buffer.from(hashSecret(secret), 'hex'));
 }
 
 function refused(why: string, cause?: unknown): CiError {

@@ -5,6 +5,7 @@ import { quote } from '../../shared/ids.ts';
 export function checkAddress(text: string, allowsHttp: boolean): void {
   const url = URL.parse(text);
   const refuse = (why: string) => new CiError('invalid', `Cannot use node address as ${why}: ${quote(text)}`);
+  if (/,\s*https?:/i.test(text)) throw refuse('it is more than one: give each of them by --url');
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
     throw refuse('it does not start with http:// or https://');
   if (url.username !== '' || url.search !== '' || url.hash !== '') throw refuse('it is more than a host and a path');

@@ -100,6 +100,8 @@ function addOption(
   }
   if (spec.kind === 'flag' && value !== undefined) throw refuse(`--${name} takes no value: ${quote(value)}`);
   if (spec.kind !== 'flag' && value === undefined) throw refuse(`--${name} needs a value`);
+  // What a variable that is not set leaves of it: `--etcd "$ETCD"`.
+  if (spec.kind === 'text' && value === '') throw refuse(`--${name} needs a value, and got an empty one`);
   if (!inlineValue && value?.startsWith('-') && value !== '-')
     throw refuse(`--${name} needs a value: write --${name}=${value} if that is it`);
   given.set(name, [...(given.get(name) ?? []), value ?? 'true']);

@@ -44,6 +44,9 @@ export class OutputClosed extends Error {
   override readonly name = 'OutputClosed';
 }
 
+/** Of a terminal that does not know its size, as in some containers: it says 0. */
+const USUAL_COLUMNS = 80;
+const USUAL_ROWS = 24;
 const CLEAR_LINE = '\r\u001b[K';
 
 export function processTerminal(environment: Environment): Terminal {
@@ -74,17 +77,17 @@ export function processTerminal(environment: Environment): Terminal {
     status: line => {
       if (!stderr.isTTY || line === status) return;
       if (status !== undefined) stderr.write(CLEAR_LINE);
-      status = line?.slice(0, (stderr.columns || 80) - 1);
+      status = line?.slice(0, (stderr.columns || USUAL_COLUMNS) - 1);
       if (status !== undefined) stderr.write(status);
     },
     style: makeStyle(wantsColours(environment.variables, stdout.isTTY)),
     sayStyle: makeStyle(wantsColours(environment.variables, stderr.isTTY)),
     hasColours: wantsColours(environment.variables, stdout.isTTY),
     get columns() {
-      return stdout.isTTY ? stdout.columns : undefined;
+      return stdout.isTTY ? stdout.columns || USUAL_COLUMNS : undefined;
     },
     get rows() {
-      return stdout.isTTY ? stdout.rows : undefined;
+      return stdout.isTTY ? stdout.rows || USUAL_ROWS : undefined;
     },
     showsStatus: Boolean(stderr.isTTY),
     canAsk: Boolean(stdin.isTTY && stderr.isTTY),
@@ -130,10 +133,14 @@ async function ask(
   const lines = createInterface({ input, output: hidden ? silent : output, terminal: true });
   // While it reads keys, the terminal sends no signal for Ctrl-C.
   lines.on('SIGINT', () => process.emit('SIGINT'));
-  // Ctrl-D: no answer.
+  // Ctrl-D: no answer, which readline tells of as an error.
   const closed = once(lines, 'close').then(() => '');
+  const answer = lines.question('', { signal }).catch((error: unknown) => {
+    if (signal.aborted) throw error;
+    return '';
+  });
   try {
-    return await Promise.race([lines.question('', { signal }), closed]);
+    return await Promise.race([answer, closed]);
   } finally {
     lines.close();
     if (hidden) output.write('\n');

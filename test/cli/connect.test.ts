@@ -14,6 +14,11 @@ test('a token goes over plain http to this machine only', () => {
 test('what is no address of a node is refused', () => {
   for (const url of ['', 'ci.example.com', 'ftp://ci', 'https://me:secret@ci', 'https://ci/?a=b'])
     assert.throws(() => checkAddress(url, true), { code: 'invalid', message: /^Cannot use node address as / });
+  const two = 'http://127.0.0.1:7100,http://127.0.0.1:7101';
+  assert.throws(() => checkAddress(two, true), {
+    code: 'invalid',
+    message: /more than one: give each of them by --url/,
+  });
 });
 
 test('of the addresses that nodes tell, the token goes to those where it may go', () => {

@@ -11,6 +11,7 @@ const run = defineCommand({
   options: {
     env: { kind: 'list', short: 'e', summary: 'Variables' },
     timeout: { kind: 'duration', summary: 'How long', default: '1h', env: 'SIMPLE_CI_TIMEOUT' },
+    dir: { kind: 'text', summary: 'Where' },
     priority: { kind: 'number', summary: 'How urgent', min: 0, max: 9 },
     state: { kind: 'choice', summary: 'Which', choices: ['queued', 'running'] },
     labels: { kind: 'list', summary: 'Which nodes', env: 'SIMPLE_CI_LABELS' },
@@ -107,6 +108,7 @@ test('an option that does not exist is refused with the one that was meant', () 
 
 test('an option without its value is refused, also when the next option would be taken for it', () => {
   refusal('run --priority', /--priority needs a value$/);
+  refusal('run --dir=', /--dir needs a value, and got an empty one$/);
   refusal('run --env --json', /--env needs a value: write --env=--json if that is it$/);
   assert.deepEqual(input('run --env=--json').options.env, ['--json']);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
@@ -7,7 +7,14 @@ import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { type Finished, type RunOptions, simpleCi, start, temporaryFolder } from '../support/simple-ci.ts';
+import {
+  type Finished,
+  programUnderTest,
+  type RunOptions,
+  simpleCi,
+  start,
+  temporaryFolder,
+} from '../support/simple-ci.ts';
 import { createClient } from '../../shared/client.ts';
 import { eventually } from '../support/test-tasks.ts';
 
@@ -18,6 +25,8 @@ interface Place {
   readonly options: RunOptions & { readonly env: Readonly<Record<string, string>> };
   run(...args: string[]): Promise<Finished>;
   start(...args: string[]): Promise<Watched>;
+  /** The same on a terminal without a size, which `script` makes; what is shown there is its `out()`. */
+  terminal(...args: string[]): Promise<Watched>;
 }
 
 interface Watched {
@@ -42,6 +51,11 @@ async function place(t: TestContext, files: Record<string, string | Buffer> = {}
     options,
     run: (...args) => simpleCi(args, options),
     start: async (...args) => watch(t, await start(args, options)),
+    terminal: async (...args) => {
+      const line = [...(await programUnderTest()), ...args].join(' ');
+      const env = { ...options.env, PATH: process.env.PATH ?? '', TERM: 'xterm' };
+      return watch(t, spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], { cwd: folder, env }));
+    },
   };
 }
 
@@ -255,6 +269,23 @@ test('when nobody reads a list or a log, the command ends quietly', async t => {
   reading.child.stdout!.once('data', () => reading.child.stdout!.destroy());
   assert.equal(await reading.ended, 0);
   assert.equal(reading.err(), '');
+});
+
+test('Ctrl-D to a question is no answer', async t => {
+  const { terminal } = await place(t);
+  const asking = await terminal('login', 'http://127.0.0.1:9');
+  await eventually('it asks', () => asking.out().includes('Token for') || undefined);
+  asking.child.stdin!.write('\u0004');
+  assert.equal(await asking.ended, 2, asking.out());
+  assert.match(asking.out(), /Cannot go on as nothing was typed/);
+});
+
+test('a terminal that does not know its size is taken for a usual one', async t => {
+  const { terminal } = await place(t);
+  const watching = await terminal('top');
+  await eventually('there is something to see', () => watching.out().includes('0 running') || undefined);
+  watching.child.stdin!.write('\u0003');
+  assert.equal(await watching.ended, 130, watching.out());
 });
 
 test('what is piped has no colours, unless they are demanded', async t => {

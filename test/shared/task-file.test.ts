@@ -79,6 +79,12 @@ tasks:
     ]);
     assert.equal((tasksOf(text).a as { timout?: string }).timout, '3m');
   });
+
+  test('says where a key of a step belongs that stands beside the steps', () => {
+    assert.deepEqual(warningsOf('tasks:\n  a:\n    run: print(1)\n    shell: [python3]\n'), [
+      'simple-ci.yaml:4:5: tasks.a.shell is not known here: it belongs into one of its steps',
+    ]);
+  });
 });
 
 describe('a mistake in a task file is told with its line and column', () => {
