@@ -17,9 +17,10 @@ suite('real processes under real faults', { skip: whyNoCeph(), concurrency: true
     // With a node killed, one stopped, its clock set, its network link down, S3 hanging, etcd's leader killed and its quorum lost.
     const seed = 'npm test 259';
     const options = { seed, durationMs: 30_000, nodes: 4, tasksPerSecond: 0.6, nemeses: NEMESES, log: quiet };
-    const { violations, tape, evidence, schedule } = await runChaos(options, t.signal);
+    const { violations, tape, evidence, schedule, spells, missed } = await runChaos(options, t.signal);
     const repeat = `npm run chaos -- --seed "${seed}" --minutes 0.5 --nodes 4 --rate 0.6`;
     assert.deepEqual(violations, [], `Evidence in ${evidence}. To repeat: ${repeat}. ${JSON.stringify(schedule)}`);
+    assert.ok(spells.length > missed.length, `Most faults have hurt nobody: ${missed.join('; ')}`);
     assert.ok(tape.completed.size > 10, `only ${tape.completed.size} tasks were completed`);
   });
 

@@ -26,12 +26,18 @@ const file = { type: 'string', multiple: true } as const;
 const { values } = parseArgs({ options: { many: file, requeue: file, outage: file, alone: file, machine: file } });
 let page = await readFromRoot(PAGE);
 for (const [name, files] of Object.entries(values)) {
-  const results = await Promise.all(files.map(async path => JSON.parse(await readFile(path, 'utf8')) as ChaosResult));
+  const results = await Promise.all(files.map(readResult));
   const commands = results.map(({ command, machineLoad }) => `- \`${command}\`${loadOf(machineLoad)}`);
   const all = together(results);
   page = replaceSection(page, name, [...commands, ...untested(all), '', SECTIONS[name]!(all)].join('\n'));
 }
 await writeGenerated(new Map([[PAGE, page]]), []);
+
+/** The last line: npm has its say before it. */
+async function readResult(path: string): Promise<ChaosResult> {
+  const lines = (await readFile(path, 'utf8')).trim().split('\n');
+  return JSON.parse(lines.at(-1)!) as ChaosResult;
+}
 
 function loadOf(machineLoad: number | undefined): string {
   const cores = availableParallelism();

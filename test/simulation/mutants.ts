@@ -216,6 +216,14 @@ export const MUTANTS: readonly Mutant[] = [
     ['a machine sleeps'],
   ),
   mutant(
+    'what a supervisor has frozen for no reason that its node knows stays frozen',
+    ['I3'],
+    executor,
+    'if ((await sandbox.stoodStill(from)) > 0) await thawIfHeld(thawing);',
+    'if ((await sandbox.stoodStill(from)) < 0) await thawIfHeld(thawing);',
+    ['a clock is set'],
+  ),
+  mutant(
     'a frozen task goes on never',
     ['I3'],
     executor,

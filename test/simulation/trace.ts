@@ -37,7 +37,7 @@ export class Trace {
     for (let at = 0; at < text.length; at++) this.#hash = (Math.imul(this.#hash, 31) + text.charCodeAt(at)) | 0;
   }
 
-  /** The lines that have to do with a task – those that name it or no task. Of many, how it began and how it ended. */
+  /** The lines that have to do with a task, those that name it or no task; else all. Of many, how it began and how it ended. */
   about(task: string | undefined): string[] {
     const lines = this.#lines
       .filter(({ text }) => concerns(text, task))
@@ -52,7 +52,7 @@ function concerns(text: string, task: string | undefined): boolean {
   // What becomes of a task does not depend on what its cluster knows of the demand.
   if (task !== undefined && /^\d+ (?:put|delete) \S+\/(?:demand|posts)\//.test(text)) return false;
   const named = /\b[0-9][0-9a-z]{26}\b/.exec(text)?.[0];
-  return named === undefined || named === task;
+  return named === undefined || task === undefined || named === task;
 }
 
 function shown(value: unknown): string {

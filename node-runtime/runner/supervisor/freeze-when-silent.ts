@@ -24,11 +24,13 @@ const LOOK_SHARE = 0.025;
 const LOOK_MS = [25, 500] as const;
 /** A pause that was so many times longer than asked for was not the timer's own doing. */
 const LATE = 3;
+/** Who is late more often than this was not stopped but is slow, and must not stop looking. */
+const MOST_LATE = 3;
 
 /**
  * Freezes what runs when the last renewal is too old, and kills what has been frozen for too long; for as long as the process
- * lives. One that was itself stopped for a while (and its node was not) has renewals waiting to be read: it looks once more
- * before it believes that there were none, as nobody would thaw what it freezes then.
+ * lives. One that was itself stopped for a while (and its node was not) has renewals waiting to be read: it waits once more
+ * before it believes that there were none, as nobody would thaw what it freezes then; and again if it was stopped again meanwhile.
  */
 export async function freezeWhenSilent(
   clock: Clock,
@@ -36,12 +38,12 @@ export async function freezeWhenSilent(
   rules: FreezeRules,
 ): Promise<never> {
   const pause = Math.min(Math.max(rules.freezeAfterMs * LOOK_SHARE, LOOK_MS[0]), LOOK_MS[1]);
-  for (let hasWaited = false; ; ) {
+  for (let late = 0; ; ) {
     const before = clock.monotonic();
     await clock.sleep(pause, neverAborted);
     const isLate = clock.monotonic() - before > pause * LATE;
-    hasWaited = isLate && !hasWaited;
-    if (hasWaited) continue;
+    late = isLate ? late + 1 : 0;
+    if (late > 0 && late <= MOST_LATE) continue;
     for (const sandbox of sandboxes()) look(clock, sandbox, rules);
   }
 }

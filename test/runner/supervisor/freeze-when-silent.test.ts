@@ -67,3 +67,33 @@ test('a supervisor that was stopped together with its node freezes within a seco
   await until(61_100);
   assert.ok(sandbox.frozenSince! <= 61_000, `${sandbox.frozenSince}`);
 });
+
+test('nor does one that was stopped again before it had heard of the renewals', async () => {
+  const { supervisor, sandbox, until } = guarded();
+  await until(10_000);
+  for (const [from, to] of [
+    [10_000, 45_000],
+    [45_300, 80_000],
+    [80_200, 115_000],
+  ] as const) {
+    await until(from);
+    supervisor.pause();
+    await until(to);
+    supervisor.resume();
+  }
+  await until(130_000);
+  assert.equal(sandbox.frozenSince, undefined);
+});
+
+test('a supervisor that is slow all the time freezes before the lease can have ended all the same', async () => {
+  const { supervisor, sandbox, fallSilent, until } = guarded();
+  for (let at = 0; at < 100_000; at += 2000) {
+    if (at === 40_000) fallSilent();
+    await until(at);
+    supervisor.pause();
+    await until(at + 1950);
+    supervisor.resume();
+  }
+  await until(100_000);
+  assert.ok(sandbox.frozenSince! >= 60_000 && sandbox.frozenSince! <= 70_000, `${sandbox.frozenSince}`);
+});
