@@ -69,6 +69,7 @@ export function objectKeys(cluster: ClusterId, epoch: string) {
     /** A finished task that has left etcd. */
     finished: (task: TaskId) => `${root}history/tasks/${task}.json`,
     /** Lists of such tasks, by the day (UTC, `2026-11-24`) on which they finished. */
+    historyDays: `${root}history/days/`,
     historyDay: (day: string) => `${root}history/days/${day}/`,
   };
 }

@@ -27,7 +27,8 @@ export type Guard = (headers: IncomingHttpHeaders) => void;
  */
 export function createGuard(options: GuardOptions): Guard {
   const { listenHost, advertise, hosts = [], origins = [] } = options;
-  const names = new Set(['localhost', listenHost, ...hosts, ...(advertise ? [hostName(new URL(advertise).host)] : [])]);
+  const told = advertise ? [new URL(advertise).host] : [];
+  const names = new Set(['localhost', listenHost, ...hosts, ...told].map(hostName));
   return ({ host, origin }) => {
     const name = hostName(host ?? '');
     if (!names.has(name) && isIP(name.replace(/^\[|\]$/g, '')) === 0)

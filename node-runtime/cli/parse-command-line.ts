@@ -43,8 +43,25 @@ function findCommand(argv: readonly string[], commands: readonly Command[]): Com
   }
   const wanted = isGroup(first, commands) ? `${first} ${second}` : first;
   const visible = commands.filter(command => !command.hidden).flatMap(({ name }) => [name, name.split(' ')[0]!]);
-  throw new CiError('invalid', `Cannot find command ${quote(wanted)}${suggestion(nearest(wanted, visible))}`);
+  const meant = OTHER_WORDS.get(wanted);
+  const near = visible.find(name => name === meant) ?? nearest(wanted, visible);
+  throw new CiError('invalid', `Cannot find command ${quote(wanted)}${suggestion(near)}`);
 }
+
+/** What people type who know other programs. */
+const OTHER_WORDS: ReadonlyMap<string, string> = new Map([
+  ['list', 'tasks'],
+  ['ls', 'tasks'],
+  ['ps', 'tasks'],
+  ['show', 'task'],
+  ['status', 'task'],
+  ['exec', 'run'],
+  ['stop', 'cancel'],
+  ['kill', 'cancel'],
+  ['rerun', 'retry'],
+  ['server', 'node'],
+  ['agent', 'node'],
+]);
 
 /** Whether commands of two words begin with this one. */
 function isGroup(word: string, commands: readonly Command[]): boolean {

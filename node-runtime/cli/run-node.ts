@@ -122,7 +122,7 @@ async function nodeOptions(context: CliContext, options: NodeCommandOptions): Pr
     ...dataSizeOf(options),
     listen: parseListen(options.listen),
     ...(options.advertise !== undefined && { advertise: parseAdvertise(options.advertise) }),
-    hostNames: options['host-name'],
+    hostNames: options['host-name'].map(parseHostName),
     slots: options.slots ?? (await coresOf()),
     labels: labelsOf(options),
     isolation: options.isolation,
@@ -214,6 +214,12 @@ function parseAdvertise(text: string): string {
   const url = URL.parse(text);
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
   throw new CiError('invalid', `Cannot use --advertise as it is not like http://host:7100: ${quote(text)}`);
+}
+
+/** As it stands in requests: a URL would be one that none ever carries. */
+function parseHostName(text: string): string {
+  if (/^[^\s/@]+$/.test(text)) return text;
+  throw new CiError('invalid', `Cannot use --host-name as it is not like ci.example.com: ${quote(text)}`);
 }
 
 /** OpenTelemetry's own variables count too. */

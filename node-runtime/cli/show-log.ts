@@ -32,8 +32,24 @@ export async function showLog(context: CliContext, word: string, options: Option
   }
   if (options.follow) await connection.learnNodes(signal);
   const request = await logRequest(client, id, options, signal);
-  await printLog(terminal, client.log(id, request, signal), format);
+  const isForPeople = format === 'text' || format === 'timestamps';
+  if (isForPeople && options.follow) await sayThatItWaits(context, client, id);
+  let isEmpty = true;
+  await printLog(terminal, client.log(id, request, signal), format, () => (isEmpty = false));
+  if (isForPeople && isEmpty) await sayWhyEmpty(context, client, id);
   return EXIT.passed;
+}
+
+/** Following it may show nothing for long. */
+async function sayThatItWaits({ terminal, signal }: CliContext, client: Client, id: TaskId): Promise<void> {
+  const view = await client.call('getTask', { params: { id } }, signal);
+  if (view.state === 'queued') terminal.say('The task is queued: its log goes on when a node takes it.');
+}
+
+async function sayWhyEmpty({ terminal, signal }: CliContext, client: Client, id: TaskId): Promise<void> {
+  const view = await client.call('getTask', { params: { id } }, signal);
+  if (view.state === 'finished') terminal.say(`The task has no log. ${view.result.message}`);
+  else terminal.say(`The task is ${view.state}, and has no log yet.`);
 }
 
 function chooseFormat({ raw, json, timestamps, from, tail }: Options): LogFormat {

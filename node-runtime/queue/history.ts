@@ -21,6 +21,7 @@ export interface FinishedTask {
 }
 
 const DAY_MS = 86_400_000;
+const DAY = /^\d{4}-\d{2}-\d{2}(?=\/)/;
 
 /**
  * Finished tasks that have left the store: each an object by its id, and lists by the day on which they finished. Two nodes
@@ -39,16 +40,41 @@ export class History implements TaskHistory {
     return bytes && parseRecord(TaskResult, { key, value: bytes.toString() });
   }
 
-  /** Looks back day by day, as far as the cluster is old. */
+  /** Looks back day by day, to the first one that has a task. */
   async list(limit: number, after: HistoryPlace | undefined, signal: AbortSignal): Promise<readonly FinishedTask[]> {
     const found: FinishedTask[] = [];
-    const oldest = await this.#created(signal);
-    const newest = after?.finished ?? this.#cluster.clock.now() + DAY_MS;
-    for (let day = newest; day >= oldest - DAY_MS && found.length < limit; day -= DAY_MS) {
-      const tasks = await this.#readDay(dayOf(day), signal);
+    const newest = dayOf(after?.finished ?? this.#cluster.clock.now() + DAY_MS);
+    for await (const day of this.#days(newest, signal)) {
+      const tasks = await this.#readDay(day, signal);
       found.push(...tasks.filter(task => after === undefined || compare(task, after) > 0));
+      if (found.length >= limit) break;
     }
     return found.slice(0, limit);
+  }
+
+  /**
+   * Days that may have lists, the newest first. A month without any costs one question, so that a cluster that had little to do
+   * for years is soon looked through; when it was formed says nothing, as that was by the clock of one machine.
+   */
+  async *#days(newest: string, signal: AbortSignal): AsyncGenerator<string> {
+    const oldest = await this.#firstDay('', signal);
+    if (oldest === undefined) return;
+    for (let month = monthOf(newest); month >= monthOf(oldest); month = monthBefore(month)) {
+      const first = await this.#firstDay(month, signal);
+      if (first === undefined) continue;
+      for (let day = `${month}-31`; day >= first; day = dayBefore(day)) if (day <= newest) yield day;
+    }
+  }
+
+  /** The oldest day that has a list, of those that begin so. One question. */
+  async #firstDay(beginning: string, signal: AbortSignal): Promise<string | undefined> {
+    const { objects, objectKeys } = this.#cluster;
+    const days = objectKeys.historyDays;
+    for await (const { key } of objects.list(`${days}${beginning}`, { signal })) {
+      const [day] = DAY.exec(key.slice(days.length)) ?? [];
+      if (day !== undefined) return day;
+    }
+    return undefined;
   }
 
   /** Stores tasks so that they are found again; after it they may leave the store. Safe to repeat. */
@@ -80,12 +106,6 @@ export class History implements TaskHistory {
     }
     return [...found.values()].sort((a, b) => compare(a, placeOf(b)));
   }
-
-  async #created(signal: AbortSignal): Promise<number> {
-    const { store, keys, clock } = this.#cluster;
-    const record = (await store.range({ key: keys.cluster, limit: 1 }, { signal, timeoutMs: 3000 })).records[0];
-    return record ? (JSON.parse(record.value) as { created: number }).created : clock.now();
-  }
 }
 
 /** Undefined for what is damaged, or of a newer release: it keeps nothing else from being listed. */
@@ -109,6 +129,20 @@ function compare({ id, result }: FinishedTask, place: HistoryPlace): number {
 
 function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
+}
+
+function monthOf(day: string): string {
+  return day.slice(0, 7);
+}
+
+function monthBefore(month: string): string {
+  return monthOf(dayOf(Date.parse(`${month}-01`) - DAY_MS));
+}
+
+/** Also of the 31st of a month that has no such day. */
+function dayBefore(day: string): string {
+  const [month, number] = [monthOf(day), Number(day.slice(8)) - 1];
+  return `${month}-${String(number).padStart(2, '0')}`;
 }
 
 function toJson(value: unknown): Buffer {

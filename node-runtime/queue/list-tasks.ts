@@ -50,7 +50,7 @@ function parseCursor({ state, after }: ListRequest): Cursor {
   if (part === 't') return { part: 'unfinished', after: parseTaskId(at) };
   if (part === 'c' && /^\d+$/.test(at)) return { part: 'finished', before: Number(at) };
   if (part === 'h' && at === '') return { part: 'history' };
-  if (part === 'h' && /^\d+$/.test(at))
+  if (part === 'h' && /^\d{1,14}$/.test(at))
     return { part: 'history', after: { finished: Number(at), id: parseTaskId(id ?? '') } };
   throw new CiError(
     'invalid',

@@ -92,6 +92,7 @@ test('help is asked for in every usual way', () => {
 });
 
 test('a command that does not exist is refused with the one that was meant', () => {
+  refusal('exec', /^Cannot find command "exec"; did you mean run\?$/);
   refusal('lgos', /^Cannot find command "lgos"; did you mean logs\?$/);
   refusal('token crate', /^Cannot find command "token crate"; did you mean token create\?$/);
   refusal('frobnicate', /^Cannot find command "frobnicate"$/);

@@ -112,6 +112,14 @@ suite('a node that cannot start says what, why and the value in one line, and le
     await leftNothing('bad/advertise');
   });
 
+  test('a host name that is a URL, which no request ever names', async () => {
+    refused(
+      await node(withEtcd('bad/host', '--host-name', 'https://ci.example.com')),
+      2,
+      /--host-name as it is not like ci\.example\.com: "https:\/\/ci\.example\.com"$/,
+    );
+  });
+
   test('a label that no task could ask for', async () => {
     refused(
       await node(withEtcd('bad/label', '--labels', 'gpu,big box')),

@@ -100,6 +100,18 @@ suite('logs on etcd and S3, between two nodes', { skip: whyNoCeph() }, () => {
     assert.equal(never.code, 2, never.stderr);
     assert.match(never.stderr, /^simple-ci: Cannot .*attempt 2/);
   });
+
+  test('a task that has no log is said to have none, and why', async () => {
+    const id = await cluster.submit({ steps: [{ run: 'true' }], labels: ['nobody'] });
+    const queued = await cluster.cli(['logs', id], other());
+    assert.deepEqual([queued.code, queued.stdout, queued.stderr], [0, '', 'The task is queued, and has no log yet.\n']);
+    const following = await cluster.begin(['logs', id, '-f'], other());
+    await eventually('it says so', () => /is queued: its log goes on/.test(following.err()) || undefined);
+    assert.equal((await cluster.cli(['cancel', id])).code, 0);
+    assert.equal(await following.ended, 0);
+    assert.match(following.err(), /\nThe task has no log\. Cancelled by /);
+    assert.equal((await cluster.cli(['logs', id, '--json'], other())).stderr, '');
+  });
 });
 
 function digest(bytes: Uint8Array): string {

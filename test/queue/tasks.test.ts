@@ -12,11 +12,13 @@ import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { TaskSummary } from '../../shared/api.ts';
 import { newTaskId, type TaskId } from '../../shared/ids.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import type { MemoryObjectStore } from '../support/memory-object-store.ts';
 import { testCluster } from '../support/test-cluster.ts';
 import { claim, claimant, eventually, passed, submit, taskSpec } from '../support/test-tasks.ts';
 
 const signal = neverAborted;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** And a little more: so long a finished task stays at least. */
 const QUARTER_MS = 900_001;
 
@@ -80,7 +82,7 @@ test('a list tells what tasks ask for in a node', async () => {
 test('a place to go on from that no list has given is refused', async () => {
   await using cluster = await testCluster();
   const tasks = new Tasks(cluster, new History(cluster));
-  for (const after of ['x', 't.', 'c.-1', 'h.x', 't.../../x'])
+  for (const after of ['x', 't.', 'c.-1', 'h.x', `h.${'9'.repeat(17)}.${'5'.repeat(27)}`, 't.../../x'])
     await assert.rejects(tasks.list({ limit: 1, after }, signal), /Cannot (list tasks|use task id)/);
 });
 
@@ -96,6 +98,32 @@ test('finished tasks beyond the newest kept leave the store, and are found and l
   assert.deepEqual((await listCompleted(cluster, signal)).map(({ id }) => id).sort(), ids.slice(4).sort());
   assert.deepEqual(new Set(await listAll(tasks, 2)), new Set(before));
   assert.equal((await tasks.get(ids[0]!, signal))?.state, 'finished');
+});
+
+test('what finished years ago is listed with few questions, also if the clock by which the cluster was formed was ahead', async () => {
+  const clock = new FakeClock();
+  clock.step(30 * DAY_MS);
+  await using cluster = await testCluster({ clock });
+  clock.step(-30 * DAY_MS);
+  const history = new History(cluster);
+  const archive = async (count: number) => {
+    const ids = await finish(cluster, count);
+    await clock.advance(QUARTER_MS);
+    await retainOnce(cluster, history, { keepCount: 0 }, signal);
+    return ids;
+  };
+  const first = await archive(3);
+  clock.step(59 * DAY_MS); // The last day of February, whose month has fewer than the one before.
+  const second = await archive(2);
+  clock.step(5 * 365 * DAY_MS);
+  const objects = cluster.objects as MemoryObjectStore;
+  await objects.put(`${cluster.objectKeys.historyDays}.of-somebody-else`, Buffer.from('x'), { signal });
+  objects.operations.length = 0;
+  const listed = await listAll(new Tasks(cluster, history), 100);
+  assert.deepEqual(new Set(listed.slice(0, 2).map(({ id }) => id)), new Set(second));
+  assert.deepEqual(new Set(listed.slice(2).map(({ id }) => id)), new Set(first));
+  const questions = objects.operations.filter(({ operation }) => operation === 'list').length;
+  assert.ok(questions < 130, `${questions} lists`);
 });
 
 test('what of the history is damaged or of a newer release keeps nothing else from being listed', async () => {
