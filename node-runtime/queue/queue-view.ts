@@ -17,6 +17,8 @@ const REFILL_BELOW = 64;
 const RELIST_MS = 30_000;
 /** With so many free tasks a queue is long enough for many nodes to keep out of each other's way. */
 const ROOMY_TASKS = 128;
+/** Of more tasks that are more urgent than the others, who roams is not told: too many nodes would be of too many claims. */
+const MOST_URGENT = 16;
 
 /**
  * A part of the queue as this node sees it: the tasks there that fit it, in order, kept up to date by one watch over
@@ -182,13 +184,13 @@ export class QueueView {
   /** Until there is news before the head, the queue is short, or it turns out to be too short for so many nodes. */
   async #roam(signal: AbortSignal): Promise<void> {
     using watch = this.#begin(signal);
-    const head = this.#window.ids[0]!;
-    const isNews = () => this.#isStale || (this.#window.ids[0] ?? head) < head;
-    const stretches = new QueueStretches(this.#cluster, this.#reader, this.#rests, head);
+    const { ids } = this.#window;
+    const upTo = placeBefore(this.#cluster.keys, boundOfNews(ids));
+    const stretches = new QueueStretches(this.#cluster, this.#reader, this.#rests, ids[0]!);
     this.#stretches = stretches;
     try {
       const ways = [
-        this.#watch({ upTo: placeBefore(this.#cluster.keys, head) }, isNews, watch.signal),
+        this.#watch({ upTo }, () => this.#isStale, watch.signal),
         this.#showStretches(stretches, watch.signal).catch(error => {
           if (!watch.signal.aborted) throw error;
         }),
@@ -278,14 +280,16 @@ export class QueueView {
   #applyLock(id: TaskId, isLocked: boolean, hasEnded: boolean): void {
     const entry = this.#window.get(id);
     // A lock that goes while its task stays has freed a task that the window may not hold: it was locked when listed.
-    if (!entry) this.#isStale ||= !isLocked && !hasEnded;
-    else {
+    if (!entry || this.isRoaming) this.#isStale ||= !isLocked && !hasEnded;
+    if (entry) {
       if (isLocked && !entry.locked) this.#rivals.noteOther();
       entry.locked = isLocked;
     }
   }
 
   #applyTask(id: TaskId, record: StoreRecord): void {
+    // A new one before the head is not of the stretch that is shown.
+    if (this.isRoaming) this.#isStale ||= record.createRevision === record.modRevision;
     const locked = this.#window.get(id)?.locked ?? false;
     this.#window.put(id, { record, candidate: undefined, locked });
     if (this.#window.isFull) this.#evictLast();
@@ -296,4 +300,14 @@ export class QueueView {
     if (last !== undefined) this.#window.remove(last);
     this.#horizon = this.#window.ids.at(-1);
   }
+}
+
+/**
+ * Who roams is told of what comes before this. A few tasks at the head that are more urgent than the others come before it too: the next
+ * of their kind is behind them, and as urgent.
+ */
+function boundOfNews(ids: readonly TaskId[]): TaskId {
+  const priority = ids.at(-1)![0];
+  const at = ids.findIndex(id => id[0] === priority);
+  return ids[at <= MOST_URGENT ? at : 0]!;
 }

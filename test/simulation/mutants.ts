@@ -376,8 +376,19 @@ export const MUTANTS: readonly Mutant[] = [
       'who looks at stretches is not told of what comes before them',
       ['I16'],
       'node-runtime/queue/queue-view.ts',
-      'const isNews = () => this.#isStale || (this.#window.ids[0] ?? head) < head;',
-      'const isNews = () => false;',
+      'this.#watch({ upTo }, () => this.#isStale, watch.signal),',
+      'this.#watch({ upTo }, () => false, watch.signal),',
+    ),
+  ),
+  inEvery(
+    'crowd',
+    mutant(
+      'who looks at stretches is not told of an urgent task behind another',
+      ['I16'],
+      'node-runtime/queue/queue-view.ts',
+      'return ids[at <= MOST_URGENT ? at : 0]!;',
+      'return ids[at < 0 ? at : 0]!;',
+      ['etcd changes its leader'],
     ),
   ),
 ];
