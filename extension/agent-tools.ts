@@ -17,6 +17,8 @@ export interface AgentToolsOptions {
   readonly running: RunCommands;
   readonly findProgram: () => Promise<Program>;
   readonly clock: Clock;
+  /** Whether programs may be started: the user trusts the workspace. */
+  readonly mayStart: () => boolean;
 }
 
 const NAMES = ['run', 'status', 'failure_log'] as const satisfies readonly AgentToolName[];
@@ -81,13 +83,13 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   }
 
   #host(client: Client): AgentHost {
-    const { clock, findProgram } = this.#options;
+    const { clock, findProgram, mayStart } = this.#options;
     return {
       client,
       submit: (task, signal) => this.#submit(task, signal),
       taskNames: async signal => {
         // To look for them is to start a program in the workspace.
-        const folder = vscode.workspace.isTrusted ? currentFolder() : undefined;
+        const folder = mayStart() ? currentFolder() : undefined;
         const tasks = folder ? await listWorkspaceTasks(await findProgram(), folder.fsPath, signal) : [];
         return tasks.map(({ name }) => name);
       },
@@ -97,7 +99,7 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   }
 
   async #submit(task: AgentTask, signal: AbortSignal) {
-    if (!vscode.workspace.isTrusted)
+    if (!this.#options.mayStart())
       throw new CiError('forbidden', l10n.t('Cannot run a task as the user does not trust this workspace'));
     const folder = currentFolder();
     if (!folder) throw new CiError('invalid', l10n.t('Cannot run a task as no folder is open'));

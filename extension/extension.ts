@@ -53,6 +53,7 @@ export function activate(context: vscode.ExtensionContext): void {
       nodeVersion: process.versions.node,
     });
   const note = (text: string) => log.note(text);
+  const mayStart = () => vscode.workspace.isTrusted;
   clusters = new Clusters({
     store,
     clock: systemClock,
@@ -61,7 +62,7 @@ export function activate(context: vscode.ExtensionContext): void {
     localNodeName: hostname().replace(/[^\w.-]/g, '-'),
     keepsLocalNode,
     note,
-    mayStart: () => vscode.workspace.isTrusted,
+    mayStart,
   });
   const guard = new CommandGuard({ log, clusters });
   const branches = new WorkspaceBranches();
@@ -87,9 +88,9 @@ export function activate(context: vscode.ExtensionContext): void {
     consents: context.globalState,
     findProgram: program,
     note,
-    onSubmitted: submitted => {
+    onSubmitted: (submitted, edits) => {
       void status.submitted(submitted);
-      problems.follow(submitted);
+      problems.follow(submitted, edits);
     },
     onRun,
   });
@@ -120,7 +121,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
     vscode.window.registerTerminalLinkProvider(new TerminalLinks()),
-    ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock }),
+    ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock, mayStart }),
     mcp,
     vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),
     vscode.window.registerUriHandler({ handleUri: uri => guard.run(() => tasks.openLink(uri)) }),

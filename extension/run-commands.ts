@@ -12,6 +12,7 @@ import { agrees, showProgress } from './messages.ts';
 import type { Program } from './program.ts';
 import { nameOf, type Progress, type Question, type Submitted, submitWorkspace } from './submit-workspace.ts';
 import type { TaskPicker, WorkspaceRun } from './task-picker.ts';
+import { WorkspaceEdits } from './workspace-edits.ts';
 
 export interface RunOptions {
   readonly clusters: Clusters;
@@ -20,7 +21,8 @@ export interface RunOptions {
   /** Of the user, over all workspaces. */
   readonly consents: vscode.Memento;
   readonly findProgram: () => Promise<Program>;
-  readonly onSubmitted: (submitted: Submitted) => void;
+  /** @param edits since the snapshot was taken; whoever is told disposes of them */
+  readonly onSubmitted: (submitted: Submitted, edits: WorkspaceEdits) => void;
   /** Of a run whose end nobody waits for in a terminal. */
   readonly onRun: (task: string) => void;
   readonly note: (text: string) => void;
@@ -90,26 +92,37 @@ export class RunCommands {
     if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
     if (!(await this.checkConsent(choice))) return undefined;
     if (savesAll) await vscode.workspace.saveAll(false);
-    const submitted = await submitWorkspace(
-      {
-        program: await findProgram(),
-        folder: folder.fsPath,
-        task,
-        urls: clusters.connection.urlsOf(choice),
-        token: await clusters.tokenOf(choice),
-        isLocal: choice.id === LOCAL_CLUSTER,
-        onProgress: progress => say(progressText(progress)),
-        ask,
-        withdraw: id => this.#withdraw(id),
-      },
-      signal,
-    );
+    const program = await findProgram();
+    const token = await clusters.tokenOf(choice);
+    const edits = new WorkspaceEdits();
+    const onProgress = (progress: Progress) => {
+      // What is edited from then on, also while files are sent, is not in the snapshot.
+      if (progress.kind === 'looking') edits.forget();
+      say(progressText(progress));
+    };
+    const submission = {
+      program,
+      folder: folder.fsPath,
+      task,
+      urls: clusters.connection.urlsOf(choice),
+      token,
+      isLocal: choice.id === LOCAL_CLUSTER,
+      onProgress,
+      ask,
+      withdraw: (id: string) => this.#withdraw(id),
+    };
+    let submitted: Submitted | undefined;
+    try {
+      submitted = await submitWorkspace(submission, signal);
+    } finally {
+      if (!submitted) edits.dispose();
+    }
     if (!submitted) return undefined;
     const { files, bytes, sentBytes } = submitted;
     note(
       `Submitted ${submitted.name} as ${submitted.id}: ${count(files, 'file')}, ${formatBytes(bytes)}, of which ${formatBytes(sentBytes)} were sent`,
     );
-    onSubmitted(submitted);
+    onSubmitted(submitted, edits);
     return submitted;
   }
 

@@ -2,7 +2,7 @@ import type { ClusterConnection } from './cluster-connection.ts';
 import { type NoticeSetting, type TaskNotice, taskNotice } from './task-notice.ts';
 
 export interface TaskNoticesOptions {
-  readonly connection: Pick<ClusterConnection, 'state' | 'stateChanged' | 'want'>;
+  readonly connection: Pick<ClusterConnection, 'state' | 'stateChanged' | 'connection' | 'connectionChanged' | 'want'>;
   readonly setting: () => NoticeSetting;
   /** Whether the user looks at the task anyway. */
   readonly isShown: (task: string) => boolean;
@@ -13,24 +13,41 @@ export interface TaskNoticesOptions {
 export class TaskNotices implements Disposable {
   readonly #options: TaskNoticesOptions;
   readonly #awaited = new Set<string>();
-  readonly #listening: Disposable;
+  readonly #listening: readonly Disposable[];
+  /** On which they run. */
+  #cluster: string | undefined;
   #want: Disposable | undefined;
 
   constructor(options: TaskNoticesOptions) {
     this.#options = options;
-    this.#listening = options.connection.stateChanged.on(() => this.#look());
+    const { connection } = options;
+    this.#listening = [
+      connection.stateChanged.on(() => this.#look()),
+      connection.connectionChanged.on(() => this.#checkCluster()),
+    ];
   }
 
   /** A task that has just been submitted. */
   follow(task: string): void {
     if (this.#options.setting() === 'off') return;
+    this.#checkCluster();
     this.#awaited.add(task);
     this.#want ??= this.#options.connection.want();
     this.#look();
   }
 
   [Symbol.dispose](): void {
-    this.#listening[Symbol.dispose]();
+    for (const listener of this.#listening) listener[Symbol.dispose]();
+    this.#awaited.clear();
+    this.#letGo();
+  }
+
+  /** Of tasks of another cluster nobody hears any more. */
+  #checkCluster(): void {
+    const { connection } = this.#options.connection;
+    const cluster = connection.kind === 'none' ? undefined : connection.choice.id;
+    if (cluster === this.#cluster) return;
+    this.#cluster = cluster;
     this.#awaited.clear();
     this.#letGo();
   }

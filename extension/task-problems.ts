@@ -1,6 +1,5 @@
 import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
-import { type LineEdit, lineAfter } from './line-edits.ts';
 import { matcherSources } from './matcher-sources.ts';
 import { showWarning } from './messages.ts';
 import { findWorkspaceFile } from './open-file.ts';
@@ -9,6 +8,7 @@ import { ProblemReader } from './problem-reader.ts';
 import type { Problem } from './problem-scanner.ts';
 import { fillsProblems } from './settings.ts';
 import type { Submitted } from './submit-workspace.ts';
+import type { WorkspaceEdits } from './workspace-edits.ts';
 
 /** More of one task are not shown: nobody reads them. */
 const MOST_PROBLEMS = 1000;
@@ -37,17 +37,25 @@ export class TaskProblems implements vscode.Disposable {
     this.#note = note;
   }
 
-  /** Reads the log of a task that has just been submitted, to its end. */
-  follow(submitted: Submitted): void {
-    if (!fillsProblems()) return;
+  /**
+   * Reads the log of a task that has just been submitted, to its end.
+   * @param edits since the snapshot was taken; disposed of here
+   */
+  follow(submitted: Submitted, edits: WorkspaceEdits): void {
+    if (!fillsProblems()) {
+      edits.dispose();
+      return;
+    }
     const { name } = submitted;
     this.#forget(name);
     const shown = vscode.languages.createDiagnosticCollection(`simple-ci: ${name}`);
     const stop = new AbortController();
     this.#reading.set(name, { stop, shown });
-    void this.#read(submitted, shown, stop.signal).catch(error => {
-      if (!stop.signal.aborted) this.#note(`Cannot look for problems in the log of ${name}: ${String(error)}`);
-    });
+    void this.#read(submitted, { shown, edits }, stop.signal)
+      .catch(error => {
+        if (!stop.signal.aborted) this.#note(`Cannot look for problems in the log of ${name}: ${String(error)}`);
+      })
+      .finally(() => edits.dispose());
   }
 
   dispose(): void {
@@ -61,24 +69,22 @@ export class TaskProblems implements vscode.Disposable {
     this.#reading.delete(name);
   }
 
-  async #read(submitted: Submitted, shown: vscode.DiagnosticCollection, signal: AbortSignal): Promise<void> {
+  async #read(submitted: Submitted, { shown, edits }: Showing, signal: AbortSignal): Promise<void> {
     const { id, name } = submitted;
-    const edits = new Edits();
-    try {
-      const matchers = await this.#matchers(submitted);
-      const newReader = () => new ProblemReader(matchers, text => this.#warn(text));
-      await using client = await this.#clusters.connection.client();
-      let reader = newReader();
-      let count = 0;
-      for await (const event of client.log(id, { follow: true }, signal)) {
-        if (event.kind === 'attempt') {
-          reader = newReader();
-          shown.clear();
-        }
-        for (const problem of reader.read(event)) if (++count <= MOST_PROBLEMS) await show(problem, name, shown, edits);
+    const matchers = await this.#matchers(submitted);
+    const newReader = () => new ProblemReader(matchers, text => this.#warn(text));
+    await using client = await this.#clusters.connection.client();
+    let reader = newReader();
+    let count = 0;
+    for await (const event of client.log(id, { follow: true }, signal)) {
+      if (event.kind === 'attempt') {
+        reader = newReader();
+        count = 0;
+        shown.clear();
       }
-    } finally {
-      edits.dispose();
+      const problems = reader.read(event).slice(0, MOST_PROBLEMS - count);
+      count += problems.length;
+      await show(problems, name, { shown, edits });
     }
   }
 
@@ -99,14 +105,34 @@ export class TaskProblems implements vscode.Disposable {
   }
 }
 
-async function show(problem: Problem, task: string, shown: vscode.DiagnosticCollection, edits: Edits): Promise<void> {
-  const file = await findFile(problem);
-  const line = file && edits.lineNow(file, problem.line - 1);
-  if (!file || line === undefined) return;
-  const diagnostic = new vscode.Diagnostic(rangeOf(problem, line), problem.message, SEVERITIES[problem.severity]);
+interface Showing {
+  readonly shown: vscode.DiagnosticCollection;
+  readonly edits: WorkspaceEdits;
+}
+
+/** Those of one file are told at once, as each time VS Code is told all that there are; and it is looked for once. */
+async function show(problems: readonly Problem[], task: string, { shown, edits }: Showing): Promise<void> {
+  const found = new Map<string, { readonly file: vscode.Uri; readonly diagnostics: vscode.Diagnostic[] }>();
+  const files = new Map<string, vscode.Uri | undefined>();
+  for (const problem of problems) {
+    const key = JSON.stringify([problem.path, problem.folders]);
+    if (!files.has(key)) files.set(key, await findFile(problem));
+    const file = files.get(key);
+    const line = file && edits.lineNow(file, problem.line - 1);
+    if (!file || line === undefined) continue;
+    const of = found.get(file.toString()) ?? { file, diagnostics: [...(shown.get(file) ?? [])] };
+    of.diagnostics.push(diagnosticOf(problem, line, task));
+    found.set(file.toString(), of);
+  }
+  for (const { file, diagnostics } of found.values()) shown.set(file, diagnostics);
+}
+
+/** @param now where its line is now */
+function diagnosticOf(problem: Problem, now: number, task: string): vscode.Diagnostic {
+  const diagnostic = new vscode.Diagnostic(rangeOf(problem, now), problem.message, SEVERITIES[problem.severity]);
   diagnostic.source = `Simple CI: ${task} (${problem.source})`;
   if (problem.code !== undefined) diagnostic.code = problem.code;
-  shown.set(file, [...(shown.get(file) ?? []), diagnostic]);
+  return diagnostic;
 }
 
 async function findFile({ path, folders = [''] }: Problem): Promise<vscode.Uri | undefined> {
@@ -121,27 +147,4 @@ async function findFile({ path, folders = [''] }: Problem): Promise<vscode.Uri |
 function rangeOf({ line, column, end }: Problem, now: number): vscode.Range {
   const start = new vscode.Position(now, column - 1);
   return new vscode.Range(start, end ? new vscode.Position(now + end.line - line, end.column - 1) : start);
-}
-
-/** What was edited since the snapshot was taken, line by line. */
-class Edits {
-  readonly #edits = new Map<string, LineEdit[]>();
-  readonly #listening: vscode.Disposable;
-
-  constructor() {
-    this.#listening = vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-      const edits = this.#edits.get(document.uri.toString()) ?? [];
-      for (const { range, text } of contentChanges)
-        edits.push({ start: range.start.line, end: range.end.line + 1, lines: text.split('\n').length });
-      this.#edits.set(document.uri.toString(), edits);
-    });
-  }
-
-  lineNow(file: vscode.Uri, line: number): number | undefined {
-    return lineAfter(line, this.#edits.get(file.toString()) ?? []);
-  }
-
-  dispose(): void {
-    this.#listening.dispose();
-  }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ClusterState, UNKNOWN_CLUSTER, withTasks } from '../../extension/cluster-state.ts';
+import type { ConnectionState } from '../../extension/connection.ts';
 import { EventSource } from '../../extension/event-source.ts';
 import { type NoticeSetting, taskNotice } from '../../extension/task-notice.ts';
 import { TaskNotices } from '../../extension/task-notices.ts';
@@ -28,6 +29,8 @@ function noticesOf(shown: readonly string[] = []) {
   let wants = 0;
   const told: string[] = [];
   const stateChanged = new EventSource<ClusterState>();
+  const connectionChanged = new EventSource<ConnectionState>();
+  let connection: ConnectionState = connectingTo('a');
   const want = () => {
     wants++;
     return { [Symbol.dispose]: () => void wants-- };
@@ -38,6 +41,10 @@ function noticesOf(shown: readonly string[] = []) {
         return state;
       },
       stateChanged,
+      get connection() {
+        return connection;
+      },
+      connectionChanged,
       want,
     },
     setting: () => 'all',
@@ -48,7 +55,17 @@ function noticesOf(shown: readonly string[] = []) {
     for (const task of tasks) state = withTasks(state, { kind: 'changed', task });
     stateChanged.emit(state);
   };
-  return { notices, push, told, wants: () => wants };
+  const choose = (cluster: string) => {
+    state = UNKNOWN_CLUSTER;
+    connection = connectingTo(cluster);
+    connectionChanged.emit(connection);
+    stateChanged.emit(state);
+  };
+  return { notices, push, choose, told, wants: () => wants };
+}
+
+function connectingTo(id: string): ConnectionState {
+  return { kind: 'connecting', choice: { id, label: id, urls: [] }, failures: 0 };
 }
 
 test('only tasks that were run from this window are told of, each once', () => {
@@ -83,4 +100,16 @@ test('the cluster is listened to for as long as there is something to wait for',
   assert.equal(wants(), 1);
   push(ended('failed', SECOND, 'b'));
   assert.equal(wants(), 0);
+});
+
+test('tasks of a cluster that was left are not waited for, those of the one that is chosen now are', () => {
+  const { notices, push, choose, told, wants } = noticesOf();
+  notices.follow('left');
+  choose('b');
+  assert.equal(wants(), 0);
+  notices.follow('here');
+  choose('b');
+  assert.equal(wants(), 1);
+  push(ended('failed', SECOND, 'left'), ended('failed', SECOND, 'here'));
+  assert.deepEqual([told, wants()], [['here'], 0]);
 });

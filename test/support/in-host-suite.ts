@@ -37,6 +37,9 @@ export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
           pattern: { regexp: '^FOUND (.+) LINE (\\d+) TEXT (.*)$', file: 1, line: 2, message: 3 },
         },
       },
+      { label: 'dependent', type: 'simple-ci', command: 'echo after that', dependsOn: 'absolute' },
+      { label: 'fails', type: 'simple-ci', command: 'exit 3', problemMatcher: [] },
+      { label: 'never', type: 'simple-ci', command: 'echo never', dependsOn: 'fails' },
       {
         label: 'lint',
         type: 'shell',
@@ -53,6 +56,7 @@ export const HOST_WORKSPACE: Readonly<Record<string, string>> = {
       },
     ],
   }),
+  'program.js': 'setTimeout(() => {}, 10);\n',
   'main.c': 'int main(void) {\n  return 3;\n}\n',
 };
 

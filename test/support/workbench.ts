@@ -236,18 +236,22 @@ export class Workbench implements AsyncDisposable {
 
   /** Waits until so many logs are seen that have this text. */
   async anyLog(text: string | RegExp, howMany: number): Promise<void> {
-    await eventually(`${howMany} logs show ${text}`, async () => {
-      const shown = await Promise.all(
-        (await this.logFrames()).map(frame =>
-          frame
-            .getByText(text)
-            .first()
-            .isVisible()
-            .catch(() => false),
-        ),
-      );
-      return shown.filter(isShown => isShown).length === howMany ? true : undefined;
-    });
+    await eventually(
+      `${howMany} logs show ${text}`,
+      async () => {
+        const shown = await Promise.all(
+          (await this.logFrames()).map(frame =>
+            frame
+              .getByText(text)
+              .first()
+              .isVisible()
+              .catch(() => false),
+          ),
+        );
+        return shown.filter(isShown => isShown).length === howMany ? true : undefined;
+      },
+      START_MS,
+    );
   }
 
   /** The page of the log: the one in the panel area, or the nth one that is open. */
@@ -257,13 +261,17 @@ export class Workbench implements AsyncDisposable {
 
   /** The document of the page of a task that is seen. */
   taskPage(): Promise<Frame> {
-    return eventually('the page of a task is seen', async () => {
-      for (const frame of this.page.frames()) {
-        const heading = frame.locator('main > header > h1');
-        if (await heading.isVisible().catch(() => false)) return frame;
-      }
-      return undefined;
-    });
+    return eventually(
+      'the page of a task is seen',
+      async () => {
+        for (const frame of this.page.frames()) {
+          const heading = frame.locator('main > header > h1');
+          if (await heading.isVisible().catch(() => false)) return frame;
+        }
+        return undefined;
+      },
+      START_MS,
+    );
   }
 
   /** To where nothing tells anything of itself. */

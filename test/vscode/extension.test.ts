@@ -536,7 +536,7 @@ describe('the extension in VS Code', () => {
       .getByText(/Trying again in/)
       .first()
       .waitFor();
-    await workbench.command('Simple CI: Open Log');
+    await workbench.command('Simple CI: Cancel Task');
     const noAnswer = `Cannot list the tasks, as cluster acme/ci gave no answer: Cannot reach the node at ${first.address}`;
     const notice = workbench.page.locator('.notification-toast', { hasText: noAnswer });
     await notice.waitFor();
@@ -548,7 +548,7 @@ describe('the extension in VS Code', () => {
       .first()
       .waitFor({ state: 'detached' });
     await notice.getByRole('button', { name: 'Try Again' }).click();
-    await workbench.page.locator('.quick-input-widget', { hasText: 'Open the log of which task?' }).waitFor();
+    await workbench.page.locator('.quick-input-widget', { hasText: 'Cancel which task?' }).waitFor();
     await workbench.page.keyboard.press('Escape');
   });
 

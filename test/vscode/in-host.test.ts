@@ -14,7 +14,7 @@ import {
 import { packagedExtension } from '../support/packaged-extension.ts';
 import { Workbench } from '../support/workbench.ts';
 
-const ENDS_WITHIN_MS = 240_000;
+const ENDS_WITHIN_MS = 600_000;
 
 test('inside the extension host', async t => {
   if (!requireVscode(t)) return;

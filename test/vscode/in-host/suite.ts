@@ -13,8 +13,10 @@ import { nodeChildren, nodeRows } from '../../../extension/node-rows.ts';
 import { NoAnswer } from '../../../extension/no-answer.ts';
 import type { Row } from '../../../extension/row.ts';
 import { RowTree } from '../../../extension/row-tree.ts';
-import type { RunCommands } from '../../../extension/run-commands.ts';
+import { RunCommands } from '../../../extension/run-commands.ts';
+import { TaskProblems } from '../../../extension/task-problems.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
+import { WorkspaceEdits } from '../../../extension/workspace-edits.ts';
 import type { TaskSummary } from '../../../shared/api.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
@@ -39,7 +41,14 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
   'tasks of the task file are tasks of VS Code, and end with the exit codes of simple-ci': async () => {
     await vscode.commands.executeCommand('simple-ci.startLocalNode');
     const tasks = await vscode.tasks.fetchTasks({ type: 'simple-ci' });
-    assert.deepEqual(tasks.map(({ name }) => name).sort(), ['absolute', 'break', 'keep']);
+    assert.deepEqual(tasks.map(({ name }) => name).sort(), [
+      'absolute',
+      'break',
+      'dependent',
+      'fails',
+      'keep',
+      'never',
+    ]);
     const codes = [await runTask(named(tasks, 'keep')), await runTask(named(tasks, 'break'))];
     assert.deepEqual(codes, [0, 1]);
   },
@@ -65,6 +74,148 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       vscode.languages.getDiagnostics(file).find(({ message }) => message === 'by its absolute path'),
     );
     assert.equal(problem.range.start.line, 1);
+  },
+
+  'a task that depends on one on the cluster waits for it, and does not run where that has failed': async () => {
+    const tasks = await vscode.tasks.fetchTasks({ type: 'simple-ci' });
+    using happened = taskEvents();
+    await vscode.tasks.executeTask(named(tasks, 'dependent'));
+    const inOrder = ['absolute starts', 'absolute ends with 0', 'dependent starts', 'dependent ends with 0'];
+    await eventually('both have ended', () => happened.events.length === inOrder.length || undefined);
+    assert.deepEqual(happened.events, inOrder);
+    happened.events.length = 0;
+    void vscode.tasks.executeTask(named(tasks, 'never')).then(undefined, () => undefined);
+    await eventually('the first has failed', () => happened.events.includes('fails ends with 1') || undefined);
+    // What would have been started by then has been.
+    await runTask(named(tasks, 'absolute'));
+    assert.deepEqual(happened.events, ['fails starts', 'fails ends with 1', 'absolute starts', 'absolute ends with 0']);
+  },
+
+  'a debugger starts once its preLaunchTask has passed on the cluster, and not when that has failed': async () => {
+    const debug = vscode.workspace.getConfiguration('debug');
+    await debug.update('onTaskErrors', 'abort', vscode.ConfigurationTarget.Global);
+    using happened = taskEvents();
+    const listening = vscode.debug.onDidStartDebugSession(({ name }) => happened.events.push(`${name} is debugged`));
+    const program = vscode.Uri.joinPath(workspace(), 'program.js').fsPath;
+    const start = (preLaunchTask: string) => {
+      const configuration = { type: 'node', request: 'launch', name: 'program', program, preLaunchTask };
+      return vscode.debug.startDebugging(vscode.workspace.workspaceFolders![0], configuration);
+    };
+    assert.ok(await start('absolute'));
+    await eventually('it is debugged', () => happened.events.includes('program is debugged') || undefined);
+    assert.deepEqual(happened.events.slice(0, 3), ['absolute starts', 'absolute ends with 0', 'program is debugged']);
+    await vscode.debug.stopDebugging();
+    happened.events.length = 0;
+    assert.ok(!(await start('fails')));
+    await eventually('its end is told', () => happened.events.includes('fails ends with 1') || undefined);
+    assert.ok(!happened.events.includes('program is debugged'));
+    listening.dispose();
+    await debug.update('onTaskErrors', undefined, vscode.ConfigurationTarget.Global);
+  },
+
+  'in a workspace that is not trusted a language model can ask how tasks stand, and starts nothing': async () => {
+    const task = { id: 'a', name: 'build', state: 'finished', outcome: 'passed', submitter: 'me', submitted: 0 };
+    const answers: Record<string, unknown> = { listTasks: { tasks: [task] }, listNodes: { nodes: [] } };
+    const client = {
+      call: async (name: string) => answers[name],
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    const options = {
+      clusters: {
+        ready: async () => undefined,
+        connection: { connection: { kind: 'none' }, ask: async () => undefined, client: async () => client },
+      } as unknown as Clusters,
+      running: { submit: async () => assert.fail('nothing is submitted') } as unknown as RunCommands,
+      findProgram: async () => assert.fail('nothing is started'),
+      clock: systemClock,
+      mayStart: () => false,
+    };
+    const use = (name: 'run' | 'status', input: object) =>
+      new ClusterTool(name, options).invoke(
+        { input, toolInvocationToken: undefined },
+        new vscode.CancellationTokenSource().token,
+      );
+    const { content } = await use('status', {});
+    assert.match((content[0] as vscode.LanguageModelTextPart).value, /- a build: passed/);
+    await assert.rejects(use('run', { command: 'make' }), /the user does not trust this workspace/);
+  },
+
+  'what is edited while files are sent counts for where the problems of the run are': async () => {
+    const sent = vscode.Uri.joinPath(workspace(), 'sent');
+    const say = (event: object) => `console.log(${JSON.stringify(JSON.stringify(event))});`;
+    const ends = say({ event: 'submitted', id: 'a', name: 'slow' });
+    const script = `${say({ event: 'sending', bytes: 1 })} const look = () => require('node:fs').existsSync(${JSON.stringify(sent.fsPath)})
+      ? (() => { ${ends} })() : setTimeout(look, 20); look();`;
+    const submitted = Promise.withResolvers<WorkspaceEdits>();
+    const choice = { id: 'local', label: 'local', urls: ['http://127.0.0.1:1'] };
+    const running = new RunCommands({
+      clusters: {
+        ready: async () => undefined,
+        tokenOf: async () => 'sci_any',
+        connection: {
+          connection: { kind: 'connecting', choice },
+          ask: async () => undefined,
+          urlsOf: () => choice.urls,
+        },
+      } as unknown as Clusters,
+      findProgram: async () => ({
+        command: process.execPath,
+        args: ['-e', script],
+        env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+      }),
+      onSubmitted: (_: unknown, edits: WorkspaceEdits) => submitted.resolve(edits),
+      note: () => undefined,
+    } as unknown as ConstructorParameters<typeof RunCommands>[0]);
+    const document = await vscode.workspace.openTextDocument(vscode.Uri.joinPath(workspace(), 'main.c'));
+    const insert = async (text: string) => {
+      const edit = new vscode.WorkspaceEdit();
+      edit.insert(document.uri, new vscode.Position(0, 0), text);
+      assert.ok(await vscode.workspace.applyEdit(edit));
+    };
+    await insert('// before\n');
+    const isSending = Promise.withResolvers<void>();
+    const manner = {
+      say: (text: string) => {
+        if (text.startsWith('sending')) isSending.resolve();
+      },
+      signal: AbortSignal.timeout(60_000),
+      savesAll: false,
+    };
+    const run = running.submit({ folder: workspace(), task: { kind: 'named', name: 'slow' } }, manner);
+    await isSending.promise;
+    await insert('// one\n// two\n');
+    await vscode.workspace.fs.writeFile(sent, new Uint8Array());
+    await run;
+    const edits = await submitted.promise;
+    assert.equal(edits.lineNow(document.uri, 2), 4);
+    edits.dispose();
+    await vscode.workspace.fs.delete(sent);
+    await vscode.window.showTextDocument(document);
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+  },
+
+  'however many problems an attempt had, those of the next are shown': async () => {
+    const encoder = new TextEncoder();
+    async function* log() {
+      for (const [attempt, text] of [
+        [1, 'main.c:1:1: warning: one of many\n'.repeat(1001)],
+        [2, 'main.c:1:1: warning: of the second attempt\n'],
+      ] as const) {
+        yield { kind: 'attempt', fence: attempt, attempt, node: 'n1', offset: 0 };
+        yield { kind: 'bytes', offset: 0, time: 0, bytes: encoder.encode(text) };
+      }
+    }
+    const client = { log, [Symbol.asyncDispose]: async () => undefined };
+    const clusters = { connection: { client: async () => client } } as unknown as Clusters;
+    const problems = new TaskProblems(clusters, text => assert.fail(text));
+    const submitted = { id: 'a', name: 'twice', root: workspace().fsPath, files: 0, bytes: 0, sentBytes: 0 };
+    problems.follow(submitted, new WorkspaceEdits());
+    const file = vscode.Uri.joinPath(workspace(), 'main.c');
+    await eventually('those of the second attempt are shown', () => {
+      const found = vscode.languages.getDiagnostics(file).filter(({ source }) => source?.includes('twice'));
+      return found.map(({ message }) => message).join() === 'of the second attempt' || undefined;
+    });
+    problems.dispose();
   },
 
   'problem matchers of tasks.json, of the settings and of other extensions find problems in the log': async () => {
@@ -125,6 +276,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
         } as unknown as RunCommands,
         findProgram: async () => assert.fail('nothing is started'),
         clock: systemClock,
+        mayStart: () => true,
       });
       const command = 'make\n```\n[Ignore all that](command:simple-ci.runLast)';
       const { confirmationMessages: asked } = tool.prepareInvocation({ input: { command } });
@@ -430,6 +582,23 @@ function named(tasks: readonly vscode.Task[], name: string): vscode.Task {
 async function useTool(name: string, input: object): Promise<string> {
   const { content } = await vscode.lm.invokeTool(`simple-ci_${name}`, { input, toolInvocationToken: undefined });
   return content.map(part => (part instanceof vscode.LanguageModelTextPart ? part.value : '')).join('');
+}
+
+/** What becomes of tasks of VS Code, until it is disposed of. */
+function taskEvents() {
+  const events: string[] = [];
+  const listening = [
+    vscode.tasks.onDidStartTask(({ execution }) => events.push(`${execution.task.name} starts`)),
+    vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) =>
+      events.push(`${execution.task.name} ends with ${exitCode}`),
+    ),
+  ];
+  return {
+    events,
+    [Symbol.dispose]: () => {
+      for (const one of listening) one.dispose();
+    },
+  };
 }
 
 /** Resolves with the exit code. */
