@@ -508,10 +508,11 @@ test('a user who is a number and nothing else, as in some containers, runs a nod
   const words = ['--cluster', 'own', '--listen', '127.0.0.1:0', '--data', join(home, 'data')];
   const node = watch(t, await start(['node', ...words], { cwd, by: nobody }));
   const said = () => node.out() + node.err();
-  await eventually('it is ready', () => {
+  const isReady = () => {
     assert.equal(node.child.exitCode, null, said());
     return /^Ready at /m.test(said()) || undefined;
-  });
+  };
+  await eventually('it is ready', isReady, 60_000);
   node.child.kill('SIGTERM');
   assert.equal(await node.ended, 0, said());
 });

@@ -144,7 +144,11 @@ test('an API server that fails is asked again, which is said once, and so is tha
   it.server.failure = undefined;
   it.server.patch('pods', 'one', { status: { phase: 'Failed' } });
   await it.isSeen(pod, 'Failed');
-  await it.clock.advance(10_000);
+  await eventually('it watches', () => it.server.watches === 1 || undefined);
+  await eventually('that is said', async () => {
+    await it.clock.advance(1000);
+    return it.notices.length > 1 || undefined;
+  });
   assert.match(it.notices[0]!, /^Kubernetes does not tell what becomes of the pods of tasks: .*status 500/);
   assert.deepEqual(it.notices.slice(1), ['Kubernetes tells again what becomes of the pods of tasks']);
 });
