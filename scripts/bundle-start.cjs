@@ -5,13 +5,22 @@ const { homedir } = require('node:os');
 const { join } = require('node:path');
 const { inflateRawSync } = require('node:zlib');
 
+const OLDEST_NODE = 24;
 /** When a program that goes on running keeps what it has compiled so far; others keep it as they end. In milliseconds. */
 const FLUSH_MS = 3000;
 
 module.exports = function start(file, parts) {
+  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) refuse();
   if (process.argv[2] === 'supervise') supervise();
   else startProgram(file, parts);
 };
+
+function refuse() {
+  process.stderr.write(
+    `simple-ci: Cannot run on this Node as ${OLDEST_NODE} or later is needed: ${process.execPath}, ${process.version}\n`,
+  );
+  process.exit(2);
+}
 
 function supervise() {
   const { supervise } = require('../node-runtime/runner/supervisor/supervise.ts');

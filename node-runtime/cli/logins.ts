@@ -1,7 +1,8 @@
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CiError } from '../../shared/errors.ts';
+import { makeFolder } from '../system/make-folder.ts';
 
 /** The clusters a person has logged in to, and the one that commands without an address mean. */
 export const Logins = z.looseObject({
@@ -49,7 +50,7 @@ export async function writeLogins(configFolder: string, logins: Logins): Promise
   const file = loginsFile(configFolder);
   const fresh = `${file}.${process.pid}`;
   try {
-    await mkdir(configFolder, { recursive: true, mode: 0o700 });
+    await makeFolder(configFolder, 0o700);
     await writeFile(fresh, `${JSON.stringify(logins, null, 2)}\n`, { mode: 0o600, flush: true });
     await chmod(fresh, 0o600);
     await rename(fresh, file);

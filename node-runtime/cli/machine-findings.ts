@@ -1,9 +1,10 @@
-import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { describeError } from '../../shared/errors.ts';
 import { type CgroupLimits, readCgroupLimits } from '../system/cgroup-limits.ts';
 import type { Finding } from '../system/finding.ts';
+import { makeFolder } from '../system/make-folder.ts';
 import { runProcess } from '../system/subprocess.ts';
 import { count, formatBytes } from '../../shared/amounts.ts';
 import type { CliContext } from './context.ts';
@@ -83,7 +84,7 @@ async function gitFinding({ environment, signal }: CliContext): Promise<Finding>
 async function folderFindings(context: CliContext, data: DataFolder): Promise<Finding[]> {
   const { path } = data;
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path, 0o700);
     const ms = await timeWrites(context, path);
     const { bavail, blocks, bsize, type } = await statfs(path);
     return [

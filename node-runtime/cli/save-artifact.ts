@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
 import { quote, type TaskId } from '../../shared/ids.ts';
 import type { Artifact } from '../../shared/result.ts';
+import { makeFolder } from '../system/make-folder.ts';
 
 /** Fetches one artifact into a file. The file is there under its name only when its size and hash are those that were noted. */
 export async function saveArtifact(
@@ -18,7 +19,7 @@ export async function saveArtifact(
 ): Promise<void> {
   const fresh = `${file}.${process.pid}.part`;
   try {
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolder(dirname(file));
     const mode = artifact.executable ? 0o755 : 0o644;
     await pipeline(downloadChecked(client, id, artifact, signal), createWriteStream(fresh, { mode, flags: 'wx' }), {
       signal,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CiError } from '../../shared/errors.ts';
+import { makeFolder } from '../system/make-folder.ts';
 
 /** Reads the key that secrets are sealed with: 32 bytes as they are, in hex, or in base64. */
 export async function readSecretsKey(file: string): Promise<Buffer> {
@@ -25,7 +26,7 @@ export async function readSecretsKey(file: string): Promise<Buffer> {
 /** The key of this machine's own cluster, made when it is first needed. Of several who make it at once, all get the same. */
 export async function ownSecretsKey(file: string): Promise<Buffer> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file), 0o700);
     if (!existsSync(file)) await makeKey(file);
   } catch (error) {
     throw new CiError('invalid', `Cannot keep data in this folder: ${dirname(file)}`, { cause: error });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
@@ -9,7 +10,7 @@ import { type CephS3, startCeph, whyNoCeph } from '../support/ceph-server.ts';
 import { type EtcdServer, startEtcd } from '../support/etcd-server.ts';
 import { etcdctl, keysUnder } from '../support/etcdctl.ts';
 import { type RealCluster, realCluster } from '../support/real-cluster.ts';
-import { type Finished, simpleCi, startNode, temporaryFolder } from '../support/simple-ci.ts';
+import { type Finished, programUnderTest, simpleCi, startNode, temporaryFolder } from '../support/simple-ci.ts';
 import { eventually } from '../support/test-tasks.ts';
 
 let etcd: EtcdServer;
@@ -43,6 +44,19 @@ suite('a node that cannot start says what, why and the value in one line, and le
     ...args,
   ];
   const leftNothing = async (cluster: string) => assert.deepEqual(await keysUnder(etcd, `${cluster}/members/`), []);
+
+  test('a Node that is too old to run it', async () => {
+    await using folder = await temporaryFolder();
+    const [node, ...program] = await programUnderTest();
+    const old = join(folder.path, 'old.cjs');
+    await writeFile(
+      old,
+      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.9.0' } });",
+    );
+    const { status, stderr } = spawnSync(node, ['--require', old, ...program, 'help'], { encoding: 'utf8' });
+    assert.equal(status, 2);
+    assert.match(stderr, /^simple-ci: Cannot run on this Node as 24 or later is needed: .*node, v[0-9.]+\n$/);
+  });
 
   for (const size of ['GB', '20GB', '0', '0.4', '1e9', '∞'])
     test(`the size of its data folder ${JSON.stringify(size)}`, async () => {
