@@ -765,11 +765,11 @@ function intrude(frame: Frame): Promise<{ pwned: boolean; refused: string[] }> {
     document.addEventListener('securitypolicyviolation', note);
     const holder = document.createElement('div');
     document.body.append(holder);
-    holder.innerHTML = '<img src="https://example.com/x.png">';
+    holder.innerHTML = '<img src="https://127.0.0.1:1/x.png">';
     const script = document.createElement('script');
     script.textContent = 'window.pwned = true';
     holder.append(script);
-    await fetch('https://example.com/').catch(() => undefined);
+    await fetch('https://127.0.0.1:1/').catch(() => undefined);
     const limit = performance.now() + 60_000;
     while (refused.size < 3 && performance.now() < limit) await new Promise(resolve => setTimeout(resolve, 20));
     document.removeEventListener('securitypolicyviolation', note);
