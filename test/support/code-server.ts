@@ -47,6 +47,8 @@ export interface CodeServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: true. */
   readonly isTrusted?: boolean;
+  /** Folders of the workspace that are opened beside each other, instead of the workspace itself. */
+  readonly folders?: readonly string[];
 }
 
 /** A VS Code of its own, as a server for a browser; nothing of the user's is read. */
@@ -99,6 +101,10 @@ async function start(folder: string, options: CodeServerOptions): Promise<CodeSe
   await writeFile(join(folder, 'data/User/settings.json'), settings);
   // Settings of the machine are read from here only.
   await writeFile(join(folder, 'data/Machine/settings.json'), settings);
+  const file = join(folder, 'all.code-workspace');
+  const folders = options.folders?.map(name => ({ path: join(workspace, name) }));
+  if (folders) await writeFile(file, JSON.stringify({ folders }));
+  const opened = folders ? { workspace: file } : { folder: workspace };
   await writeFile(join(folder, 'config.yaml'), '{}\n');
   if (options.language !== undefined) await writeLanguage(folder, options.language);
   for (const vsix of options.vsix ?? []) await install(folder, options, vsix);
@@ -106,7 +112,13 @@ async function start(folder: string, options: CodeServerOptions): Promise<CodeSe
   const words = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
   const trust = options.isTrusted === false ? [] : ['--disable-workspace-trust'];
   const language = options.language === undefined ? [] : ['--locale', options.language];
-  const more = ['--disable-getting-started-override', '--ignore-last-opened', ...trust, ...language, workspace];
+  const more = [
+    '--disable-getting-started-override',
+    '--ignore-last-opened',
+    ...trust,
+    ...language,
+    folders ? file : workspace,
+  ];
   const child = run(folder, options, [...words, ...more]);
   const ended = once(child, 'close');
   const dispose = async () => {
@@ -120,7 +132,7 @@ async function start(folder: string, options: CodeServerOptions): Promise<CodeSe
     throw error;
   }
   return {
-    url: `http://127.0.0.1:${port}/?folder=${encodeURIComponent(workspace)}`,
+    url: `http://127.0.0.1:${port}/?${new URLSearchParams(opened)}`,
     folder,
     workspace,
     extensionHosts: async () =>
