@@ -4,7 +4,9 @@ import { type BrowserContext, chromium, type Frame, type FrameLocator, type Loca
 import { eventually } from './test-tasks.ts';
 
 /** An action that takes longer than this has something in its way. Milliseconds. */
-const ACTION_MS = 30_000;
+const ACTION_MS = 60_000;
+/** A list that has not opened within this was closed again. */
+const ANSWER_MS = 10_000;
 /** Starting VS Code on a busy machine. */
 const START_MS = 120_000;
 
@@ -128,6 +130,16 @@ export class Workbench implements AsyncDisposable {
     await this.#choose(`the command ${title} is chosen`, `>${title}`, title);
   }
 
+  /** Chooses a command that opens a list, and answers that. Anew when something else has taken the focus, which closes lists. */
+  async answer(title: string, give: (timeout: number) => Promise<unknown>): Promise<void> {
+    const answerIt = async () => {
+      await this.command(title);
+      await give(ANSWER_MS);
+      return true;
+    };
+    await eventually(`${title} is answered`, () => answerIt().catch(() => undefined), START_MS);
+  }
+
   /** Of what is found for the text in the list of commands and files. It is opened anew when something else has taken the focus, and so closed it. */
   async #choose(what: string, text: string, label: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input.input');
@@ -147,10 +159,9 @@ export class Workbench implements AsyncDisposable {
   }
 
   /** The row of the open list that begins with the text. */
-  async pick(text: string): Promise<void> {
+  async pick(text: string, timeout = ACTION_MS): Promise<void> {
     const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
-    await row.waitFor();
-    await row.click();
+    await row.click({ timeout });
   }
 
   /** Types into the open input, and takes it. */
@@ -160,10 +171,8 @@ export class Workbench implements AsyncDisposable {
   }
 
   /** Types into the open input. */
-  async fill(text: string): Promise<void> {
-    const input = this.page.locator('.quick-input-widget input.input');
-    await input.waitFor();
-    await input.fill(text);
+  async fill(text: string, timeout = ACTION_MS): Promise<void> {
+    await this.page.locator('.quick-input-widget input.input').fill(text, { timeout });
   }
 
   /** The row of the open list whose label is the text and nothing else. */

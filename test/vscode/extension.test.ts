@@ -103,19 +103,8 @@ describe('the extension in VS Code', () => {
     if (process.env.UPDATE_PICTURES && IN_DOCUMENTS.includes(name)) await workbench.screenshot(DOCUMENTS, name);
   };
   const clipboard = () => workbench.page.evaluate<string>('navigator.clipboard.readText()');
-  /** On a busy machine the window may take the focus back, which closes the list: then it is opened anew. */
   const runTask = (name: string) =>
-    eventually(
-      `the task ${name} is chosen`,
-      async () => {
-        await workbench.command('Simple CI: Run Task from Workspace');
-        return workbench.pickLabel(name, 10_000).then(
-          () => true,
-          () => undefined,
-        );
-      },
-      120_000,
-    );
+    workbench.answer('Simple CI: Run Task from Workspace', timeout => workbench.pickLabel(name, timeout));
   const rowOf = (name: string, state: RegExp) =>
     workbench.row('Tasks', `${name} is ${state}`, row => row.label === name && state.test(row.spoken));
 
@@ -319,9 +308,10 @@ describe('the extension in VS Code', () => {
 
   step('tells of the end of a task that nobody looks at, and leads to its log', async () => {
     const gate = join(server.folder, 'gate');
-    await workbench.command('Simple CI: Run Task from Workspace');
-    await workbench.fill(`until [ -e ${gate} ]; do sleep 0.1; done; echo too late; exit 4`);
-    await workbench.pick('run this command');
+    await workbench.answer('Simple CI: Run Task from Workspace', async timeout => {
+      await workbench.fill(`until [ -e ${gate} ]; do sleep 0.1; done; echo too late; exit 4`, timeout);
+      await workbench.pick('run this command', timeout);
+    });
     await workbench.row('Tasks', 'it runs', row => row.label.startsWith('until') && /running/.test(row.spoken));
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
@@ -340,8 +330,7 @@ describe('the extension in VS Code', () => {
       await workbench.page.keyboard.type(word);
       await workbench.page.keyboard.press('Control+S');
     };
-    await workbench.command('Simple CI: Run on Save');
-    await workbench.pickLabel('greet');
+    await workbench.answer('Simple CI: Run on Save', timeout => workbench.pickLabel('greet', timeout));
     const item = workbench.page.locator('.statusbar-item', { hasText: 'greet on save' });
     await item.waitFor();
     const before = (await workbench.rows('Tasks')).length;
@@ -416,17 +405,17 @@ describe('the extension in VS Code', () => {
   });
 
   step('shows the tasks that one wants to see', async () => {
-    await workbench.command('Simple CI: Filter Tasks');
-    await workbench.pickLabel('Failed');
-    await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
+    const toggleFailed = async (timeout: number) => {
+      await workbench.pickLabel('Failed', timeout);
+      await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click({ timeout });
+    };
+    await workbench.answer('Simple CI: Filter Tasks', toggleFailed);
     await eventually('only failed ones are shown', async () => {
       const rows = await workbench.rows('Tasks');
       const isOnlyFailed = rows.every(({ spoken }) => /failed/.test(spoken));
       return isOnlyFailed && rows.some(({ label }) => label === 'build') ? true : undefined;
     });
-    await workbench.command('Simple CI: Filter Tasks');
-    await workbench.pickLabel('Failed');
-    await workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK' }).click();
+    await workbench.answer('Simple CI: Filter Tasks', toggleFailed);
     await rowOf('greet', /cancelled/);
   });
 
@@ -665,9 +654,10 @@ test('of several folders it asks which one a task is of, and runs it there', asy
     await workbench.openSideBar('Simple CI');
     await workbench.page.getByRole('button', { name: 'Start a Local Node' }).click();
     await workbench.page.getByRole('button', { name: 'Run Task from Workspace' }).first().waitFor();
-    await workbench.command('Simple CI: Run Task from Workspace');
-    await workbench.pickLabel('two');
-    await workbench.pickLabel('tell');
+    await workbench.answer('Simple CI: Run Task from Workspace', async timeout => {
+      await workbench.pickLabel('two', timeout);
+      await workbench.pickLabel('tell', timeout);
+    });
     await workbench.log().getByText('this is two', { exact: true }).waitFor();
   } finally {
     await workbench.screenshot(PICTURES, 'several-folders');
@@ -698,8 +688,9 @@ test('speaks the language that VS Code is set to, on its pages too', async t => 
     await workbench.openSideBar('Simple CI');
     await workbench.page.getByRole('button', { name: 'Lokalen Knoten starten' }).click();
     await workbench.page.getByRole('button', { name: 'Aufgabe aus dem Arbeitsbereich ausführen' }).first().waitFor();
-    await workbench.command('Simple CI: Aufgabe aus dem Arbeitsbereich ausführen');
-    await workbench.pickLabel('build');
+    await workbench.answer('Simple CI: Aufgabe aus dem Arbeitsbereich ausführen', timeout =>
+      workbench.pickLabel('build', timeout),
+    );
     await workbench.row('Aufgaben', 'build ist fehlgeschlagen', ({ spoken }) => /^Aufgabe build, fehl/.test(spoken));
     const log = workbench.log();
     await log.locator('.state', { hasText: 'fehlgeschlagen' }).waitFor();
