@@ -151,6 +151,11 @@ describe('the chart refuses', () => {
       { ...CHART_CASES['by demand, external'], metricsAdapter: { tls: { existingSecret: 'own' } } },
       /its Secret is not there, or has no ca\.crt: own\. .* set metricsAdapter\.tls\.caBundle or injectFrom/,
     ],
+    [
+      'an authority that is not that of the certificate which it makes itself',
+      { ...CHART_CASES['by demand, external'], metricsAdapter: { tls: { injectFrom: 'build/metrics' } } },
+      /Cannot use metricsAdapter\.tls\.caBundle or injectFrom .* set metricsAdapter\.tls\.existingSecret/,
+    ],
     ['a value that it does not know', { ...LEAST, nodes: { slots: 2 } }, /additional properties 'nodes' not allowed/],
     [
       'a mode that it does not know',
@@ -308,6 +313,13 @@ test('where Kubernetes is to choose users, none is named, not in pods of tasks e
   assert.equal(PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!)).user, null);
 });
 
+test('a user of as many digits as OpenShift has is written as it is', async t => {
+  if (!requireHelm(t)) return;
+  const text = await renderText({ ...LEAST, user: 1_000_660_000 });
+  const users = [...text.matchAll(/(?:runAsUser|runAsGroup|fsGroup): (\S+)/g)].map(([, user]) => user);
+  assert.deepEqual(new Set(users), new Set(['1000660000']));
+});
+
 test('a node may have more than the restricted standard where that is said, and only there', async t => {
   if (!requireHelm(t)) return;
   const containerOf = async (node: object) => {
@@ -322,6 +334,7 @@ test('a node may have more than the restricted standard where that is said, and 
     capabilities: { drop: ['ALL'] },
   };
   assert.deepEqual(await containerOf({}), restricted);
+  assert.deepEqual(await containerOf({ securityContext: null }), restricted);
   const more = { capabilities: { add: ['SETUID'] }, procMount: 'Unmasked' };
   assert.deepEqual(await containerOf({ hostUsers: false, securityContext: more }), {
     ...restricted,
