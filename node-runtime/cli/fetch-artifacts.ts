@@ -43,10 +43,11 @@ export async function fetchArtifacts(
   const { artifacts } = await client.call('listArtifacts', { params: { id } }, context.signal);
   const wanted = path === undefined ? undefined : cleanPath(path);
   const single = artifacts.find(artifact => artifact.path === path || artifact.path === wanted);
-  if (single && options.output === '-') return await printArtifact(context, client, id, single);
+  const chosen = single ? [single] : choose(artifacts, wanted);
+  if (options.output === '-') return await printArtifact(context, client, id, onlyOne(chosen));
   const folder = resolve(context.environment.folder, options.output ?? '.');
   const saved: string[] = [];
-  for (const artifact of single ? [single] : choose(artifacts, wanted)) {
+  for (const artifact of chosen) {
     const { file, isThere } = single
       ? await placeOfOne(folder, single, options.output)
       : { file: placeOf(folder, artifact), isThere: false };
@@ -74,6 +75,16 @@ function choose(artifacts: readonly Artifact[], wanted: string | undefined): rea
   const known = artifacts.map(artifact => plainText(artifact.path)).slice(0, 5);
   const there = known.length > 0 ? `there is ${known.join(', ')}${artifacts.length > 5 ? ', …' : ''}` : 'there is none';
   throw new CiError('not-found', `Cannot find artifact ${quote(wanted)}: ${there}`);
+}
+
+/** Several on standard output could not be told apart. */
+function onlyOne(chosen: readonly Artifact[]): Artifact {
+  const [artifact] = chosen;
+  if (artifact && chosen.length === 1) return artifact;
+  throw new CiError(
+    'invalid',
+    `Cannot write to standard output as that takes one artifact: ${count(chosen.length, 'artifact')}`,
+  );
 }
 
 interface PlaceOfOne {

@@ -171,6 +171,10 @@ test('the log and the artifacts of a run can be had afterwards', async t => {
   assert.deepEqual(await readFile(join(folder, 'kept/out/deep/x')), Buffer.from([0xff]));
   assert.deepEqual((await readdir(join(folder, 'kept/out'))).sort(), ['deep', 'y']);
   assert.deepEqual((await run('artifacts', id, 'out/deep/x', '-o', '-')).bytes, Buffer.from([0xff]));
+  assert.deepEqual((await run('artifacts', id, 'out/deep', '-o', '-')).bytes, Buffer.from([0xff]));
+  const several = await run('artifacts', id, 'out', '-o', '-');
+  assert.deepEqual([several.code, several.stdout], [2, '']);
+  assert.match(several.stderr, /Cannot write to standard output as that takes one artifact: 2 artifacts\n$/);
   assert.equal((await run('artifacts', id, '*/*/x', '-o', 'some')).code, 0);
   assert.match((await run('artifacts', id, 'out/deep/', '-o', 'some')).stdout, /some\/out\/deep\/x\n$/);
   assert.equal((await run('artifacts', id, './out/y', '-o', 'y')).code, 0);
