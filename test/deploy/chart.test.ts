@@ -313,6 +313,21 @@ test('where Kubernetes is to choose users, none is named, not in pods of tasks e
   assert.equal(PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!)).user, null);
 });
 
+test('a node knows how large its data folder may become, wherever that lies', async t => {
+  if (!requireHelm(t)) return;
+  const sizes = async (workspace: object) => {
+    const manifests = await render({ ...LEAST, node: { workspace } });
+    const { containers, volumes } = manifests.find(({ kind }) => kind === 'Deployment')!.spec.template.spec;
+    const told = containers[0].env.find(({ name }: { name: string }) => name === 'SIMPLE_CI_DATA_SIZE');
+    const { emptyDir, ephemeral } = volumes.find(({ name }: { name: string }) => name === 'data');
+    return [told.value, emptyDir?.sizeLimit ?? ephemeral.volumeClaimTemplate.spec.resources.requests.storage];
+  };
+  assert.deepEqual(await sizes({}), ['20Gi', '20Gi']);
+  assert.deepEqual(await sizes({ sizeLimit: '5Gi' }), ['5Gi', '5Gi']);
+  assert.deepEqual(await sizes({ ephemeralVolume: { size: '100Gi' } }), ['100Gi', '100Gi']);
+  assert.deepEqual(await sizes({ ephemeralVolume: { storageClassName: 'fast' } }), ['20Gi', '20Gi']);
+});
+
 test('a user of as many digits as OpenShift has is written as it is', async t => {
   if (!requireHelm(t)) return;
   const text = await renderText({ ...LEAST, user: 1_000_660_000 });
