@@ -1,5 +1,5 @@
-import { realpath, stat } from 'node:fs/promises';
-import { basename, join, matchesGlob, resolve, sep } from 'node:path';
+import { readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, matchesGlob, resolve, sep } from 'node:path';
 import type { Client } from '../../shared/client.ts';
 import { CiError } from '../../shared/errors.ts';
 import { quote, type TaskId } from '../../shared/ids.ts';
@@ -43,10 +43,11 @@ export async function fetchArtifacts(
   const { artifacts } = await client.call('listArtifacts', { params: { id } }, context.signal);
   const wanted = path === undefined ? undefined : cleanPath(path);
   const single = artifacts.find(artifact => artifact.path === path || artifact.path === wanted);
-  if (single && options.output === '-') return await printArtifact(context, client, id, single);
+  const chosen = single ? [single] : choose(artifacts, wanted);
+  if (options.output === '-') return await printArtifact(context, client, id, onlyOne(chosen));
   const folder = resolve(context.environment.folder, options.output ?? '.');
   const saved: string[] = [];
-  for (const artifact of single ? [single] : choose(artifacts, wanted)) {
+  for (const artifact of chosen) {
     const { file, isThere } = single
       ? await placeOfOne(folder, single, options.output)
       : { file: placeOf(folder, artifact), isThere: false };
@@ -76,6 +77,19 @@ function choose(artifacts: readonly Artifact[], wanted: string | undefined): rea
   throw new CiError('not-found', `Cannot find artifact ${quote(wanted)}: ${there}`);
 }
 
+/** Several on standard output could not be told apart. */
+function onlyOne(chosen: readonly Artifact[]): Artifact {
+  const [artifact] = chosen;
+  if (artifact && chosen.length === 1) return artifact;
+  throw new CiError(
+    'invalid',
+    `Cannot write to standard output as that takes one artifact: ${count(chosen.length, 'artifact')}`,
+  );
+}
+
+/** As many as Linux follows. */
+const MOST_LINKS = 40;
+
 interface PlaceOfOne {
   readonly file: string;
   /** Whether it is there already and is no file that could be replaced: a device or a pipe. */
@@ -87,8 +101,19 @@ async function placeOfOne(place: string, artifact: Artifact, output: string | un
   const found = await stat(place).catch(() => undefined);
   if (output === undefined || output.endsWith('/') || found?.isDirectory())
     return { file: placeOf(place, { path: basename(artifact.path) }), isThere: false };
-  if (!found) return { file: place, isThere: false };
+  if (!found) return { file: await endOfLinks(place), isThere: false };
   return found.isFile() ? { file: await realpath(place), isThere: false } : { file: place, isThere: true };
+}
+
+/** Where a link leads to that leads to nothing yet. */
+async function endOfLinks(place: string): Promise<string> {
+  let file = place;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const target = await readlink(file).catch(() => undefined);
+    if (target === undefined) return file;
+    file = resolve(await realpath(dirname(file)), target);
+  }
+  throw new CiError('invalid', `Cannot save artifact as its place is a link that leads nowhere: ${quote(place)}`);
 }
 
 /** Whoever made the artifact chose its path: nothing of it may lead out of the folder. */

@@ -21,6 +21,8 @@ const Header = z.object({
 /** Folders take room too, and no name of a file says how many it needs. */
 const MOST_FOLDERS = 5 * MOST_FILES;
 const LARGEST_HEADER_BYTES = 65_536;
+/** What disks give at least to what is not empty, and to each folder. */
+const BLOCK_BYTES = 4096;
 
 /** Writes the files of a workspace that patterns of artifacts match. Rejects with `invalid` for what the task got wrong. */
 export async function sendFiles(
@@ -47,13 +49,13 @@ export async function sendFiles(
 
 export interface ReceiveOptions {
   readonly mostFolders?: number;
-  /** Resolves when there may be so many bytes. */
+  /** Resolves when so many bytes of the disk may be taken. */
   readonly grow?: (bytes: number) => Promise<void>;
 }
 
 /**
  * Makes such files under a folder that nobody else writes to. Whoever sends them is not trusted: they lie in the folder, and
- * are no more and no larger than allowed.
+ * are no more and take no more of the disk than allowed: very many small ones take more than they hold.
  */
 export async function receiveFiles(
   from: Readable,
@@ -69,12 +71,14 @@ export async function receiveFiles(
     if (length > LARGEST_HEADER_BYTES) throw nonsense();
     const { path, size, executable } = readHeader(await reader.exactly(length));
     if (path === undefined) return;
-    total += size;
+    total += Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
     if (total > mostBytes)
-      throw new CiError('invalid', `Cannot keep the artifacts as they are larger than ${mostBytes} bytes together`);
+      throw new CiError('invalid', `Cannot keep the artifacts as they take more than ${mostBytes} bytes together`);
     await grow(total);
     const place = join(folder, path);
-    folders += await bySender(makeFolders(dirname(place)));
+    const made = await bySender(makeFolders(dirname(place)));
+    total += made * BLOCK_BYTES;
+    folders += made;
     if (folders > mostFolders)
       throw new CiError('invalid', `Cannot keep the artifacts as they are in more than ${mostFolders} folders`);
     await using file = await bySender(open(place, 'wx', executable ? 0o700 : 0o600));

@@ -181,10 +181,11 @@ export class PodSandbox implements Sandbox {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
+    // Let go of at last, whatever fails: others wait for it, and would for ever.
+    using _ = this.#parts.handOver;
     await this.#parts.stay[Symbol.asyncDispose]();
     this.#closeStreams();
     await removeTree(dirname(this.folders.workspace));
-    this.#parts.handOver?.[Symbol.dispose]();
   }
 
   /** What it has printed before it ended is read before its end is told, unless nobody reads. */

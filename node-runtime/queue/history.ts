@@ -43,7 +43,9 @@ export class History implements TaskHistory {
   /** Looks back day by day, to the first one that has a task. */
   async list(limit: number, after: HistoryPlace | undefined, signal: AbortSignal): Promise<readonly FinishedTask[]> {
     const found: FinishedTask[] = [];
-    const newest = dayOf(after?.finished ?? this.#cluster.clock.now() + DAY_MS);
+    // Nothing is later than tomorrow, whatever place a client says it has come to.
+    const tomorrow = this.#cluster.clock.now() + DAY_MS;
+    const newest = dayOf(Math.min(after?.finished ?? tomorrow, tomorrow));
     for await (const day of this.#days(newest, signal)) {
       const tasks = await this.#readDay(day, signal);
       found.push(...tasks.filter(task => after === undefined || compare(task, after) > 0));

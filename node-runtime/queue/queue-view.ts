@@ -307,7 +307,7 @@ export class QueueView {
  * of their kind is behind them, and as urgent.
  */
 function boundOfNews(ids: readonly TaskId[]): TaskId {
-  const priority = ids.at(-1)![0];
-  const at = ids.findIndex(id => id[0] === priority);
-  return ids[at <= MOST_URGENT ? at : 0]!;
+  let bound = 0;
+  for (let at = 1; at <= MOST_URGENT && at < ids.length; at++) if (ids[at]![0] !== ids[at - 1]![0]) bound = at;
+  return ids[bound]!;
 }

@@ -151,6 +151,11 @@ describe('the chart refuses', () => {
       { ...CHART_CASES['by demand, external'], metricsAdapter: { tls: { existingSecret: 'own' } } },
       /its Secret is not there, or has no ca\.crt: own\. .* set metricsAdapter\.tls\.caBundle or injectFrom/,
     ],
+    [
+      'an authority that is not that of the certificate which it makes itself',
+      { ...CHART_CASES['by demand, external'], metricsAdapter: { tls: { injectFrom: 'build/metrics' } } },
+      /Cannot use metricsAdapter\.tls\.caBundle or injectFrom .* set metricsAdapter\.tls\.existingSecret/,
+    ],
     ['a value that it does not know', { ...LEAST, nodes: { slots: 2 } }, /additional properties 'nodes' not allowed/],
     [
       'a mode that it does not know',
@@ -308,6 +313,28 @@ test('where Kubernetes is to choose users, none is named, not in pods of tasks e
   assert.equal(PodTemplate.parse(JSON.parse((data as Record<string, string>)['template.json']!)).user, null);
 });
 
+test('a node knows how large its data folder may become, wherever that lies', async t => {
+  if (!requireHelm(t)) return;
+  const sizes = async (workspace: object) => {
+    const manifests = await render({ ...LEAST, node: { workspace } });
+    const { containers, volumes } = manifests.find(({ kind }) => kind === 'Deployment')!.spec.template.spec;
+    const told = containers[0].env.find(({ name }: { name: string }) => name === 'SIMPLE_CI_DATA_SIZE');
+    const { emptyDir, ephemeral } = volumes.find(({ name }: { name: string }) => name === 'data');
+    return [told.value, emptyDir?.sizeLimit ?? ephemeral.volumeClaimTemplate.spec.resources.requests.storage];
+  };
+  assert.deepEqual(await sizes({}), ['20Gi', '20Gi']);
+  assert.deepEqual(await sizes({ sizeLimit: '5Gi' }), ['5Gi', '5Gi']);
+  assert.deepEqual(await sizes({ ephemeralVolume: { size: '100Gi' } }), ['100Gi', '100Gi']);
+  assert.deepEqual(await sizes({ ephemeralVolume: { storageClassName: 'fast' } }), ['20Gi', '20Gi']);
+});
+
+test('a user of as many digits as OpenShift has is written as it is', async t => {
+  if (!requireHelm(t)) return;
+  const text = await renderText({ ...LEAST, user: 1_000_660_000 });
+  const users = [...text.matchAll(/(?:runAsUser|runAsGroup|fsGroup): (\S+)/g)].map(([, user]) => user);
+  assert.deepEqual(new Set(users), new Set(['1000660000']));
+});
+
 test('a node may have more than the restricted standard where that is said, and only there', async t => {
   if (!requireHelm(t)) return;
   const containerOf = async (node: object) => {
@@ -322,6 +349,7 @@ test('a node may have more than the restricted standard where that is said, and 
     capabilities: { drop: ['ALL'] },
   };
   assert.deepEqual(await containerOf({}), restricted);
+  assert.deepEqual(await containerOf({ securityContext: null }), restricted);
   const more = { capabilities: { add: ['SETUID'] }, procMount: 'Unmasked' };
   assert.deepEqual(await containerOf({ hostUsers: false, securityContext: more }), {
     ...restricted,

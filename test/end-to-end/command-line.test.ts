@@ -134,6 +134,14 @@ test('an artifact that is written to a pipe or a link leaves it what it is', asy
   assert.equal((await run('artifacts', id, 'x', '-o', 'link')).code, 0);
   assert.ok((await lstat(join(folder, 'link'))).isSymbolicLink());
   assert.equal(await readFile(join(folder, 'target'), 'utf8'), 'new\n');
+  await symlink('not-there-yet', join(folder, 'early'));
+  assert.equal((await run('artifacts', id, 'x', '-o', 'early')).code, 0);
+  assert.ok((await lstat(join(folder, 'early'))).isSymbolicLink());
+  assert.equal(await readFile(join(folder, 'not-there-yet'), 'utf8'), 'new\n');
+  await symlink('round', join(folder, 'round'));
+  const nowhere = await run('artifacts', id, 'x', '-o', 'round');
+  assert.equal(nowhere.code, 2);
+  assert.match(nowhere.stderr, /Cannot save artifact as its place is a link that leads nowhere: ".*\/round"/);
 });
 
 test('commands find the programs that the user finds, and get the variables that were given', async t => {
@@ -171,6 +179,10 @@ test('the log and the artifacts of a run can be had afterwards', async t => {
   assert.deepEqual(await readFile(join(folder, 'kept/out/deep/x')), Buffer.from([0xff]));
   assert.deepEqual((await readdir(join(folder, 'kept/out'))).sort(), ['deep', 'y']);
   assert.deepEqual((await run('artifacts', id, 'out/deep/x', '-o', '-')).bytes, Buffer.from([0xff]));
+  assert.deepEqual((await run('artifacts', id, 'out/deep', '-o', '-')).bytes, Buffer.from([0xff]));
+  const several = await run('artifacts', id, 'out', '-o', '-');
+  assert.deepEqual([several.code, several.stdout], [2, '']);
+  assert.match(several.stderr, /Cannot write to standard output as that takes one artifact: 2 artifacts\n$/);
   assert.equal((await run('artifacts', id, '*/*/x', '-o', 'some')).code, 0);
   assert.match((await run('artifacts', id, 'out/deep/', '-o', 'some')).stdout, /some\/out\/deep\/x\n$/);
   assert.equal((await run('artifacts', id, './out/y', '-o', 'y')).code, 0);

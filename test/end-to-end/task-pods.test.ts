@@ -247,7 +247,7 @@ suite('tasks in pods of their own', { concurrency: 1, skip: whyNoCeph() }, () =>
         ['failed', 0],
       ],
     );
-    assert.match(results[3]!.message, new RegExp(`Cannot keep the artifacts as they are larger than ${most} bytes`));
+    assert.match(results[3]!.message, new RegExp(`Cannot keep the artifacts as they take more than ${most} bytes`));
   });
 
   test('a node whose own disk is full gives the attempt up, and says so', async t => {

@@ -58,8 +58,21 @@ test('more bytes than allowed are the task’s own fault, before they are taken'
   const header = { path: 'a', size: MOST + 1 };
   await assert.rejects(receiveFiles(stream({ header }), folder.path, MOST), {
     code: 'invalid',
-    message: /larger than 1000000 bytes/,
+    message: /take more than 1000000 bytes/,
   });
+});
+
+test('small files and folders count as what they take of the disk', async () => {
+  await using to = await temporaryFolder();
+  const files = Array.from({ length: 50 }, (_, at) => ({ header: { path: `${at}/file`, size: 1 }, bytes: 'x' }));
+  const grown: number[] = [];
+  const grow = async (bytes: number) => void grown.push(bytes);
+  await receiveFiles(stream(...files, { header: {} }), to.path, MOST, { grow });
+  assert.deepEqual(grown.slice(0, 2), [4096, 12_288]);
+  const taken = (await readdir(to.path, { recursive: true })).length * 4096;
+  assert.ok(grown.at(-1)! >= taken - 4096, `${grown.at(-1)} of ${taken} bytes`);
+  await using other = await temporaryFolder();
+  await assert.rejects(receiveFiles(stream(...files), other.path, 400_000), /take more than 400000 bytes together/);
 });
 
 test('a stream that makes no sense is not taken for whole, and no fault of the node', async () => {
@@ -86,8 +99,11 @@ test('a pod cannot have its node make folders without end', async () => {
   await using to = await temporaryFolder();
   const deep = 'a/'.repeat(9);
   const files = Array.from({ length: 100 }, (_, at) => ({ header: { path: `${at}/${deep}file`, size: 0 } }));
-  await assert.rejects(receiveFiles(stream(...files), to.path, MOST, { mostFolders: 990 }), /in more than 990 folders/);
+  await assert.rejects(
+    receiveFiles(stream(...files), to.path, 5 * MOST, { mostFolders: 990 }),
+    /in more than 990 folders/,
+  );
   const fewer = files.slice(0, 99);
   await using other = await temporaryFolder();
-  await receiveFiles(stream(...fewer, { header: {} }), other.path, MOST, { mostFolders: 990 });
+  await receiveFiles(stream(...fewer, { header: {} }), other.path, 5 * MOST, { mostFolders: 990 });
 });

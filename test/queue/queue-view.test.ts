@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { QueueView } from '../../node-runtime/queue/queue-view.ts';
 import { neverAborted } from '../../node-runtime/system/clock.ts';
 import { Crowd, type Rival } from '../simulation/crowd.ts';
-import { claim, claimant } from '../support/test-tasks.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { testCluster } from '../support/test-cluster.ts';
+import { claim, claimant, submit } from '../support/test-tasks.ts';
 
 /** More than twice what a node keeps in mind of the queue. */
 const LONG = 1200;
@@ -82,6 +85,31 @@ test('an urgent task is taken up by nodes that look at stretches of a long queue
   const before = crowd.claimed.length;
   await crowd.until('it is claimed', () => crowd.claimed.includes(urgent!));
   assert.ok(crowd.claimed.length - before < 200, `It was passed over ${crowd.claimed.length - before} times`);
+});
+
+test('who looks at stretches is told of an urgent task behind another, whatever else the queue has before the most of it', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const crowd = await claimant(cluster);
+  const submitAll = (count: number, priority: number) =>
+    Promise.all(Array.from({ length: count }, () => submit(cluster, { priority })));
+  await submitAll(1, 1);
+  const some = await submitAll(200, 4);
+  await submitAll(600, 5);
+  const view = new QueueView(
+    cluster,
+    () => true,
+    () => false,
+  );
+  const stop = new AbortController();
+  const running = view.run(stop.signal);
+  await clock.advanceUntil(() => view.count(1, () => false) === 1, 5000);
+  for (const id of some.slice(0, 70)) await claim(cluster, id, crowd);
+  await clock.advanceUntil(() => view.isRoaming && view.count(1, () => false) <= 64, 5000);
+  const [urgent] = await submitAll(1, 2);
+  await clock.advanceUntil(() => view.isFree(urgent!), 5000);
+  stop.abort(new Error('The test is over'));
+  await running;
 });
 
 test('a task whose holder dies is taken up by nodes that have passed it', async () => {

@@ -126,6 +126,24 @@ test('what finished years ago is listed with few questions, also if the clock by
   assert.ok(questions < 130, `${questions} lists`);
 });
 
+test('a place to go on from that is far in the future costs no more than one of today', async () => {
+  const clock = new FakeClock();
+  await using cluster = await testCluster({ clock });
+  const [id] = await finish(cluster, 1);
+  await clock.advance(QUARTER_MS);
+  const history = new History(cluster);
+  await retainOnce(cluster, history, { keepCount: 0 }, signal);
+  const objects = cluster.objects as MemoryObjectStore;
+  objects.operations.length = 0;
+  const after = `h.${'9'.repeat(14)}.${newTaskId(3, clock.now(), Math.random)}`;
+  const page = await new Tasks(cluster, history).list({ limit: 10, after }, signal);
+  assert.deepEqual(
+    page.tasks.map(task => task.id),
+    [id],
+  );
+  assert.ok(objects.operations.length < 50, `${objects.operations.length} questions`);
+});
+
 test('what of the history is damaged or of a newer release keeps nothing else from being listed', async () => {
   const clock = new FakeClock();
   await using cluster = await testCluster({ clock });

@@ -136,9 +136,9 @@ http://{{ include "simple-ci.fullname" . }}-etcd:2379
 {{- define "simple-ci.podSecurity" -}}
 runAsNonRoot: true
 {{- with .Values.user }}
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+runAsUser: {{ int64 . }}
+runAsGroup: {{ int64 . }}
+fsGroup: {{ int64 . }}
 fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 seccompProfile:
@@ -180,6 +180,10 @@ capabilities:
 {{- if not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$" $value) }}
 {{- fail (printf "Cannot use autoscaling.mode external as a label of Kubernetes has at most 63 characters, and a letter or digit at its end: set another %s: %q" $remedy $value) }}
 {{- end }}
+{{- end }}
+{{- $tls := .Values.metricsAdapter.tls }}
+{{- if and (or $tls.caBundle $tls.injectFrom) (not $tls.existingSecret) }}
+{{- fail "Cannot use metricsAdapter.tls.caBundle or injectFrom as the certificate would be one that the chart makes, by another authority: set metricsAdapter.tls.existingSecret" }}
 {{- end }}
 {{- $foreign := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
 {{- if and $foreign (ne (dig "spec" "service" "namespace" "" $foreign) .Release.Namespace) }}
