@@ -1,9 +1,10 @@
 import { installBrowser } from '../../scripts/install-vscode.mjs';
 import { openViewerPage } from '../support/viewer-page.ts';
 import { type Figure, figure, median } from './figures.ts';
+import { hostMemory } from './host-memory.ts';
 
-/** Of 100 bytes each. */
 const LINES = 10_000_000;
+const LINE_BYTES = 100;
 const ROUNDS = 5;
 const GROWN_LINES = 500_000;
 
@@ -27,11 +28,14 @@ export async function bench(log: (text: string) => void): Promise<Figure[]> {
   const took = await viewer.run<number>(`page.grow(${GROWN_LINES}, 5000)`);
   await viewer.run('gc()');
   const heap = await viewer.run<number>('performance.memory.usedJSHeapSize');
+  log('going through the extension host');
+  const host = await hostMemory(LINES * LINE_BYTES);
   return [
     figure('first paint of a log of 1 GB', median(paints), 'ms', { aim: { of: 'value', atMost: 200 } }),
     figure('a frame while scrolling', median(frames), 'ms', { aim: { of: 'value', atMost: 17 } }),
     figure('the slowest of 20 frames', frames.toSorted((a, b) => a - b)[Math.floor(frames.length * 0.95)]!, 'ms'),
     figure('lines taken in', (GROWN_LINES / took) * 1000, 'lines/s', { aim: { of: 'value', atLeast: 50_000 } }),
     figure('memory of the page after it', heap / 1e6, 'MB', { aim: { of: 'value', atMost: 60 } }),
+    figure('memory of the extension host meanwhile', host / 1e6, 'MB', { aim: { of: 'value', atMost: 8 } }),
   ];
 }

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { createLogs } from '../../node-runtime/logs/node-logs.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { CiError, isCiError } from '../../shared/errors.ts';
 import { LogManifest } from '../../shared/log-manifest.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { heldMemory } from '../support/held-memory.ts';
 import { MemoryObjectStore } from '../support/memory-object-store.ts';
 import { newAttempt, numberedLines, readAll, readNow, testKeys, testLogs } from '../support/test-logs.ts';
 import { until } from '../support/until.ts';
@@ -214,18 +213,18 @@ test('a follower that does not read costs a bounded part of memory, and loses no
   await log.write(Buffer.from('first\n'));
   const follower = logs.read({ ...attempt, from: 0, follow: true }, neverAborted)[Symbol.asyncIterator]();
   const first = await follower.next();
-  const before = await arrayBuffers();
+  const before = (await heldMemory()).arrayBuffers;
   const chunk = numberedLines(MIB);
   const hash = createHash('sha256');
   for (let i = 0; i < 100; i++) {
     hash.update(chunk);
     await log.write(chunk);
   }
-  const during = (await arrayBuffers()) - before;
+  const during = (await heldMemory()).arrayBuffers - before;
   assert.ok(during < 20 * MIB, `${during} bytes after 100 MiB were written`);
   await log.finish();
   await log[Symbol.asyncDispose]();
-  const after = (await arrayBuffers()) - before;
+  const after = (await heldMemory()).arrayBuffers - before;
   assert.ok(after < 20 * MIB, `${after} bytes after the end`);
   assert.equal(first.value?.kind, 'bytes');
   const rest = createHash('sha256');
@@ -338,17 +337,3 @@ test('nothing is left running after the end', async () => {
   await log[Symbol.asyncDispose]();
   assert.equal(clock.sleeping, 0);
 });
-
-/** What is really held, in bytes. V8 gives back what nobody refers to in threads of its own, after it has collected: so until it is no less. */
-async function arrayBuffers(): Promise<number> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  for (let least = Number.POSITIVE_INFINITY; ; ) {
-    collect();
-    await systemClock.sleep(100, neverAborted);
-    collect();
-    const { arrayBuffers: now } = process.memoryUsage();
-    if (now >= least) return now;
-    least = now;
-  }
-}
