@@ -196,13 +196,15 @@ function scaleOf(options: NodeCommandOptions): Pick<NodeOptions, 'scale'> {
   return { scale: { deployment, min, max, scaleInAfterMs: options['scale-in-after'] } };
 }
 
+/** Less than this is a unit forgotten. */
+const LEAST_DATA_BYTES = 2 ** 20;
+
 function dataSizeOf({ 'data-size': size }: NodeCommandOptions): Pick<NodeOptions, 'dataBytes'> {
   if (size === undefined) return {};
-  if (QUANTITY.test(size) && bytesOf(size) > 0) return { dataBytes: bytesOf(size) };
-  throw new CiError(
-    'invalid',
-    `Cannot use --data-size as it is not like 500Mi, 20Gi or a number of bytes: ${quote(size)}`,
-  );
+  const refuse = (why: string) => new CiError('invalid', `Cannot use --data-size as it is ${why}: ${quote(size)}`);
+  if (!QUANTITY.test(size)) throw refuse('not like 500Mi, 20Gi or a number of bytes');
+  if (bytesOf(size) < LEAST_DATA_BYTES) throw refuse('less than 1Mi');
+  return { dataBytes: bytesOf(size) };
 }
 
 /** A cluster id may have slashes, but no dots. */

@@ -58,10 +58,17 @@ suite('a node that cannot start says what, why and the value in one line, and le
     assert.match(stderr, /^simple-ci: Cannot run on this Node as 24 or later is needed: .*node, v[0-9.]+\n$/);
   });
 
-  for (const size of ['GB', '20GB', '0', '0.4', '1e9', '∞'])
+  for (const [size, why] of [
+    ['GB', 'not like 500Mi, 20Gi or a number of bytes'],
+    ['20GB', 'not like 500Mi, 20Gi or a number of bytes'],
+    ['1e9', 'not like 500Mi, 20Gi or a number of bytes'],
+    ['∞', 'not like 500Mi, 20Gi or a number of bytes'],
+    ['0', 'less than 1Mi'],
+    ['20', 'less than 1Mi'],
+  ] as const)
     test(`the size of its data folder ${JSON.stringify(size)}`, async () => {
-      const why = /--data-size as it is not like 500Mi, 20Gi or a number of bytes: "/;
-      refused(await node(['--cluster', 'acme', '--data-size', size]), 2, why);
+      const refusal = new RegExp(`Cannot use --data-size as it is ${why}: "${size}"`);
+      refused(await node(['--cluster', 'acme', '--data-size', size]), 2, refusal);
     });
 
   for (const [id, why] of [
