@@ -120,7 +120,7 @@ export function activate(context: vscode.ExtensionContext): void {
     problems,
     new vscode.Disposable(() => notices[Symbol.dispose]()),
     vscode.tasks.registerTaskProvider(TASK_TYPE, new ClusterTaskProvider({ clusters, running, findProgram: program })),
-    vscode.window.registerTerminalLinkProvider(new TerminalLinks()),
+    vscode.window.registerTerminalLinkProvider(new TerminalLinks(task => panels.show({ task }))),
     ...registerAgentTools({ clusters, running, findProgram: program, clock: systemClock, mayStart }),
     mcp,
     vscode.lm.registerMcpServerDefinitionProvider(MCP_PROVIDER, mcp),

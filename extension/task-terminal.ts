@@ -63,6 +63,7 @@ export class TaskTerminal implements vscode.Pseudoterminal {
       await this.#show(client, submitted, signal);
       const result = await resultOf(client, submitted.id, signal);
       this.#say(`${outcomeWord(result.outcome)}: ${result.message}`);
+      this.#say(l10n.t`whole log: task ${submitted.id}`);
       return exitCodeOfOutcome(result.outcome);
     } catch (error) {
       if (signal.aborted) return EXIT.cancelled;

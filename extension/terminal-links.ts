@@ -1,22 +1,48 @@
+import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { showPlace } from './open-file.ts';
-import { type PlaceInLine, placesInLine } from './places-in-line.ts';
+import { placesInLine } from './places-in-line.ts';
+import { taskInLine } from './task-in-line.ts';
 
 interface Link extends vscode.TerminalLink {
-  readonly place: PlaceInLine;
+  readonly open: () => Promise<void>;
 }
 
-/** Terminals of VS Code find no links where a path has a space in it: here those to files of the workspace are. */
+/**
+ * Links in terminals: from what the terminal of a task says of it to its whole log; and to files of the workspace whose paths have a
+ * space in them, where VS Code finds none.
+ */
 export class TerminalLinks implements vscode.TerminalLinkProvider<Link> {
-  provideTerminalLinks({ line }: vscode.TerminalLinkContext): Link[] {
-    const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
-    return folders
-      .filter(folder => folder.includes(' '))
-      .flatMap(folder => placesInLine(line, folder))
-      .map(place => ({ startIndex: place.index, length: place.length, place }));
+  readonly #showLog: (task: string) => Promise<void>;
+
+  constructor(showLog: (task: string) => Promise<void>) {
+    this.#showLog = showLog;
   }
 
-  async handleTerminalLink({ place }: Link): Promise<void> {
-    await showPlace(vscode.Uri.file(place.path), place);
+  provideTerminalLinks({ line }: vscode.TerminalLinkContext): Link[] {
+    return [...this.#toLogs(line), ...toFiles(line)];
   }
+
+  async handleTerminalLink({ open }: Link): Promise<void> {
+    await open();
+  }
+
+  #toLogs(line: string): Link[] {
+    const found = taskInLine(line);
+    if (!found) return [];
+    const { index, length, task } = found;
+    return [{ startIndex: index, length, tooltip: l10n.t('Open log'), open: () => this.#showLog(task) }];
+  }
+}
+
+function toFiles(line: string): Link[] {
+  const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+  return folders
+    .filter(folder => folder.includes(' '))
+    .flatMap(folder => placesInLine(line, folder))
+    .map(place => ({
+      startIndex: place.index,
+      length: place.length,
+      open: () => showPlace(vscode.Uri.file(place.path), place),
+    }));
 }

@@ -70,7 +70,7 @@ export function deadline(clock: Clock, ms: number, parent: AbortSignal): Deadlin
   const own = new AbortController();
   const timer = new AbortController();
   clock.sleep(ms, timer.signal).then(
-    () => own.abort(new DeadlineExceeded(`Gave up after ${ms} ms`)),
+    () => own.abort(new DeadlineExceeded(`Gave up after ${Math.round(ms)} ms`)),
     () => undefined,
   );
   return { signal: AbortSignal.any([parent, own.signal]), [Symbol.dispose]: () => timer.abort(OVER) };

@@ -166,7 +166,9 @@ describe('S3ObjectStore on a bad day', { skip: whyNoCeph(), timeout: 600_000 }, 
     s3.fault = ({ method }) => (method === 'GET' ? { kind: 'cut answer', after: 0 } : undefined);
     const body = await objects.get('hopeless', short);
     const error = await failure(Array.fromAsync(body!.bytes), 'unavailable');
-    assert.match(error.message, /^Cannot read object "hopeless" as the object store could not be reached/);
+    // The last try may have had so little time left that it was given up first.
+    const why = /^Cannot read object "hopeless" as the object store (could not be reached|did not answer in time)/;
+    assert.match(error.message, why);
   });
 
   test('get() gives its reader all the time it wants', async () => {
