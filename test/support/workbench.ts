@@ -7,6 +7,8 @@ import { eventually } from './test-tasks.ts';
 const ACTION_MS = 60_000;
 /** A list that has not opened within this was closed again. */
 const ANSWER_MS = 10_000;
+/** A list that has stood still for so long is whole. */
+const SETTLED_MS = 500;
 /** Starting VS Code on a busy machine. */
 const START_MS = 120_000;
 
@@ -158,9 +160,16 @@ export class Workbench implements AsyncDisposable {
     await eventually(what, () => chooseIt().catch(() => undefined), START_MS);
   }
 
-  /** The row of the open list that begins with the text. */
+  /** The row of the open list with the text, once it has been in its place for a moment: lists are filled again as one types. */
   async pick(text: string, timeout = ACTION_MS): Promise<void> {
     const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
+    const place = async () => JSON.stringify(await row.boundingBox({ timeout: 1000 }).catch(() => undefined));
+    const isSettled = async () => {
+      const before = await place();
+      await this.page.waitForTimeout(SETTLED_MS);
+      return before !== undefined && before === (await place()) ? true : undefined;
+    };
+    await eventually(`${text} is in the list`, isSettled, timeout);
     await row.click({ timeout });
   }
 
