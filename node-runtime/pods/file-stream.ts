@@ -125,6 +125,8 @@ function header(fields: z.input<typeof Header>): Buffer {
 }
 
 async function write(to: Writable, bytes: Uint8Array): Promise<void> {
+  // One that has been closed tells nothing of it any more.
+  if (to.destroyed) throw nonsense();
   if (to.write(bytes)) return;
   await Promise.race([once(to, 'drain'), once(to, 'close').then(() => Promise.reject(nonsense()))]);
 }

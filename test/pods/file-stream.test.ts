@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -42,6 +43,19 @@ test('files arrive as they are, and no links, whatever lies beside them', async 
   ]);
   assert.ok((await readFile(join(to.path, 'out/deep/large'))).equals(Buffer.alloc(300_000, 1)));
   assert.ok((await stat(join(to.path, 'out/run'))).mode & 0o100);
+});
+
+test('who sends into a stream that has been closed meanwhile is told so, and does not wait', async () => {
+  await using from = await temporaryFolder();
+  await writeFile(join(from.path, 'out'), Buffer.alloc(300_000, 1));
+  const through = new PassThrough();
+  const closed = once(through, 'close');
+  through.destroy();
+  await closed;
+  await assert.rejects(
+    sendFiles(from.path, ['out'], through, neverAborted),
+    /^CiError: Cannot read the files that the pod/,
+  );
 });
 
 test('what would lie outside of the folder is refused, and nothing is written there', async () => {
