@@ -198,6 +198,18 @@ suite('requests that no client of ours would send, to a real node', { skip }, ()
   });
 });
 
+/** Runs a task on the files of a folder; what came of its first attempt: how that was given up, or its verdict. */
+async function runIn(cluster: RealCluster, folder: string) {
+  const sent = await cluster.cli(['run', '--detach', '--json', '--', 'true'], { cwd: folder });
+  assert.equal(sent.code, 0, sent.stderr);
+  const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
+  const tried = await eventually('an attempt has ended', async () => {
+    const view = await cluster.view(id);
+    return view.past[0] ?? (view.state === 'finished' ? (view.result.past[0] ?? view.result) : undefined);
+  });
+  return { id, tried };
+}
+
 suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mounting a small disk needs root') }, () => {
   test('costs an attempt that says so, never a verdict; with room again the next task passes', async t => {
     await using small = await onSmallDisk('24m');
@@ -205,14 +217,8 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
     const { own, disk } = small;
     await using workspace = await temporaryFolder();
     await writeFile(join(workspace.path, 'large'), randomBytes(30_000_000));
-    const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
-    assert.equal(sent.code, 0, sent.stderr);
-    const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
-    const tried = await eventually('an attempt was given up', async () => {
-      const view = await own.view(id);
-      return view.past[0] ?? (view.state === 'finished' ? view.result.past[0] : undefined);
-    });
-    assert.equal(tried.end, 'infrastructure');
+    const { id, tried } = await runIn(own, workspace.path);
+    assert.equal('end' in tried && tried.end, 'infrastructure');
     assert.match(tried.message ?? '', new RegExp(`^Cannot prepare the workspace as there is no space left: "${disk}/`));
     assert.equal((await own.cli(['cancel', id])).code, 0);
     assert.equal((await own.finished(id)).outcome, 'cancelled');
@@ -231,13 +237,7 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
     const { own } = small;
     await using workspace = await temporaryFolder();
     await writeFile(join(workspace.path, 'large'), Buffer.alloc(30_000_000, 'x'));
-    const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
-    assert.equal(sent.code, 0, sent.stderr);
-    const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
-    const tried = await eventually('an attempt has ended', async () => {
-      const view = await own.view(id);
-      return view.past[0] ?? (view.state === 'finished' ? view.result : undefined);
-    });
+    const { id, tried } = await runIn(own, workspace.path);
     assert.match(
       tried.message ?? '',
       /^Cannot write the files of snapshot [0-9a-f]+ as there is no space left, or the disk/,
@@ -252,13 +252,7 @@ suite('a disk that is full', { skip: skip || (process.getuid?.() !== 0 && 'mount
     const { own } = small;
     await using workspace = await temporaryFolder();
     for (let at = 0; at < 1000; at++) await writeFile(join(workspace.path, `${at}`), '');
-    const sent = await own.cli(['run', '--detach', '--json', '--', 'true'], { cwd: workspace.path });
-    assert.equal(sent.code, 0, sent.stderr);
-    const { id } = JSON.parse(sent.stdout.trimEnd().split('\n').at(-1)!);
-    const tried = await eventually('an attempt has ended', async () => {
-      const view = await own.view(id);
-      return view.past[0] ?? (view.state === 'finished' ? view.result : undefined);
-    });
+    const { id, tried } = await runIn(own, workspace.path);
     assert.match(tried.message ?? '', /no space left/);
     assert.equal('end' in tried && tried.end, 'infrastructure');
     assert.equal((await own.cli(['cancel', id])).code, 0);
