@@ -1,7 +1,8 @@
 // `npm run chaos -- [options]`: a cluster of real processes under load and real faults, and what became of its promises. Ends with
 // 1 if one was broken, with 2 if it was called wrongly, with 130 if it was interrupted.
+import { execFile } from 'node:child_process';
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { formatFigures } from '../bench/figures.ts';
 import { chaosFigures, faultCosts, neverStruck } from './chaos-figures.ts';
 import type { ChaosReport } from './check-run.ts';
@@ -62,7 +63,8 @@ async function main(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => interrupted.abort(new Error(`Interrupted by ${name}`)));
   try {
-    return tell(given, await run(given, interrupted.signal));
+    const report = await run(given, interrupted.signal);
+    return tell(given, report, await version());
   } catch (error) {
     console.error(interrupted.signal.aborted ? 'Interrupted' : error);
     console.error(`To repeat: ${commandOf(given)}`);
@@ -132,12 +134,13 @@ function choose({ only, unsafe }: Arguments): readonly Nemesis[] {
   return ALL_NEMESES.filter(({ name }) => only.some(text => name.includes(text)));
 }
 
-function tell(given: Arguments, report: ChaosReport): number {
+function tell(given: Arguments, report: ChaosReport, commit: string | undefined): number {
   const result = { bench: `chaos, seed ${given.seed}`, figures: chaosFigures(report) };
   const [, , machineLoad] = loadavg();
   const untested = { neverStruck: neverStruck(report), leftOut: report.leftOut };
   const more = {
     command: commandOf(given),
+    commit,
     node: process.version,
     machineLoad,
     faults: faultCosts(report),
@@ -151,6 +154,15 @@ function tell(given: Arguments, report: ChaosReport): number {
   for (const { invariant, subject, text } of report.violations) console.error(`${invariant}: ${subject}: ${text}`);
   console.error(`To repeat: ${commandOf(given)}`);
   return 1;
+}
+
+/** Of this checkout: with another list of faults, a seed is other weather. */
+async function version(): Promise<string | undefined> {
+  const described = promisify(execFile)('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname });
+  return await described.then(
+    ({ stdout }) => stdout.trim(),
+    () => undefined, // A copy without git.
+  );
 }
 
 function commandOf({ seed, minutes, nodes, rate, slots, load, only, oneByOne, calm, unsafe }: Arguments): string {

@@ -27,7 +27,7 @@ const { values } = parseArgs({ options: { many: file, requeue: file, outage: fil
 let page = await readFromRoot(PAGE);
 for (const [name, files] of Object.entries(values)) {
   const results = await Promise.all(files.map(readResult));
-  const commands = results.map(({ command, machineLoad }) => `- \`${command}\`${loadOf(machineLoad)}`);
+  const commands = results.map(({ command, commit, machineLoad }) => `- \`${command}\`${where(commit, machineLoad)}`);
   const all = together(results);
   page = replaceSection(page, name, [...commands, ...untested(all), '', SECTIONS[name]!(all)].join('\n'));
 }
@@ -39,9 +39,11 @@ async function readResult(path: string): Promise<ChaosResult> {
   return JSON.parse(lines.at(-1)!) as ChaosResult;
 }
 
-function loadOf(machineLoad: number | undefined): string {
+function where(commit: string | undefined, machineLoad: number | undefined): string {
   const cores = availableParallelism();
-  return machineLoad === undefined ? '' : ` (${machineLoad.toFixed(0)} processes wanted to run on ${cores} cores)`;
+  const load = machineLoad === undefined ? [] : [`${machineLoad.toFixed(0)} processes wanted to run on ${cores} cores`];
+  const known = [...(commit === undefined ? [] : [`at ${commit}`]), ...load];
+  return known.length === 0 ? '' : ` (${known.join('; ')})`;
 }
 
 /** What the page must not be taken to show. */

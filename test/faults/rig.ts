@@ -52,7 +52,6 @@ export class Rig implements AsyncDisposable {
   readonly s3: CephS3;
   readonly tape: Tape;
   readonly witness: Witness;
-  readonly places: readonly Place[];
   readonly api: ChaosApi;
   /** Byte sequences that may be in nothing that is stored. */
   readonly canaries: Map<string, string>;
@@ -61,6 +60,8 @@ export class Rig implements AsyncDisposable {
   readonly blackouts: Blackout[] = [];
   /** What went wrong in sight of the harness: a node that died by itself, a process that outlived its node. */
   readonly violations: Violation[] = [];
+  readonly #places: Place[];
+  readonly #ground: Ground;
   readonly #resources: AsyncDisposableStack;
   readonly #ended = new AbortController();
   readonly #later: Promise<void>[] = [];
@@ -68,7 +69,15 @@ export class Rig implements AsyncDisposable {
 
   private constructor(
     options: RigOptions,
-    parts: { cluster: string; etcd: EtcdServer; s3: CephS3; tape: Tape; witness: Witness; places: readonly Place[] },
+    parts: {
+      cluster: string;
+      etcd: EtcdServer;
+      s3: CephS3;
+      tape: Tape;
+      witness: Witness;
+      ground: Ground;
+      places: Place[];
+    },
     canaries: Map<string, string>,
     resources: AsyncDisposableStack,
   ) {
@@ -78,7 +87,8 @@ export class Rig implements AsyncDisposable {
     this.s3 = parts.s3;
     this.tape = parts.tape;
     this.witness = parts.witness;
-    this.places = parts.places;
+    this.#ground = parts.ground;
+    this.#places = parts.places;
     this.canaries = canaries;
     this.#resources = resources;
     this.api = new ChaosApi(() => this.living.map(({ life }) => life!.node.address));
@@ -109,7 +119,7 @@ export class Rig implements AsyncDisposable {
       ['the secret key of S3', s3.credentials.secretAccessKey],
       ['the key of the secrets', key.text],
     ]);
-    const rig = new Rig(options, { cluster, etcd, s3, tape, witness, places }, canaries, resources.move());
+    const rig = new Rig(options, { cluster, etcd, s3, tape, witness, ground, places }, canaries, resources.move());
     try {
       await rig.#begin();
     } catch (error) {
@@ -117,6 +127,10 @@ export class Rig implements AsyncDisposable {
       throw error;
     }
     return rig;
+  }
+
+  get places(): readonly Place[] {
+    return this.#places;
   }
 
   get living(): readonly Place[] {
@@ -136,6 +150,14 @@ export class Rig implements AsyncDisposable {
   /** A living one. */
   pickPlace(pick: number): Place {
     return pickFrom(this.living, pick);
+  }
+
+  /** Makes places until there are so many. Those are like each other, and nobody lives there yet. */
+  async makeRoom(count: number): Promise<void> {
+    while (this.places.length < count) {
+      const name = `n${this.places.length + 1}`;
+      this.#places.push(this.#resources.use(await Place.prepare(name, this.#ground, { hasSmallDisk: false })));
+    }
   }
 
   /** Starts a node at a place and looks after it; tries until it lives, as etcd may be away just now. */

@@ -5,6 +5,8 @@ import type { LeftOut } from './check-run.ts';
 /** What `npm run chaos -- --json` prints. */
 export interface ChaosResult extends BenchResult {
   readonly command: string;
+  /** Of the checkout that it ran in. Absent where that is no clone. */
+  readonly commit?: string | undefined;
   readonly node: string;
   /** How many processes wanted to run, over the last quarter of an hour. */
   readonly machineLoad?: number;

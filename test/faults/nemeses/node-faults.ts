@@ -8,6 +8,9 @@ const SHORT_STOP_MS = [3000, 14_000] as const;
 /** Longer: somebody else has the tasks when the node wakes up. */
 const LONG_STOP_MS = [36_000, 50_000] as const;
 
+const FEW = 2;
+const MANY = 20;
+
 /** What happens to the processes of nodes. */
 export const nodeFaults: readonly Nemesis[] = [
   {
@@ -68,11 +71,32 @@ export const nodeFaults: readonly Nemesis[] = [
     track: 'nodes',
     lastsMs: [8000, 20_000],
     async inject(rig, _pick, signal, struck) {
-      const leaving = rig.living.slice(2);
+      const leaving = rig.living.slice(FEW);
       for (const place of leaving) struck(place);
       await Promise.all(leaving.map(place => rig.drain(place, signal)));
       return async healing => {
         for (const place of leaving) await rig.bring(place, healing);
+      };
+    },
+  },
+  {
+    name: 'scaling to 2 nodes, to 20 and to 2',
+    track: 'nodes',
+    lastsMs: [35_000, 50_000],
+    async inject(rig, _pick, signal, struck) {
+      const usual = rig.living;
+      const drain = async (places: readonly Place[], until: AbortSignal) => {
+        for (const place of places) struck(place);
+        await Promise.all(places.map(place => rig.drain(place, until)));
+      };
+      await drain(usual.slice(FEW), signal);
+      await rig.makeRoom(MANY);
+      const coming = rig.places.filter(({ isAlive }) => !isAlive).slice(0, MANY - FEW);
+      await Promise.all(coming.map(place => rig.bring(place, signal)));
+      return async healing => {
+        const leaving = rig.living.filter(place => !usual.slice(0, FEW).includes(place));
+        await drain(leaving, healing);
+        for (const place of usual) if (!place.isAlive) await rig.bring(place, healing);
       };
     },
   },
