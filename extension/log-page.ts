@@ -17,6 +17,8 @@ export interface LogPageOptions {
   readonly clusters: Clusters;
   readonly extension: vscode.Uri;
   readonly isInPanel: boolean;
+  /** Where paths in the log of a task are counted from, if that is known. */
+  readonly foldersOf: (task: string) => readonly string[] | undefined;
   /** The name of the task, for the title of what the page is in. */
   readonly onTitle: (title: string) => void;
 }
@@ -114,13 +116,17 @@ export class LogPage implements vscode.Disposable {
         if (this.#wanted) this.show({ task: this.#wanted.task, attempt: message.attempt });
         return;
       case 'link':
-        if (message.link.kind === 'file') return openWorkspaceFile(message.link);
+        if (message.link.kind === 'file') return openWorkspaceFile(message.link, this.#folders);
         await vscode.env.openExternal(vscode.Uri.parse(message.link.address, true));
         return;
       case 'state':
         this.#line = message.state.line;
         return;
     }
+  }
+
+  get #folders(): readonly string[] | undefined {
+    return this.#wanted && this.#options.foldersOf(this.#wanted.task);
   }
 
   async #open(): Promise<void> {

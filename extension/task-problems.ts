@@ -27,6 +27,7 @@ export class TaskProblems implements vscode.Disposable {
   readonly #clusters: Clusters;
   readonly #note: (text: string) => void;
   readonly #warned = new Set<string>();
+  /** By workspace and name: tasks of two workspaces may have the same. */
   readonly #reading = new Map<
     string,
     { readonly stop: AbortController; readonly shown: vscode.DiagnosticCollection }
@@ -47,10 +48,11 @@ export class TaskProblems implements vscode.Disposable {
       return;
     }
     const { name } = submitted;
-    this.#forget(name);
+    const key = JSON.stringify([submitted.root, name]);
+    this.#forget(key);
     const shown = vscode.languages.createDiagnosticCollection(`simple-ci: ${name}`);
     const stop = new AbortController();
-    this.#reading.set(name, { stop, shown });
+    this.#reading.set(key, { stop, shown });
     void this.#read(submitted, { shown, edits }, stop.signal)
       .catch(error => {
         if (!stop.signal.aborted) this.#note(`Cannot look for problems in the log of ${name}: ${String(error)}`);
@@ -59,18 +61,18 @@ export class TaskProblems implements vscode.Disposable {
   }
 
   dispose(): void {
-    for (const name of [...this.#reading.keys()]) this.#forget(name);
+    for (const key of [...this.#reading.keys()]) this.#forget(key);
   }
 
-  #forget(name: string): void {
-    const reading = this.#reading.get(name);
+  #forget(key: string): void {
+    const reading = this.#reading.get(key);
     reading?.stop.abort(new Error('The task runs anew'));
     reading?.shown.dispose();
-    this.#reading.delete(name);
+    this.#reading.delete(key);
   }
 
-  async #read(submitted: Submitted, { shown, edits }: Showing, signal: AbortSignal): Promise<void> {
-    const { id, name } = submitted;
+  async #read(submitted: Submitted, { shown, edits }: Omit<Showing, 'folders'>, signal: AbortSignal): Promise<void> {
+    const { id, name, folders } = submitted;
     const matchers = await this.#matchers(submitted);
     const newReader = () => new ProblemReader(matchers, text => this.#warn(text));
     await using client = await this.#clusters.connection.client();
@@ -84,7 +86,7 @@ export class TaskProblems implements vscode.Disposable {
       }
       const problems = reader.read(event).slice(0, MOST_PROBLEMS - count);
       count += problems.length;
-      await show(problems, name, { shown, edits });
+      await show(problems, name, { shown, edits, folders });
     }
   }
 
@@ -108,15 +110,17 @@ export class TaskProblems implements vscode.Disposable {
 interface Showing {
   readonly shown: vscode.DiagnosticCollection;
   readonly edits: WorkspaceEdits;
+  /** That paths are counted from. */
+  readonly folders: readonly string[];
 }
 
 /** Those of one file are told at once, as each time VS Code is told all that there are; and it is looked for once. */
-async function show(problems: readonly Problem[], task: string, { shown, edits }: Showing): Promise<void> {
+async function show(problems: readonly Problem[], task: string, { shown, edits, folders }: Showing): Promise<void> {
   const found = new Map<string, { readonly file: vscode.Uri; readonly diagnostics: vscode.Diagnostic[] }>();
   const files = new Map<string, vscode.Uri | undefined>();
   for (const problem of problems) {
     const key = JSON.stringify([problem.path, problem.folders]);
-    if (!files.has(key)) files.set(key, await findFile(problem));
+    if (!files.has(key)) files.set(key, await findFile(problem, folders));
     const file = files.get(key);
     const line = file && edits.lineNow(file, problem.line - 1);
     if (!file || line === undefined) continue;
@@ -135,9 +139,11 @@ function diagnosticOf(problem: Problem, now: number, task: string): vscode.Diagn
   return diagnostic;
 }
 
-async function findFile({ path, folders = [''] }: Problem): Promise<vscode.Uri | undefined> {
+/** @param within folders that paths are counted from */
+async function findFile({ path, folders = [''] }: Problem, within: readonly string[]): Promise<vscode.Uri | undefined> {
   for (const folder of folders) {
-    const file = await findWorkspaceFile(folder === '' || path.startsWith('/') ? path : `${folder}/${path}`);
+    const place = folder === '' || path.startsWith('/') ? path : `${folder}/${path}`;
+    const file = await findWorkspaceFile(place, within);
     if (file) return file;
   }
   return undefined;
