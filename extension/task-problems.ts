@@ -8,6 +8,7 @@ import { ProblemReader } from './problem-reader.ts';
 import type { Problem } from './problem-scanner.ts';
 import { fillsProblems } from './settings.ts';
 import type { Submitted } from './submit-workspace.ts';
+import type { Place } from './text-edits.ts';
 import type { WorkspaceEdits } from './workspace-edits.ts';
 
 /** More of one task are not shown: nobody reads them. */
@@ -122,17 +123,17 @@ async function show(problems: readonly Problem[], task: string, { shown, edits, 
     const key = JSON.stringify([problem.path, problem.folders]);
     if (!files.has(key)) files.set(key, await findFile(problem, folders));
     const file = files.get(key);
-    const line = file && edits.lineNow(file, problem.line - 1);
-    if (!file || line === undefined) continue;
+    const now = file && edits.placeNow(file, { line: problem.line - 1, character: problem.column - 1 });
+    if (!file || !now) continue;
     const of = found.get(file.toString()) ?? { file, diagnostics: [...(shown.get(file) ?? [])] };
-    of.diagnostics.push(diagnosticOf(problem, line, task));
+    of.diagnostics.push(diagnosticOf(problem, now, task));
     found.set(file.toString(), of);
   }
   for (const { file, diagnostics } of found.values()) shown.set(file, diagnostics);
 }
 
-/** @param now where its line is now */
-function diagnosticOf(problem: Problem, now: number, task: string): vscode.Diagnostic {
+/** @param now where its place is now */
+function diagnosticOf(problem: Problem, now: Place, task: string): vscode.Diagnostic {
   const diagnostic = new vscode.Diagnostic(rangeOf(problem, now), problem.message, SEVERITIES[problem.severity]);
   diagnostic.source = `Simple CI: ${task} (${problem.source})`;
   if (problem.code !== undefined) diagnostic.code = problem.code;
@@ -149,8 +150,10 @@ async function findFile({ path, folders = [''] }: Problem, within: readonly stri
   return undefined;
 }
 
-/** @param now where its line is now */
-function rangeOf({ line, column, end }: Problem, now: number): vscode.Range {
-  const start = new vscode.Position(now, column - 1);
-  return new vscode.Range(start, end ? new vscode.Position(now + end.line - line, end.column - 1) : start);
+/** @param now where its place is now */
+function rangeOf({ line, column, end }: Problem, now: Place): vscode.Range {
+  const start = new vscode.Position(now.line, now.character);
+  if (!end) return new vscode.Range(start, start);
+  const moved = end.line === line ? now.character - (column - 1) : 0;
+  return new vscode.Range(start, new vscode.Position(now.line + end.line - line, end.column - 1 + moved));
 }

@@ -188,7 +188,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     await vscode.workspace.fs.writeFile(sent, new Uint8Array());
     await run;
     const edits = await submitted.promise;
-    assert.equal(edits.lineNow(document.uri, 2), 4);
+    assert.equal(edits.placeNow(document.uri, { line: 2, character: 0 })?.line, 4);
     edits.dispose();
     await vscode.workspace.fs.delete(sent);
     await vscode.window.showTextDocument(document);
