@@ -45,7 +45,9 @@ export class LogPage implements vscode.Disposable {
   #wanted: WantedLog | undefined;
   #line: LogLineName | undefined;
   #feed: LogFeed | undefined;
-  #watching: { readonly want: Disposable; readonly changes?: Disposable; readonly signal: AbortController } | undefined;
+  #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
+  /** The log could not be opened: who waits for it wants the cluster back. */
+  #waiting: Disposable | undefined;
   #last = '';
 
   constructor(webview: vscode.Webview, options: LogPageOptions) {
@@ -132,6 +134,8 @@ export class LogPage implements vscode.Disposable {
   async #open(): Promise<void> {
     const opening = {};
     this.#opening = opening;
+    // Until it is known how this goes: else the connection would be made anew each time, and tell of it, and this be tried again, without a pause.
+    using _waiting = this.#takeWaiting();
     await this.#close();
     this.#hasFailed = false;
     this.#line = undefined;
@@ -158,9 +162,14 @@ export class LogPage implements vscode.Disposable {
       const { connection } = this.#options.clusters;
       this.#hasFailed = true;
       this.#send({ type: 'failed', message: whyNotShown(error, connection.connection) });
-      // Who waits for the log wants the cluster back.
-      if (error instanceof NoAnswer && this.#isReady) this.#watching = { want: connection.want(), signal };
+      if (error instanceof NoAnswer && this.#isReady) this.#waiting = connection.want();
     }
+  }
+
+  #takeWaiting(): Disposable | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    return waiting;
   }
 
   /** Meanwhile the connection may have found other nodes: then they have the rest of the log. */
@@ -207,8 +216,9 @@ export class LogPage implements vscode.Disposable {
     this.#feed = undefined;
     this.#watching = undefined;
     this.#last = '';
+    this.#takeWaiting()?.[Symbol.dispose]();
     watching?.signal.abort(new Error('The log was closed'));
-    watching?.changes?.[Symbol.dispose]();
+    watching?.changes[Symbol.dispose]();
     watching?.want[Symbol.dispose]();
     await feed?.[Symbol.asyncDispose]();
   }

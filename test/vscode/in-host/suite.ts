@@ -365,6 +365,35 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     assert.equal(followed, 0);
   },
 
+  'a log that no node could be asked for is opened when one can be, and until then the cluster is wanted': async () => {
+    const choice = { id: 'test', label: 'test', urls: [] };
+    const connectionChanged = new EventSource<{ kind: string }>();
+    const happened: string[] = [];
+    let wants = 0;
+    const want = () => {
+      if (wants++ === 0) happened.push('wanted');
+      return {
+        [Symbol.dispose]: () => {
+          if (--wants === 0) happened.push('let go');
+        },
+      };
+    };
+    const ask = async () => {
+      happened.push('asked');
+      throw new NoAnswer('Cannot open the log', choice, 'it is silent');
+    };
+    const { page, received } = logPage({ connection: { kind: 'connected', choice }, connectionChanged, want, ask });
+    page.show({ task: 'a' });
+    received.fire({ type: 'ready' });
+    await eventually('it has been asked', () => happened.includes('wanted') || undefined);
+    connectionChanged.emit({ kind: 'connected' });
+    await eventually('it has been asked again', () => happened.length === 3 || undefined);
+    await new Promise(resolve => setImmediate(resolve));
+    assert.deepEqual(happened, ['asked', 'wanted', 'asked']);
+    page.dispose();
+    assert.deepEqual(happened, ['asked', 'wanted', 'asked', 'let go']);
+  },
+
   'the branch that is checked out is asked of VS Code’s git extension, and followed': async () => {
     const branches = new WorkspaceBranches();
     let changes = 0;
