@@ -1,3 +1,4 @@
+import { isAbsolute, relative, sep } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { count, formatBytes } from '../shared/amounts.ts';
@@ -91,7 +92,7 @@ export class RunCommands {
     );
     if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
     if (!(await this.checkConsent(choice))) return undefined;
-    if (savesAll) await vscode.workspace.saveAll(false);
+    if (savesAll) await saveAll(folder, nameOf(task));
     const program = await findProgram();
     const token = await clusters.tokenOf(choice);
     const edits = new WorkspaceEdits();
@@ -182,6 +183,20 @@ export class RunCommands {
   #hasConsent({ id }: ClusterChoice): boolean {
     return id === LOCAL_CLUSTER || this.#consents.includes(id);
   }
+}
+
+/** Throws if a file of the folder could not be saved: what runs would not be what the user sees. */
+async function saveAll(folder: vscode.Uri, name: string): Promise<void> {
+  await vscode.workspace.saveAll(false);
+  const unsaved = vscode.workspace.textDocuments
+    .filter(({ uri, isDirty, isUntitled }) => isDirty && !isUntitled && uri.scheme === folder.scheme)
+    .map(({ uri }) => relative(folder.fsPath, uri.fsPath))
+    .filter(path => path !== '..' && !path.startsWith(`..${sep}`) && !isAbsolute(path));
+  if (unsaved.length > 0)
+    throw new CiError(
+      'invalid',
+      l10n.t('Cannot run {0} as not all files could be saved: {1}', name, unsaved.join(', ')),
+    );
 }
 
 function noConsent({ label }: ClusterChoice): CiError {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { ClusterTool } from '../../../extension/agent-tools.ts';
 import { systemClock } from '../../../extension/clock.ts';
@@ -508,6 +508,33 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       task: { kind: 'named', name: 'keep' },
     });
     assert.ok(!document.isDirty);
+  },
+
+  'nothing is sent where a file could not be saved: what ran would not be what one sees': async () => {
+    const choice = { id: 'local', label: 'local', urls: ['http://127.0.0.1:1'] };
+    const running = new RunCommands({
+      clusters: {
+        ready: async () => undefined,
+        connection: { connection: { kind: 'connecting', choice }, ask: async () => undefined },
+      } as unknown as Clusters,
+      findProgram: async () => assert.fail('nothing is sent'),
+    } as unknown as ConstructorParameters<typeof RunCommands>[0]);
+    const file = vscode.Uri.joinPath(workspace(), 'conflict.c');
+    writeFileSync(file.fsPath, 'one\n');
+    const document = await vscode.workspace.openTextDocument(file);
+    const editor = await vscode.window.showTextDocument(document);
+    await editor.edit(edit => edit.insert(new vscode.Position(0, 0), 'mine\n'));
+    // Somebody else has changed it meanwhile.
+    writeFileSync(file.fsPath, 'of somebody else\n');
+    utimesSync(file.fsPath, new Date(), new Date(Date.now() + 60_000));
+    const manner = { say: () => undefined, signal: AbortSignal.timeout(60_000) };
+    await assert.rejects(
+      running.submit({ folder: workspace(), task: { kind: 'named', name: 'keep' } }, manner),
+      /^CiError: Cannot run keep as not all files could be saved: conflict\.c$/,
+    );
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+    await vscode.workspace.fs.delete(file);
   },
 
   'what a task kept is a file that can be read and not written': async () => {
