@@ -52,6 +52,7 @@ export function activate(context: vscode.ExtensionContext): void {
       env: process.env,
       execPath: process.execPath,
       nodeVersion: process.versions.node,
+      platform: process.platform,
     });
   const note = (text: string) => log.note(text);
   const mayStart = () => vscode.workspace.isTrusted;
