@@ -126,7 +126,9 @@ export class Clusters implements AsyncDisposable {
   }
 
   async #localNode(): Promise<UsedNode> {
-    if (this.#local && !(await this.#local.isAlive())) await this.#letGo(async () => undefined);
+    const known = this.#local;
+    // Meanwhile somebody else may have asked the same, and have started another one.
+    if (known && !(await known.isAlive()) && this.#local === known) await this.#letGo(async () => undefined);
     this.#starting ??= this.#startLocal();
     return this.#starting;
   }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ExtensionContext } from 'vscode';
 import { systemClock } from '../../extension/clock.ts';
 import { ClusterStore } from '../../extension/cluster-store.ts';
-import { Clusters } from '../../extension/clusters.ts';
+import { Clusters, type ClustersOptions } from '../../extension/clusters.ts';
 import { extensionParts } from '../support/extension-parts.ts';
+import { eventually } from '../support/test-tasks.ts';
 
 /** What VS Code keeps of a user, and the windows that he opens one after the other. */
 function userOf(t: TestContext) {
@@ -22,7 +25,7 @@ function userOf(t: TestContext) {
     },
   } as unknown as ExtensionContext;
   const store = new ClusterStore(context);
-  const window = () => {
+  const window = (changes: Partial<ClustersOptions> = {}) => {
     const clusters = new Clusters({
       store,
       clock: systemClock,
@@ -32,11 +35,44 @@ function userOf(t: TestContext) {
       keepsLocalNode: () => false,
       note: () => undefined,
       mayStart: () => true,
+      ...changes,
     });
     t.after(() => clusters[Symbol.asyncDispose]());
     return clusters;
   };
   return { store, secrets, window };
+}
+
+test('who asks for the local node at the moment at which another has found it dead gets the same new one', async t => {
+  const { program, folder } = await extensionParts(t);
+  let starts = 0;
+  const { window } = userOf(t);
+  const clusters = window({
+    localDataFolder: join(folder, 'data'),
+    localNodeName: 'here',
+    keepsLocalNode: () => true,
+    findProgram: async () => {
+      starts++;
+      return program;
+    },
+  });
+  await clusters.useLocal();
+  await using ended = new AsyncDisposableStack();
+  ended.defer(() => clusters.stopLocal());
+  const { pid } = JSON.parse(await readFile(join(folder, 'data', 'kept-node.json'), 'utf8')) as { pid: number };
+  process.kill(pid, 'SIGKILL');
+  await eventually('it is gone', () => (isRunning(pid) ? undefined : true));
+  await Promise.all([clusters.useLocal(), clusters.useLocal()]);
+  assert.equal(starts, 2);
+  assert.equal(await nodeAsked(clusters), 'here-kept');
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 async function nodeAsked({ connection }: Clusters): Promise<string> {
