@@ -70,7 +70,7 @@ export class Clusters implements AsyncDisposable {
     const { createClient } = await import('../shared/client.ts');
     await using client = createClient({ urls: [url], token });
     const { cluster } = await client.call('cluster', {}, signal);
-    const choice = { id: new URL(url).origin, label: cluster, urls: [url] };
+    const choice = { id: url, label: cluster, urls: [url] };
     await this.#options.store.add(choice, token);
     await this.connection.choose(choice);
     return choice;

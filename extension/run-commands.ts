@@ -165,14 +165,15 @@ export class RunCommands {
   /** Before files leave this machine for a host for the first time. */
   async checkConsent(choice: ClusterChoice): Promise<boolean> {
     if (this.#hasConsent(choice)) return true;
-    const { id, label } = choice;
+    const { label } = choice;
+    const { host, origin } = new URL(choice.id);
     const send = l10n.t('Send');
     const detail = l10n.t(
       'It gets all files of the folder with their uncommitted changes, apart from those that git ignores. This is asked once for each host.',
     );
-    const text = l10n.t('Send files of your workspaces to cluster {0} at {1}?', label, new URL(id).host);
+    const text = l10n.t('Send files of your workspaces to cluster {0} at {1}?', label, host);
     if (!(await agrees(text, detail, send))) return false;
-    await this.#options.consents.update(CONSENTS, [...this.#consents, id]);
+    await this.#options.consents.update(CONSENTS, [...this.#consents, origin]);
     return true;
   }
 
@@ -181,7 +182,7 @@ export class RunCommands {
   }
 
   #hasConsent({ id }: ClusterChoice): boolean {
-    return id === LOCAL_CLUSTER || this.#consents.includes(id);
+    return id === LOCAL_CLUSTER || this.#consents.includes(new URL(id).origin);
   }
 }
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ExtensionContext } from 'vscode';
@@ -75,6 +78,21 @@ function isRunning(pid: number): boolean {
   }
 }
 
+/** Where what begins with a path goes on to a node. */
+async function proxyTo(t: TestContext, nodes: Readonly<Record<string, string>>): Promise<string> {
+  const server = createServer(async ({ url = '', headers: { authorization = '' } }, response) => {
+    const prefix = url.slice(0, 2);
+    const answer = await fetch(`${nodes[prefix]}${url.slice(2)}`, { headers: { authorization } });
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 async function nodeAsked({ connection }: Clusters): Promise<string> {
   const { node } = await connection.ask('Cannot ask who is there', (client, signal) =>
     client.call('cluster', {}, signal),
@@ -99,6 +117,22 @@ test('of several clusters one is meant, each with its own token, also in the nex
   assert.deepEqual([store.clusters, [...secrets.values()]], [[second], [b.address.token]]);
   await next.use(first);
   await assert.rejects(nodeAsked(next), /Cannot find the token of local: connect to it again/);
+});
+
+test('of two clusters behind one host each keeps its own token', async t => {
+  const [a, b] = [await (await extensionParts(t)).node('a1'), await (await extensionParts(t)).node('b1')];
+  const host = await proxyTo(t, { '/a': a.address.url, '/b': b.address.url });
+  const { store, window } = userOf(t);
+  const clusters = window();
+  const first = await clusters.add(`${host}/a`, a.address.token, t.signal);
+  await clusters.add(`${host}/b/`, b.address.token, t.signal);
+  assert.equal(await nodeAsked(clusters), 'b1');
+  await clusters.use(first);
+  assert.equal(await nodeAsked(clusters), 'a1');
+  assert.deepEqual(
+    store.clusters.map(({ id }) => id),
+    [`${host}/a`, `${host}/b`],
+  );
 });
 
 test('a token that the cluster does not know is not kept', async t => {
