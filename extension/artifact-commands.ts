@@ -11,14 +11,17 @@ import { type Given, rowOf } from './given.ts';
 import { showInformation, showProgress } from './messages.ts';
 import { findWorkspaceFile } from './open-file.ts';
 import { saveAs } from './save-as.ts';
+import type { SentTasks } from './sent-tasks.ts';
 import { writeWholeFile } from './write-file.ts';
 
 /** What can be done with what a task kept. */
 export class ArtifactCommands {
   readonly #clusters: Clusters;
+  readonly #sent: SentTasks;
 
-  constructor(clusters: Clusters) {
+  constructor(clusters: Clusters, sent: SentTasks) {
     this.#clusters = clusters;
+    this.#sent = sent;
   }
 
   async open(given: Given): Promise<void> {
@@ -69,7 +72,8 @@ export class ArtifactCommands {
   async compare(given: Given): Promise<void> {
     const { task, path } = rowOf(given) ?? {};
     if (task === undefined || path === undefined) return;
-    const own = await findWorkspaceFile(path);
+    const from = this.#sent.of(task);
+    const own = await findWorkspaceFile(path, from && [from.root]);
     if (!own) {
       void showInformation(l10n.t`There is no ${path} in this workspace to compare with.`);
       return;

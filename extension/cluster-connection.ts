@@ -252,9 +252,12 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   async #watchTasks(client: Client, cluster: ClusterView, signal: AbortSignal): Promise<void> {
+    let isFirst = true;
     for await (const update of client.watchTasks(signal)) {
       signal.throwIfAborted();
-      if (this.#connection.kind !== 'connected') this.#happened({ kind: 'answered', cluster });
+      // Also where it was connected when somebody looked last: who has asked in vain meanwhile waits to hear that it is again.
+      if (isFirst) this.#happened({ kind: 'answered', cluster });
+      isFirst = false;
       this.#setState(withTasks(this.#state, update));
     }
   }

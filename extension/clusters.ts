@@ -70,7 +70,7 @@ export class Clusters implements AsyncDisposable {
     const { createClient } = await import('../shared/client.ts');
     await using client = createClient({ urls: [url], token });
     const { cluster } = await client.call('cluster', {}, signal);
-    const choice = { id: new URL(url).origin, label: cluster, urls: [url] };
+    const choice = { id: url, label: cluster, urls: [url] };
     await this.#options.store.add(choice, token);
     await this.connection.choose(choice);
     return choice;
@@ -126,7 +126,9 @@ export class Clusters implements AsyncDisposable {
   }
 
   async #localNode(): Promise<UsedNode> {
-    if (this.#local && !(await this.#local.isAlive())) await this.#letGo(async () => undefined);
+    const known = this.#local;
+    // Meanwhile somebody else may have asked the same, and have started another one.
+    if (known && !(await known.isAlive()) && this.#local === known) await this.#letGo(async () => undefined);
     this.#starting ??= this.#startLocal();
     return this.#starting;
   }

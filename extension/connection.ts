@@ -3,7 +3,7 @@ import { type ErrorCode, describeError, isCiError } from '../shared/errors.ts';
 
 /** A cluster that the user has chosen: how to call it, and at which of its nodes to begin. */
 export interface ClusterChoice {
-  /** Names the token in the secret storage: the origin it was given for, or `local`. */
+  /** Names the token in the secret storage: the address it was given for, or `local`. Behind one host there may be several clusters. */
   readonly id: string;
   readonly label: string;
   readonly urls: readonly string[];

@@ -22,6 +22,7 @@ import { RunCommands } from './run-commands.ts';
 import { TaskPicker, type WorkspaceRun } from './task-picker.ts';
 import type { RowElement } from './row-tree.ts';
 import { SaveRuns } from './save-runs.ts';
+import { SentTasks } from './sent-tasks.ts';
 import { keepsLocalNode, notifications, programPath } from './settings.ts';
 import { showNotice } from './show-notice.ts';
 import { StatusItem } from './status-item.ts';
@@ -51,6 +52,7 @@ export function activate(context: vscode.ExtensionContext): void {
       env: process.env,
       execPath: process.execPath,
       nodeVersion: process.versions.node,
+      platform: process.platform,
     });
   const note = (text: string) => log.note(text);
   const mayStart = () => vscode.workspace.isTrusted;
@@ -67,7 +69,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const guard = new CommandGuard({ log, clusters });
   const branches = new WorkspaceBranches();
   const views = new ClusterViews({ clusters, clock: systemClock, memory: context.workspaceState, branches });
-  const panels = new LogPanels(clusters, context);
+  const sent = new SentTasks(context.workspaceState);
+  const panels = new LogPanels(clusters, sent, context);
   const status = new StatusItem(clusters, context.workspaceState);
   const problems = new TaskProblems(clusters, note);
   const connecting = new ConnectCommands(clusters, store);
@@ -79,7 +82,7 @@ export function activate(context: vscode.ExtensionContext): void {
     show: notice => void guard.run(() => showNotice(notice)),
   });
   const onRun = (task: string) => notices.follow(task);
-  const tasks = new TaskCommands({ clusters, clock: systemClock, panels, pages, views, branches, onRun });
+  const tasks = new TaskCommands({ clusters, clock: systemClock, panels, pages, views, branches, sent, onRun });
   const picker = new TaskPicker({ memory: context.workspaceState, findProgram: program });
   const running = new RunCommands({
     clusters,
@@ -90,6 +93,7 @@ export function activate(context: vscode.ExtensionContext): void {
     note,
     onSubmitted: (submitted, edits) => {
       void status.submitted(submitted);
+      void sent.remember(submitted.id, submitted);
       problems.follow(submitted, edits);
     },
     onRun,
@@ -107,7 +111,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const { version } = context.extension.packageJSON as { readonly version: string };
   const mcp = new McpServers({ clusters, running, findProgram: program, version, note });
   const artifacts = new ArtifactFiles(clusters);
-  const artifactCommands = new ArtifactCommands(clusters);
+  const artifactCommands = new ArtifactCommands(clusters, sent);
   const fileHelp = new TaskFileHelp();
   const fileProblems = new TaskFileProblems(systemClock);
   context.subscriptions.push(

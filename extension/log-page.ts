@@ -17,6 +17,8 @@ export interface LogPageOptions {
   readonly clusters: Clusters;
   readonly extension: vscode.Uri;
   readonly isInPanel: boolean;
+  /** Where paths in the log of a task are counted from, if that is known. */
+  readonly foldersOf: (task: string) => readonly string[] | undefined;
   /** The name of the task, for the title of what the page is in. */
   readonly onTitle: (title: string) => void;
 }
@@ -43,7 +45,9 @@ export class LogPage implements vscode.Disposable {
   #wanted: WantedLog | undefined;
   #line: LogLineName | undefined;
   #feed: LogFeed | undefined;
-  #watching: { readonly want: Disposable; readonly changes?: Disposable; readonly signal: AbortController } | undefined;
+  #watching: { readonly want: Disposable; readonly changes: Disposable; readonly signal: AbortController } | undefined;
+  /** The log could not be opened: who waits for it wants the cluster back. */
+  #waiting: Disposable | undefined;
   #last = '';
 
   constructor(webview: vscode.Webview, options: LogPageOptions) {
@@ -114,7 +118,7 @@ export class LogPage implements vscode.Disposable {
         if (this.#wanted) this.show({ task: this.#wanted.task, attempt: message.attempt });
         return;
       case 'link':
-        if (message.link.kind === 'file') return openWorkspaceFile(message.link);
+        if (message.link.kind === 'file') return openWorkspaceFile(message.link, this.#folders);
         await vscode.env.openExternal(vscode.Uri.parse(message.link.address, true));
         return;
       case 'state':
@@ -123,9 +127,15 @@ export class LogPage implements vscode.Disposable {
     }
   }
 
+  get #folders(): readonly string[] | undefined {
+    return this.#wanted && this.#options.foldersOf(this.#wanted.task);
+  }
+
   async #open(): Promise<void> {
     const opening = {};
     this.#opening = opening;
+    // Until it is known how this goes: else the connection would be made anew each time, and tell of it, and this be tried again, without a pause.
+    using _waiting = this.#takeWaiting();
     await this.#close();
     this.#hasFailed = false;
     this.#line = undefined;
@@ -152,9 +162,14 @@ export class LogPage implements vscode.Disposable {
       const { connection } = this.#options.clusters;
       this.#hasFailed = true;
       this.#send({ type: 'failed', message: whyNotShown(error, connection.connection) });
-      // Who waits for the log wants the cluster back.
-      if (error instanceof NoAnswer && this.#isReady) this.#watching = { want: connection.want(), signal };
+      if (error instanceof NoAnswer && this.#isReady) this.#waiting = connection.want();
     }
+  }
+
+  #takeWaiting(): Disposable | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    return waiting;
   }
 
   /** Meanwhile the connection may have found other nodes: then they have the rest of the log. */
@@ -201,8 +216,9 @@ export class LogPage implements vscode.Disposable {
     this.#feed = undefined;
     this.#watching = undefined;
     this.#last = '';
+    this.#takeWaiting()?.[Symbol.dispose]();
     watching?.signal.abort(new Error('The log was closed'));
-    watching?.changes?.[Symbol.dispose]();
+    watching?.changes[Symbol.dispose]();
     watching?.want[Symbol.dispose]();
     await feed?.[Symbol.asyncDispose]();
   }

@@ -2,8 +2,9 @@ import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { LogLineName, PanelState } from '../shared/log-model/panel-messages.ts';
 import type { Clusters } from './clusters.ts';
-import { LogPage, type WantedLog } from './log-page.ts';
+import { LogPage, type LogPageOptions, type WantedLog } from './log-page.ts';
 import { OpenPanels } from './open-panels.ts';
+import type { SentTasks } from './sent-tasks.ts';
 
 const VIEW = 'simple-ci.log';
 const PANEL = 'simple-ci.logPanel';
@@ -11,8 +12,7 @@ const SHOWN = 'shown';
 
 /** Where logs are shown: one in the panel area beside the terminal, and any number beside the editors. */
 export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPanelSerializer, vscode.Disposable {
-  readonly #clusters: Clusters;
-  readonly #extension: vscode.Uri;
+  readonly #pages: Omit<LogPageOptions, 'isInPanel' | 'onTitle'>;
   readonly #memory: vscode.Memento;
   readonly #registered: vscode.Disposable[];
   readonly #panels = new OpenPanels<LogPage>('output');
@@ -21,9 +21,8 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   /** The task whose log is not seen yet, but will be in a moment. */
   #opening: string | undefined;
 
-  constructor(clusters: Clusters, { extensionUri, workspaceState }: vscode.ExtensionContext) {
-    this.#clusters = clusters;
-    this.#extension = extensionUri;
+  constructor(clusters: Clusters, sent: SentTasks, { extensionUri, workspaceState }: vscode.ExtensionContext) {
+    this.#pages = { clusters, extension: extensionUri, foldersOf: task => sent.of(task)?.folders };
     this.#memory = workspaceState;
     this.#shown = workspaceState.get(SHOWN);
     this.#registered = [
@@ -85,8 +84,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
 
   resolveWebviewView(view: vscode.WebviewView): void {
     const page = new LogPage(view.webview, {
-      clusters: this.#clusters,
-      extension: this.#extension,
+      ...this.#pages,
       isInPanel: true,
       onTitle: title => {
         view.description = title;
@@ -121,7 +119,9 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
   }
 
   #adopt(panel: vscode.WebviewPanel): LogPage {
-    const where = { clusters: this.#clusters, extension: this.#extension, isInPanel: false };
-    return this.#panels.adopt(panel, onTitle => new LogPage(panel.webview, { ...where, onTitle }));
+    return this.#panels.adopt(
+      panel,
+      onTitle => new LogPage(panel.webview, { ...this.#pages, isInPanel: false, onTitle }),
+    );
   }
 }

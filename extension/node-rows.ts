@@ -9,7 +9,7 @@ export function nodeRows(nodes: Iterable<NodeView>, tasks: Iterable<TaskSummary>
   const running = runningBy(tasks);
   return [...nodes]
     .sort((a, b) => a.node.localeCompare(b.node))
-    .map(node => nodeRow(node, running.get(node.node)?.length ?? 0));
+    .map(node => nodeRow(node, running.get(node.node) ?? []));
 }
 
 export function nodeChildren(node: string, tasks: Iterable<TaskSummary>, now: number): Row[] {
@@ -33,7 +33,8 @@ export function emptyRow(text: string): Row {
   return noteRow('', 'empty', text);
 }
 
-function nodeRow({ node, slots, labels, draining }: NodeView, busy: number): Row {
+function nodeRow({ node, slots, labels, draining }: NodeView, running: readonly TaskSummary[]): Row {
+  const busy = running.reduce((sum, task) => sum + (task.slots ?? 1), 0);
   const slotsText =
     slots === 0
       ? l10n.t('runs no tasks')
@@ -47,7 +48,7 @@ function nodeRow({ node, slots, labels, draining }: NodeView, busy: number): Row
       ? { name: 'debug-pause', color: 'problemsWarningIcon.foreground' }
       : { name: 'server', color: busy > 0 ? 'charts.blue' : 'testing.iconPassed' },
     kind: 'node',
-    expandable: busy > 0,
+    expandable: running.length > 0,
     spoken: l10n.t('Node {0}, {1}', node, parts.join(', ')),
   };
 }

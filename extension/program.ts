@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
@@ -20,6 +20,7 @@ export interface ProgramPlaces {
   /** Of the process that the extension runs in. */
   readonly execPath: string;
   readonly nodeVersion: string;
+  readonly platform: NodeJS.Platform;
 }
 
 /** The bundle needs node:sqlite and zstd as this release of Node has them. */
@@ -30,11 +31,11 @@ const OLDEST_NODE = 24;
  * on the Node that VS Code runs extensions on, if that is new enough.
  */
 export async function findProgram(places: ProgramPlaces): Promise<Program> {
-  const { setting, bundle, env, execPath, nodeVersion } = places;
+  const { setting, bundle, env, execPath, nodeVersion, platform } = places;
   if (setting !== '') return { command: await checked(setting), args: [], env };
   if (Number(nodeVersion.split('.')[0]) >= OLDEST_NODE && (await isFile(bundle, constants.R_OK)))
     return { command: execPath, args: [bundle], env: { ...env, ELECTRON_RUN_AS_NODE: '1' } };
-  const found = await findOnPath('simple-ci', env.PATH ?? '');
+  const found = await findOnPath(platform === 'win32' ? 'simple-ci.exe' : 'simple-ci', env.PATH ?? '');
   if (found !== undefined) return { command: found, args: [], env };
   throw new CiError(
     'not-found',
@@ -60,9 +61,12 @@ async function findOnPath(name: string, path: string): Promise<string | undefine
   return undefined;
 }
 
+/** A folder may be called as the program is, and anybody may enter it. */
 async function isFile(path: string, mode: number): Promise<boolean> {
-  return access(path, mode).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await access(path, mode);
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
 }

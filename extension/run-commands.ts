@@ -1,3 +1,4 @@
+import { isAbsolute, relative, sep } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { count, formatBytes } from '../shared/amounts.ts';
@@ -91,7 +92,7 @@ export class RunCommands {
     );
     if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
     if (!(await this.checkConsent(choice))) return undefined;
-    if (savesAll) await vscode.workspace.saveAll(false);
+    if (savesAll) await saveAll(folder, nameOf(task));
     const program = await findProgram();
     const token = await clusters.tokenOf(choice);
     const edits = new WorkspaceEdits();
@@ -164,14 +165,15 @@ export class RunCommands {
   /** Before files leave this machine for a host for the first time. */
   async checkConsent(choice: ClusterChoice): Promise<boolean> {
     if (this.#hasConsent(choice)) return true;
-    const { id, label } = choice;
+    const { label } = choice;
+    const { host, origin } = new URL(choice.id);
     const send = l10n.t('Send');
     const detail = l10n.t(
       'It gets all files of the folder with their uncommitted changes, apart from those that git ignores. This is asked once for each host.',
     );
-    const text = l10n.t('Send files of your workspaces to cluster {0} at {1}?', label, new URL(id).host);
+    const text = l10n.t('Send files of your workspaces to cluster {0} at {1}?', label, host);
     if (!(await agrees(text, detail, send))) return false;
-    await this.#options.consents.update(CONSENTS, [...this.#consents, id]);
+    await this.#options.consents.update(CONSENTS, [...this.#consents, origin]);
     return true;
   }
 
@@ -180,8 +182,22 @@ export class RunCommands {
   }
 
   #hasConsent({ id }: ClusterChoice): boolean {
-    return id === LOCAL_CLUSTER || this.#consents.includes(id);
+    return id === LOCAL_CLUSTER || this.#consents.includes(new URL(id).origin);
   }
+}
+
+/** Throws if a file of the folder could not be saved: what runs would not be what the user sees. */
+async function saveAll(folder: vscode.Uri, name: string): Promise<void> {
+  await vscode.workspace.saveAll(false);
+  const unsaved = vscode.workspace.textDocuments
+    .filter(({ uri, isDirty, isUntitled }) => isDirty && !isUntitled && uri.scheme === folder.scheme)
+    .map(({ uri }) => relative(folder.fsPath, uri.fsPath))
+    .filter(path => path !== '..' && !path.startsWith(`..${sep}`) && !isAbsolute(path));
+  if (unsaved.length > 0)
+    throw new CiError(
+      'invalid',
+      l10n.t('Cannot run {0} as not all files could be saved: {1}', name, unsaved.join(', ')),
+    );
 }
 
 function noConsent({ label }: ClusterChoice): CiError {

@@ -2,6 +2,7 @@ import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import type { Program } from './program.ts';
 import { runProgram } from './run-program.ts';
+import { foldersOfLog, namedRoot } from './sent-folders.ts';
 
 /** What to run: a task that some file of the workspace names, or a command as one would type it. */
 export type WantedTask =
@@ -47,6 +48,8 @@ export interface Submitted {
   readonly name: string;
   /** The workspace's root: the folder, or one above it with a task file or a repository. */
   readonly root: string;
+  /** Where the paths in its log may be counted from, the likeliest first. */
+  readonly folders: readonly string[];
   readonly files: number;
   readonly bytes: number;
   readonly sentBytes: number;
@@ -76,13 +79,19 @@ export async function submitWorkspace(submission: Submission, signal: AbortSigna
   const allowed: string[] = [];
   for (;;) {
     const { sent, code, said } = await runOnce(submission, allowed, signal);
-    if (sent.id !== undefined) return { ...sent, id: sent.id };
+    if (sent.id !== undefined) return await submittedOf(submission, sent, sent.id);
     const [flag, question] = questionOf(sent, code, allowed) ?? [];
     if (flag === undefined || question === undefined)
       throw new CiError('invalid', said || l10n.t('simple-ci ended with {0}', String(code)));
     if (!(await submission.ask(question))) return undefined;
     allowed.push(flag);
   }
+}
+
+async function submittedOf({ folder, task }: Submission, sent: Sent, id: string): Promise<Submitted> {
+  const { name, files, bytes, sentBytes } = sent;
+  const root = await namedRoot({ folder, root: sent.root });
+  return { id, name, root, folders: foldersOfLog({ folder, root, task }), files, bytes, sentBytes };
 }
 
 async function runOnce(submission: Submission, allowed: readonly string[], signal: AbortSignal) {

@@ -15,6 +15,7 @@ import { stateWord } from './outcome-word.ts';
 import { attemptsOf } from './panel-task.ts';
 import type { RowElement } from './row-tree.ts';
 import { saveAs } from './save-as.ts';
+import type { SentTasks } from './sent-tasks.ts';
 import type { TaskPages } from './task-pages.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
 import { parseTaskLink, taskLinkText } from './task-link.ts';
@@ -26,6 +27,7 @@ export interface TaskCommandsOptions {
   readonly pages: TaskPages;
   readonly views: ClusterViews;
   readonly branches: WorkspaceBranches;
+  readonly sent: SentTasks;
   readonly onRun: (task: string) => void;
 }
 
@@ -37,15 +39,17 @@ export class TaskCommands {
   readonly #pages: TaskPages;
   readonly #views: ClusterViews;
   readonly #branches: WorkspaceBranches;
+  readonly #sent: SentTasks;
   readonly #onRun: (task: string) => void;
 
-  constructor({ clusters, clock, panels, pages, views, branches, onRun }: TaskCommandsOptions) {
+  constructor({ clusters, clock, panels, pages, views, branches, sent, onRun }: TaskCommandsOptions) {
     this.#clusters = clusters;
     this.#clock = clock;
     this.#panels = panels;
     this.#pages = pages;
     this.#views = views;
     this.#branches = branches;
+    this.#sent = sent;
     this.#onRun = onRun;
   }
 
@@ -117,6 +121,7 @@ export class TaskCommands {
     const view = await this.#clusters.connection.ask(l10n.t('Cannot run the task again'), (client, signal) =>
       client.call('retryTask', { params: { id }, body: { id: again } }, signal),
     );
+    await this.#sent.repeated(id, view.id);
     const showing = this.#panels.show({ task: view.id });
     this.#onRun(view.id);
     await showing;

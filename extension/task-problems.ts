@@ -8,6 +8,7 @@ import { ProblemReader } from './problem-reader.ts';
 import type { Problem } from './problem-scanner.ts';
 import { fillsProblems } from './settings.ts';
 import type { Submitted } from './submit-workspace.ts';
+import type { Place } from './text-edits.ts';
 import type { WorkspaceEdits } from './workspace-edits.ts';
 
 /** More of one task are not shown: nobody reads them. */
@@ -27,6 +28,7 @@ export class TaskProblems implements vscode.Disposable {
   readonly #clusters: Clusters;
   readonly #note: (text: string) => void;
   readonly #warned = new Set<string>();
+  /** By workspace and name: tasks of two workspaces may have the same. */
   readonly #reading = new Map<
     string,
     { readonly stop: AbortController; readonly shown: vscode.DiagnosticCollection }
@@ -47,10 +49,11 @@ export class TaskProblems implements vscode.Disposable {
       return;
     }
     const { name } = submitted;
-    this.#forget(name);
+    const key = JSON.stringify([submitted.root, name]);
+    this.#forget(key);
     const shown = vscode.languages.createDiagnosticCollection(`simple-ci: ${name}`);
     const stop = new AbortController();
-    this.#reading.set(name, { stop, shown });
+    this.#reading.set(key, { stop, shown });
     void this.#read(submitted, { shown, edits }, stop.signal)
       .catch(error => {
         if (!stop.signal.aborted) this.#note(`Cannot look for problems in the log of ${name}: ${String(error)}`);
@@ -59,18 +62,18 @@ export class TaskProblems implements vscode.Disposable {
   }
 
   dispose(): void {
-    for (const name of [...this.#reading.keys()]) this.#forget(name);
+    for (const key of [...this.#reading.keys()]) this.#forget(key);
   }
 
-  #forget(name: string): void {
-    const reading = this.#reading.get(name);
+  #forget(key: string): void {
+    const reading = this.#reading.get(key);
     reading?.stop.abort(new Error('The task runs anew'));
     reading?.shown.dispose();
-    this.#reading.delete(name);
+    this.#reading.delete(key);
   }
 
-  async #read(submitted: Submitted, { shown, edits }: Showing, signal: AbortSignal): Promise<void> {
-    const { id, name } = submitted;
+  async #read(submitted: Submitted, { shown, edits }: Omit<Showing, 'folders'>, signal: AbortSignal): Promise<void> {
+    const { id, name, folders } = submitted;
     const matchers = await this.#matchers(submitted);
     const newReader = () => new ProblemReader(matchers, text => this.#warn(text));
     await using client = await this.#clusters.connection.client();
@@ -84,7 +87,7 @@ export class TaskProblems implements vscode.Disposable {
       }
       const problems = reader.read(event).slice(0, MOST_PROBLEMS - count);
       count += problems.length;
-      await show(problems, name, { shown, edits });
+      await show(problems, name, { shown, edits, folders });
     }
   }
 
@@ -108,43 +111,49 @@ export class TaskProblems implements vscode.Disposable {
 interface Showing {
   readonly shown: vscode.DiagnosticCollection;
   readonly edits: WorkspaceEdits;
+  /** That paths are counted from. */
+  readonly folders: readonly string[];
 }
 
 /** Those of one file are told at once, as each time VS Code is told all that there are; and it is looked for once. */
-async function show(problems: readonly Problem[], task: string, { shown, edits }: Showing): Promise<void> {
+async function show(problems: readonly Problem[], task: string, { shown, edits, folders }: Showing): Promise<void> {
   const found = new Map<string, { readonly file: vscode.Uri; readonly diagnostics: vscode.Diagnostic[] }>();
   const files = new Map<string, vscode.Uri | undefined>();
   for (const problem of problems) {
     const key = JSON.stringify([problem.path, problem.folders]);
-    if (!files.has(key)) files.set(key, await findFile(problem));
+    if (!files.has(key)) files.set(key, await findFile(problem, folders));
     const file = files.get(key);
-    const line = file && edits.lineNow(file, problem.line - 1);
-    if (!file || line === undefined) continue;
+    const now = file && edits.placeNow(file, { line: problem.line - 1, character: problem.column - 1 });
+    if (!file || !now) continue;
     const of = found.get(file.toString()) ?? { file, diagnostics: [...(shown.get(file) ?? [])] };
-    of.diagnostics.push(diagnosticOf(problem, line, task));
+    of.diagnostics.push(diagnosticOf(problem, now, task));
     found.set(file.toString(), of);
   }
   for (const { file, diagnostics } of found.values()) shown.set(file, diagnostics);
 }
 
-/** @param now where its line is now */
-function diagnosticOf(problem: Problem, now: number, task: string): vscode.Diagnostic {
+/** @param now where its place is now */
+function diagnosticOf(problem: Problem, now: Place, task: string): vscode.Diagnostic {
   const diagnostic = new vscode.Diagnostic(rangeOf(problem, now), problem.message, SEVERITIES[problem.severity]);
   diagnostic.source = `Simple CI: ${task} (${problem.source})`;
   if (problem.code !== undefined) diagnostic.code = problem.code;
   return diagnostic;
 }
 
-async function findFile({ path, folders = [''] }: Problem): Promise<vscode.Uri | undefined> {
+/** @param within folders that paths are counted from */
+async function findFile({ path, folders = [''] }: Problem, within: readonly string[]): Promise<vscode.Uri | undefined> {
   for (const folder of folders) {
-    const file = await findWorkspaceFile(folder === '' || path.startsWith('/') ? path : `${folder}/${path}`);
+    const place = folder === '' || path.startsWith('/') ? path : `${folder}/${path}`;
+    const file = await findWorkspaceFile(place, within);
     if (file) return file;
   }
   return undefined;
 }
 
-/** @param now where its line is now */
-function rangeOf({ line, column, end }: Problem, now: number): vscode.Range {
-  const start = new vscode.Position(now, column - 1);
-  return new vscode.Range(start, end ? new vscode.Position(now + end.line - line, end.column - 1) : start);
+/** @param now where its place is now */
+function rangeOf({ line, column, end }: Problem, now: Place): vscode.Range {
+  const start = new vscode.Position(now.line, now.character);
+  if (!end) return new vscode.Range(start, start);
+  const moved = end.line === line ? now.character - (column - 1) : 0;
+  return new vscode.Range(start, new vscode.Position(now.line + end.line - line, end.column - 1 + moved));
 }

@@ -1,16 +1,15 @@
 import * as vscode from 'vscode';
-import { type LineEdit, lineAfter } from './line-edits.ts';
+import { type Place, placeAfter, type TextEdit } from './text-edits.ts';
 
-/** What is edited from now on, line by line. */
+/** What is edited from now on. */
 export class WorkspaceEdits implements vscode.Disposable {
-  readonly #edits = new Map<string, LineEdit[]>();
+  readonly #edits = new Map<string, TextEdit[]>();
   readonly #listening: vscode.Disposable;
 
   constructor() {
     this.#listening = vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
       const edits = this.#edits.get(document.uri.toString()) ?? [];
-      for (const { range, text } of contentChanges)
-        edits.push({ start: range.start.line, end: range.end.line + 1, lines: text.split('\n').length });
+      for (const { range, text } of contentChanges) edits.push({ start: range.start, end: range.end, text });
       this.#edits.set(document.uri.toString(), edits);
     });
   }
@@ -20,9 +19,9 @@ export class WorkspaceEdits implements vscode.Disposable {
     this.#edits.clear();
   }
 
-  /** Where a line of then is now; undefined if it was changed away. Both counted from 0. */
-  lineNow(file: vscode.Uri, line: number): number | undefined {
-    return lineAfter(line, this.#edits.get(file.toString()) ?? []);
+  /** Where a place of then is now; undefined if what stood there was taken away. */
+  placeNow(file: vscode.Uri, place: Place): Place | undefined {
+    return placeAfter(place, this.#edits.get(file.toString()) ?? []);
   }
 
   dispose(): void {

@@ -47,6 +47,19 @@ test('while somebody looks, tasks and nodes are pushed; while nobody does, nothi
   assert.equal(connection.state.tasks?.get(later), undefined);
 });
 
+test('who looks again hears when the cluster answers, also where it was connected when nobody looked any more', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  const { connection, seen, is } = connectionTo(t, node.address.token);
+  await connection.choose(choiceOf(node.address.url));
+  const want = connection.want();
+  await is('connected');
+  want[Symbol.dispose]();
+  assert.deepEqual(seen, ['connecting', 'connected']);
+  connection.want();
+  await eventually('it is told again', () => (seen.length === 3 ? true : undefined));
+  assert.equal(seen[2], 'connected');
+});
+
 test('a wrong token is refused for good, a right one after it is taken', async t => {
   const node = await (await extensionParts(t)).node('n1');
   let token = `${node.address.token.slice(0, -1)}x`;

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ExtensionContext } from 'vscode';
 import { systemClock } from '../../extension/clock.ts';
 import { ClusterStore } from '../../extension/cluster-store.ts';
-import { Clusters } from '../../extension/clusters.ts';
+import { Clusters, type ClustersOptions } from '../../extension/clusters.ts';
 import { extensionParts } from '../support/extension-parts.ts';
+import { eventually } from '../support/test-tasks.ts';
 
 /** What VS Code keeps of a user, and the windows that he opens one after the other. */
 function userOf(t: TestContext) {
@@ -22,7 +28,7 @@ function userOf(t: TestContext) {
     },
   } as unknown as ExtensionContext;
   const store = new ClusterStore(context);
-  const window = () => {
+  const window = (changes: Partial<ClustersOptions> = {}) => {
     const clusters = new Clusters({
       store,
       clock: systemClock,
@@ -32,11 +38,59 @@ function userOf(t: TestContext) {
       keepsLocalNode: () => false,
       note: () => undefined,
       mayStart: () => true,
+      ...changes,
     });
     t.after(() => clusters[Symbol.asyncDispose]());
     return clusters;
   };
   return { store, secrets, window };
+}
+
+test('who asks for the local node at the moment at which another has found it dead gets the same new one', async t => {
+  const { program, folder } = await extensionParts(t);
+  let starts = 0;
+  const { window } = userOf(t);
+  const clusters = window({
+    localDataFolder: join(folder, 'data'),
+    localNodeName: 'here',
+    keepsLocalNode: () => true,
+    findProgram: async () => {
+      starts++;
+      return program;
+    },
+  });
+  await clusters.useLocal();
+  await using ended = new AsyncDisposableStack();
+  ended.defer(() => clusters.stopLocal());
+  const { pid } = JSON.parse(await readFile(join(folder, 'data', 'kept-node.json'), 'utf8')) as { pid: number };
+  process.kill(pid, 'SIGKILL');
+  await eventually('it is gone', () => (isRunning(pid) ? undefined : true));
+  await Promise.all([clusters.useLocal(), clusters.useLocal()]);
+  assert.equal(starts, 2);
+  assert.equal(await nodeAsked(clusters), 'here-kept');
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** Where what begins with a path goes on to a node. */
+async function proxyTo(t: TestContext, nodes: Readonly<Record<string, string>>): Promise<string> {
+  const server = createServer(async ({ url = '', headers: { authorization = '' } }, response) => {
+    const prefix = url.slice(0, 2);
+    const answer = await fetch(`${nodes[prefix]}${url.slice(2)}`, { headers: { authorization } });
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function nodeAsked({ connection }: Clusters): Promise<string> {
@@ -63,6 +117,22 @@ test('of several clusters one is meant, each with its own token, also in the nex
   assert.deepEqual([store.clusters, [...secrets.values()]], [[second], [b.address.token]]);
   await next.use(first);
   await assert.rejects(nodeAsked(next), /Cannot find the token of local: connect to it again/);
+});
+
+test('of two clusters behind one host each keeps its own token', async t => {
+  const [a, b] = [await (await extensionParts(t)).node('a1'), await (await extensionParts(t)).node('b1')];
+  const host = await proxyTo(t, { '/a': a.address.url, '/b': b.address.url });
+  const { store, window } = userOf(t);
+  const clusters = window();
+  const first = await clusters.add(`${host}/a`, a.address.token, t.signal);
+  await clusters.add(`${host}/b/`, b.address.token, t.signal);
+  assert.equal(await nodeAsked(clusters), 'b1');
+  await clusters.use(first);
+  assert.equal(await nodeAsked(clusters), 'a1');
+  assert.deepEqual(
+    store.clusters.map(({ id }) => id),
+    [`${host}/a`, `${host}/b`],
+  );
 });
 
 test('a token that the cluster does not know is not kept', async t => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProblemScanner } from '../../extension/problem-scanner.ts';
-import { lineAfter } from '../../extension/line-edits.ts';
 
 /** `path:line:column severity source code message` for each problem. */
 function scan(log: string): string[] {
@@ -74,15 +73,4 @@ test('a line made to be slow is looked at in no time', () => {
   for (const part of ['a:', 'a/', ' ', 'a(', '1:1: ']) scan(part.repeat(1900 / part.length));
   for (let line = 0; line < 4000; line++) scan(`src/a.js\n  1:1  error  x${' '.repeat(1900)}x!`);
   assert.ok(performance.now() - started < 3000);
-});
-
-test('a problem moves with its line while the file is edited', () => {
-  const insertedAbove = { start: 2, end: 3, lines: 3 };
-  assert.equal(lineAfter(10, [insertedAbove]), 12);
-  assert.equal(lineAfter(1, [insertedAbove]), 1);
-  assert.equal(lineAfter(10, [{ start: 3, end: 6, lines: 1 }]), 8);
-});
-
-test('a problem whose line was deleted is gone', () => {
-  assert.equal(lineAfter(5, [{ start: 3, end: 8, lines: 1 }]), undefined);
 });

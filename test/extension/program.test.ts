@@ -22,6 +22,7 @@ async function places(
     env: { PATH: `relative:${bin}` },
     execPath: '/usr/lib/code',
     nodeVersion: '24.1.0',
+    platform: 'linux',
     ...changes,
   };
 }
@@ -35,6 +36,22 @@ test('the program that came with the extension runs on the Node of VS Code', asy
 test('where that Node is too old, the program on the PATH is taken', async t => {
   const given = await places(t, { nodeVersion: '22.21.0' });
   assert.equal((await findProgram(given)).command, join(given.folder, 'bin/simple-ci'));
+});
+
+test('on Windows a program has an ending', async t => {
+  const given = await places(t, { nodeVersion: '22.21.0', platform: 'win32' });
+  const program = join(given.folder, 'bin/simple-ci.exe');
+  await writeFile(program, '', { mode: 0o755 });
+  assert.equal((await findProgram(given)).command, program);
+});
+
+test('a folder of that name is no program', async t => {
+  const given = await places(t, { nodeVersion: '22.21.0' });
+  const home = join(given.folder, 'home');
+  await mkdir(join(home, 'simple-ci'), { recursive: true });
+  const env = { PATH: `${home}:${given.env.PATH}` };
+  assert.equal((await findProgram({ ...given, env })).command, join(given.folder, 'bin/simple-ci'));
+  await assert.rejects(findProgram({ ...given, setting: join(home, 'simple-ci') }), /is not the absolute path/);
 });
 
 test('the setting goes before both', async t => {

@@ -134,6 +134,11 @@ test('nodes are shown by name, with how busy they are and what they run', () => 
   );
 });
 
+test('a task that takes several slots of a node keeps all of them busy', () => {
+  const large = task('large', { state: 'running', claimed: NOW, node: 'n4', attempt: 1, slots: 3 });
+  assert.deepEqual(texts(nodeRows([node('n4', { slots: 4 })], [large])), ['n4: 3 of 4 slots busy']);
+});
+
 test('the queue is shown in its order, with why each task waits', () => {
   const urgent = { ...task('urgent'), id: '0'.padEnd(27, '1') };
   assert.deepEqual(texts(queueRows([queued, urgent], [node('n1')], NOW)), [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { ClusterTool } from '../../../extension/agent-tools.ts';
 import { systemClock } from '../../../extension/clock.ts';
@@ -14,6 +14,7 @@ import { NoAnswer } from '../../../extension/no-answer.ts';
 import type { Row } from '../../../extension/row.ts';
 import { RowTree } from '../../../extension/row-tree.ts';
 import { RunCommands } from '../../../extension/run-commands.ts';
+import type { Submitted } from '../../../extension/submit-workspace.ts';
 import { TaskProblems } from '../../../extension/task-problems.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
 import { WorkspaceEdits } from '../../../extension/workspace-edits.ts';
@@ -187,7 +188,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     await vscode.workspace.fs.writeFile(sent, new Uint8Array());
     await run;
     const edits = await submitted.promise;
-    assert.equal(edits.lineNow(document.uri, 2), 4);
+    assert.equal(edits.placeNow(document.uri, { line: 2, character: 0 })?.line, 4);
     edits.dispose();
     await vscode.workspace.fs.delete(sent);
     await vscode.window.showTextDocument(document);
@@ -208,14 +209,43 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     const client = { log, [Symbol.asyncDispose]: async () => undefined };
     const clusters = { connection: { client: async () => client } } as unknown as Clusters;
     const problems = new TaskProblems(clusters, text => assert.fail(text));
-    const submitted = { id: 'a', name: 'twice', root: workspace().fsPath, files: 0, bytes: 0, sentBytes: 0 };
-    problems.follow(submitted, new WorkspaceEdits());
+    problems.follow(sentFrom(workspace(), 'twice'), new WorkspaceEdits());
     const file = vscode.Uri.joinPath(workspace(), 'main.c');
     await eventually('those of the second attempt are shown', () => {
       const found = vscode.languages.getDiagnostics(file).filter(({ source }) => source?.includes('twice'));
       return found.map(({ message }) => message).join() === 'of the second attempt' || undefined;
     });
     problems.dispose();
+  },
+
+  'a file that a log names is that of the folder which was sent, whatever other folders have': async () => {
+    const inner = vscode.Uri.joinPath(workspace(), 'inner');
+    const file = vscode.Uri.joinPath(inner, 'main.c');
+    await vscode.workspace.fs.writeFile(file, Buffer.from('int main;\n'));
+    async function* log() {
+      yield { kind: 'attempt', fence: 1, attempt: 1, node: 'n1', offset: 0 };
+      yield { kind: 'bytes', offset: 0, time: 0, bytes: Buffer.from('main.c:1:1: warning: in here\n') };
+    }
+    const client = { log, [Symbol.asyncDispose]: async () => undefined };
+    const clusters = { connection: { client: async () => client } } as unknown as Clusters;
+    const problems = new TaskProblems(clusters, text => assert.fail(text));
+    // Of the same name, in two workspaces: one does not take the place of the other.
+    for (const folder of [inner, workspace()]) problems.follow(sentFrom(folder, 'same'), new WorkspaceEdits());
+    const shown = (uri: vscode.Uri) =>
+      vscode.languages.getDiagnostics(uri).filter(({ source }) => source?.includes('same'));
+    await eventually('each file has its own', () =>
+      shown(file).length === 1 && shown(vscode.Uri.joinPath(workspace(), 'main.c')).length === 1 ? true : undefined,
+    );
+    problems.dispose();
+    const { page, received } = logPage({}, () => [inner.fsPath]);
+    page.show({ task: 'a' });
+    received.fire({ type: 'link', link: { kind: 'file', start: 0, end: 1, path: 'main.c', line: 1 } });
+    await eventually('its link leads there', () =>
+      vscode.window.activeTextEditor?.document.uri.toString() === file.toString() ? true : undefined,
+    );
+    page.dispose();
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+    await vscode.workspace.fs.delete(inner, { recursive: true });
   },
 
   'problem matchers of tasks.json, of the settings and of other extensions find problems in the log': async () => {
@@ -325,18 +355,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       followed++;
       return { [Symbol.dispose]: () => undefined };
     };
-    const connection = { connectionChanged: new EventSource(), stateChanged: new EventSource(), state: {}, urls: [] };
-    const received = new vscode.EventEmitter<unknown>();
-    const webview = { onDidReceiveMessage: received.event, asWebviewUri: String, postMessage: async () => true };
-    const page = new LogPage(webview as unknown as vscode.Webview, {
-      clusters: {
-        ready: async () => undefined,
-        connection: { ...connection, want, client: async () => client, ask },
-      } as unknown as Clusters,
-      extension: workspace(),
-      isInPanel: false,
-      onTitle: () => undefined,
-    });
+    const { page, received } = logPage({ want, client: async () => client, ask });
     page.show({ task: 'a' });
     received.fire({ type: 'ready' });
     await asked.promise;
@@ -344,6 +363,35 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     opening.resolve();
     await new Promise(resolve => setTimeout(resolve, 100));
     assert.equal(followed, 0);
+  },
+
+  'a log that no node could be asked for is opened when one can be, and until then the cluster is wanted': async () => {
+    const choice = { id: 'test', label: 'test', urls: [] };
+    const connectionChanged = new EventSource<{ kind: string }>();
+    const happened: string[] = [];
+    let wants = 0;
+    const want = () => {
+      if (wants++ === 0) happened.push('wanted');
+      return {
+        [Symbol.dispose]: () => {
+          if (--wants === 0) happened.push('let go');
+        },
+      };
+    };
+    const ask = async () => {
+      happened.push('asked');
+      throw new NoAnswer('Cannot open the log', choice, 'it is silent');
+    };
+    const { page, received } = logPage({ connection: { kind: 'connected', choice }, connectionChanged, want, ask });
+    page.show({ task: 'a' });
+    received.fire({ type: 'ready' });
+    await eventually('it has been asked', () => happened.includes('wanted') || undefined);
+    connectionChanged.emit({ kind: 'connected' });
+    await eventually('it has been asked again', () => happened.length === 3 || undefined);
+    await new Promise(resolve => setImmediate(resolve));
+    assert.deepEqual(happened, ['asked', 'wanted', 'asked']);
+    page.dispose();
+    assert.deepEqual(happened, ['asked', 'wanted', 'asked', 'let go']);
   },
 
   'the branch that is checked out is asked of VS Code’s git extension, and followed': async () => {
@@ -462,6 +510,33 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     assert.ok(!document.isDirty);
   },
 
+  'nothing is sent where a file could not be saved: what ran would not be what one sees': async () => {
+    const choice = { id: 'local', label: 'local', urls: ['http://127.0.0.1:1'] };
+    const running = new RunCommands({
+      clusters: {
+        ready: async () => undefined,
+        connection: { connection: { kind: 'connecting', choice }, ask: async () => undefined },
+      } as unknown as Clusters,
+      findProgram: async () => assert.fail('nothing is sent'),
+    } as unknown as ConstructorParameters<typeof RunCommands>[0]);
+    const file = vscode.Uri.joinPath(workspace(), 'conflict.c');
+    writeFileSync(file.fsPath, 'one\n');
+    const document = await vscode.workspace.openTextDocument(file);
+    const editor = await vscode.window.showTextDocument(document);
+    await editor.edit(edit => edit.insert(new vscode.Position(0, 0), 'mine\n'));
+    // Somebody else has changed it meanwhile.
+    writeFileSync(file.fsPath, 'of somebody else\n');
+    utimesSync(file.fsPath, new Date(), new Date(Date.now() + 60_000));
+    const manner = { say: () => undefined, signal: AbortSignal.timeout(60_000) };
+    await assert.rejects(
+      running.submit({ folder: workspace(), task: { kind: 'named', name: 'keep' } }, manner),
+      /^CiError: Cannot run keep as not all files could be saved: conflict\.c$/,
+    );
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+    await vscode.workspace.fs.delete(file);
+  },
+
   'what a task kept is a file that can be read and not written': async () => {
     await vscode.commands.executeCommand('simple-ci.copyTaskId');
     const id = await vscode.env.clipboard.readText();
@@ -535,6 +610,26 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     await vscode.workspace.fs.delete(uri);
   },
 };
+
+/** A task that has been submitted from the folder. */
+function sentFrom({ fsPath }: vscode.Uri, name: string): Submitted {
+  return { id: 'a', name, root: fsPath, folders: [fsPath], files: 0, bytes: 0, sentBytes: 0 };
+}
+
+/** A page without VS Code around it: what it is told by the script in it is what is fired. */
+function logPage(connection: object, foldersOf: () => readonly string[] | undefined = () => undefined) {
+  const silent = { connectionChanged: new EventSource(), stateChanged: new EventSource(), state: {}, urls: [] };
+  const received = new vscode.EventEmitter<unknown>();
+  const webview = { onDidReceiveMessage: received.event, asWebviewUri: String, postMessage: async () => true };
+  const page = new LogPage(webview as unknown as vscode.Webview, {
+    clusters: { ready: async () => undefined, connection: { ...silent, ...connection } } as unknown as Clusters,
+    extension: workspace(),
+    isInPanel: false,
+    foldersOf,
+    onTitle: () => undefined,
+  });
+  return { page, received };
+}
 
 function extensionFile(name: string): string {
   return vscode.Uri.joinPath(vscode.extensions.getExtension('simple-ci.simple-ci')!.extensionUri, name).fsPath;
