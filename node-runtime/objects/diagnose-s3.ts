@@ -91,11 +91,8 @@ class S3Examination {
         });
       try {
         await put({});
-        const isKept = await put({ IfNoneMatch: '*' }).then(
-          () => false,
-          error => isRefusal(error),
-        );
-        return { level: 'ok', what: isKept ? 'Kept (If-None-Match)' : 'Ignored (If-None-Match); they are not needed' };
+        const answer = await put({ IfNoneMatch: '*' }).then(() => 'ignored' as const, answerTo);
+        return { level: 'ok', what: CONDITIONS[answer] };
       } finally {
         await request.client
           .send(new request.sdk.DeleteObjectCommand(object), { abortSignal: request.signal })
@@ -160,7 +157,16 @@ class S3Examination {
 
 const OPTIONAL = new Set(['conditions', 'lifecycle', 'versions']);
 
-function isRefusal(error: unknown): boolean {
-  if (statusOf(error) === 412) return true;
+const CONDITIONS = {
+  kept: 'Kept (If-None-Match)',
+  ignored: 'Ignored (If-None-Match); they are not needed',
+  unknown: 'Not known to it (If-None-Match); they are not needed',
+} as const;
+
+/** Some S3s do not know conditions, and refuse what has one. */
+function answerTo(error: unknown): keyof typeof CONDITIONS {
+  const status = statusOf(error);
+  if (status === 412) return 'kept';
+  if (status === 400 || status === 501) return 'unknown';
   throw error;
 }

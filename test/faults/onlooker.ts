@@ -6,6 +6,8 @@ import type { Violation } from './check-tape.ts';
 export interface Sight {
   readonly state: 'queued' | 'running' | 'finished';
   readonly attempt?: number;
+  /** Attempts that have ended. */
+  readonly past?: readonly { readonly attempt: number }[];
   readonly result?: { readonly outcome: string; readonly fence: number };
 }
 
@@ -54,8 +56,7 @@ export class Onlooker {
       const problem = turnedBack(last, sight);
       if (problem) this.#report(id, problem);
       if (sight.state === 'finished') ends++;
-      // A task in the queue says nothing about its attempts.
-      last = { ...sight, attempt: sight.attempt ?? last.attempt ?? 0 };
+      last = sight;
       await sleep(LOOK_EVERY_MS, undefined, { signal: this.#signal });
     }
   }
@@ -71,6 +72,21 @@ export function turnedBack(before: Sight, after: Sight): string | undefined {
     const told = ({ state, result }: Sight) => `${state} ${result?.outcome} by ${result?.fence}`;
     return told(before) === told(after) ? undefined : `it was ${told(before)}, and then ${told(after)}`;
   }
-  const [earlier = 0, later] = [before.attempt, after.attempt];
-  return later !== undefined && later < earlier ? `it ran as attempt ${earlier}, and then as ${later}` : undefined;
+  return placeOf(after) < placeOf(before) ? `it was ${wordsFor(before)}, and then ${wordsFor(after)}` : undefined;
+}
+
+/** Larger for what comes later: queued before its first attempt, each attempt, queued when that was lost, the end. */
+function placeOf(sight: Sight): number {
+  if (sight.state === 'finished') return Number.POSITIVE_INFINITY;
+  if (sight.state === 'running') return 2 * (sight.attempt ?? 0);
+  const last = lastOf(sight);
+  return last === 0 ? 0 : 2 * last + 1;
+}
+
+function wordsFor(sight: Sight): string {
+  return sight.state === 'queued' ? `queued after attempt ${lastOf(sight)}` : `${sight.state} as ${sight.attempt}`;
+}
+
+function lastOf({ past = [] }: Sight): number {
+  return past.at(-1)?.attempt ?? 0;
 }

@@ -5,18 +5,30 @@ import { requireEtcd } from '../support/etcd-server.ts';
 import { NEMESES } from './nemeses.ts';
 import { lateCompletion } from './nemeses/late-completion.ts';
 import { runChaos } from './run-chaos.ts';
+import { planFaults } from './schedule.ts';
 import { buildUnsafe } from './unsafe-bundle.ts';
 
 const LIMIT_MS = 400_000;
 const MOST_TRIES = 3;
+const DURATION_MS = 30_000;
+
+/** What the short run has in any case, beside what else its seed brings. */
+const WANTED = [
+  /^kill -9 of a node$/,
+  /^SIGSTOP of a/,
+  /^the clock of a node/,
+  /^the network link/,
+  /^S3 hangs$/,
+  /^kill -9 of etcd’s leader$/,
+  /^etcd’s quorum lost$/,
+];
 
 // Both wait for leases to end, mostly: they do so at once.
 suite('real processes under real faults', { skip: whyNoCeph(), concurrency: true }, () => {
   test('nothing is lost, nothing done twice, nothing left behind', { timeout: LIMIT_MS }, async t => {
     if (!requireEtcd(t)) return;
-    // With a node killed, one stopped, its clock set, its network link down, S3 hanging, etcd's leader killed and its quorum lost.
-    const seed = 'npm test 188';
-    const options = { seed, durationMs: 30_000, nodes: 4, tasksPerSecond: 0.6, nemeses: NEMESES, log: quiet };
+    const seed = seedWith(WANTED);
+    const options = { seed, durationMs: DURATION_MS, nodes: 4, tasksPerSecond: 0.6, nemeses: NEMESES, log: quiet };
     const { violations, tape, evidence, schedule, spells, missed } = await runChaos(options, t.signal);
     const repeat = `npm run chaos -- --seed "${seed}" --minutes 0.5 --nodes 4 --rate 0.6`;
     assert.deepEqual(violations, [], `Evidence in ${evidence}. To repeat: ${repeat}. ${JSON.stringify(schedule)}`);
@@ -43,5 +55,17 @@ suite('real processes under real faults', { skip: whyNoCeph(), concurrency: true
     }
   });
 });
+
+/** The first seed with these faults, as far as they can be had here: with another list of faults it is another one. */
+function seedWith(wanted: readonly RegExp[]): string {
+  const possible = NEMESES.filter(({ whyNot }) => whyNot?.() === undefined);
+  const kinds = wanted.filter(kind => possible.some(({ name }) => kind.test(name)));
+  for (let number = 1; number < 1_000_000; number++) {
+    const seed = `npm test ${number}`;
+    const planned = planFaults(seed, DURATION_MS, possible);
+    if (kinds.every(kind => planned.some(({ nemesis }) => kind.test(nemesis)))) return seed;
+  }
+  throw new Error(`No seed has all of these: ${kinds.join(' ')}`);
+}
 
 function quiet(): void {}

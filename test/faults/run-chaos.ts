@@ -12,6 +12,7 @@ import { Onlooker } from './onlooker.ts';
 import { Rig } from './rig.ts';
 import { type Density, type Fault, formatFault, planFaults } from './schedule.ts';
 import { Storm } from './storm.ts';
+import { untilCompleted } from './until-completed.ts';
 import { untilKey } from './until-key.ts';
 import { Workload } from './workload.ts';
 
@@ -113,7 +114,8 @@ async function live(
     await underLoad(workload, ended, () => storm.run(schedule, density?.oneByOne === true, limit), signal);
     log('All faults are healed, and nobody submits any more');
     const healedAt = performance.now();
-    await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
+    const late = await untilCompleted(rig, workload.acknowledged, CONVERGE_MS, signal);
+    for (const id of late) rig.report('I3', id, `it had not ended ${CONVERGE_MS / 1000} s after the last fault`);
     const convergedMs = performance.now() - healedAt;
     await onlooker.settled(PATIENCE_MS);
     await rig.settled();
@@ -187,17 +189,6 @@ async function underLoad(
     enough.abort();
     await load;
   }
-}
-
-/** Or until the time is over: what is missing then, the tape's check tells. */
-async function untilCompleted({ tape, cluster }: Rig, ids: readonly string[], limitMs: number, signal: AbortSignal) {
-  const missing = new Set(ids.map(id => `${cluster}/completed/${id}`));
-  const ended = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
-  for (let seen = 0; missing.size > 0 && !ended.aborted; ) {
-    for (; seen < tape.events.length; seen++) missing.delete(tape.events[seen]!.key);
-    if (missing.size > 0) await tape.changed(ended);
-  }
-  signal.throwIfAborted();
 }
 
 /** Or until the time is over. */

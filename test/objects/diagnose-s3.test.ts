@@ -15,7 +15,7 @@ import { S3ObjectStore } from '../../node-runtime/objects/s3-object-store.ts';
 import { systemChance } from '../../node-runtime/system/chance.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { type CephS3, startCeph, whyNoCeph } from '../support/ceph-server.ts';
-import { type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
+import { type S3Fault, type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 
 const skip = whyNoCeph();
 const parts = { clock: systemClock, chance: systemChance };
@@ -72,15 +72,19 @@ test('an S3 that takes no uploads back is a problem', { skip }, async () => {
   assert.match(multipart!, /^problem: Cannot look at multipart as these credentials may not do that/);
 });
 
-test('an S3 that heeds no conditions is good enough', { skip }, async () => {
+test('an S3 that heeds no conditions is good enough, and so is one that does not know them', { skip }, async () => {
   await using ceph = await startCeph();
   await using faulty = await startS3FaultServer(ceph.endpoint);
-  let puts = 0;
-  faulty.fault = ({ method, url }) =>
-    method === 'PUT' && !url.includes('uploadId') && ++puts === 2
-      ? { kind: 'answer', status: 200, body: '' }
-      : undefined;
-  assert.equal((await diagnose(through(ceph, faulty))).conditions, 'ok: Ignored (If-None-Match); they are not needed');
+  const conditions = async (answer: S3Fault) => {
+    let puts = 0;
+    faulty.fault = ({ method, url }) =>
+      method === 'PUT' && !url.includes('uploadId') && ++puts === 2 ? answer : undefined;
+    return (await diagnose(through(ceph, faulty))).conditions;
+  };
+  const ignored = 'ok: Ignored (If-None-Match); they are not needed';
+  assert.equal(await conditions({ kind: 'answer', status: 200, body: '' }), ignored);
+  const unknown = 'ok: Not known to it (If-None-Match); they are not needed';
+  assert.equal(await conditions({ kind: 'answer', status: 501, code: 'NotImplemented' }), unknown);
 });
 
 test('what these credentials may not see of the bucket is left out', { skip }, async () => {

@@ -59,6 +59,15 @@ test('an etcd that does not wait for its disk is refused', () => {
   assert.equal(startedWith(), '');
 });
 
+test('so is one that was told so by a variable: it takes writes, and syncs none', () => {
+  const synced = (times: number, seen: Seen = {}) =>
+    judge('durability', [member({ metrics: `etcd_disk_wal_fsync_duration_seconds_count ${times}`, ...seen })]);
+  const refused = `problem: ${ADDRESS} takes writes and does not wait for its disk, as with ETCD_UNSAFE_NO_FSYNC: tasks that it has acknowledged are lost with its power`;
+  assert.equal(synced(1), refused);
+  assert.equal(synced(12), '');
+  assert.equal(synced(0, { writing: { kind: 'not tried' } }), '');
+});
+
 test('members of several releases are told', () => {
   const reports = [member(), member({ status: { version: '3.6.5' } })];
   assert.equal(judge('version', reports), 'warning: Members are of different ones: 3.5.30, 3.6.5');

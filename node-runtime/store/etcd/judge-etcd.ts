@@ -18,6 +18,7 @@ const SMALL_QUOTA = 256_000_000;
 const LARGE_DATABASE = 1_400_000_000;
 const MANY_REVISIONS = 1_000_000;
 const CLOCK_WARNING_MS = 5000;
+const FSYNC = 'etcd_disk_wal_fsync_duration_seconds';
 const NO_MEMBER = '0';
 
 /** What is good and bad about the members that answered, in the order in which one would want to know. */
@@ -151,19 +152,28 @@ function judgeDisks(reports: readonly MemberReport[]): Finding[] {
   }
   return [
     ...judgeDurability(reports),
-    ...judgeDisk(reports, 'fsync', 'etcd_disk_wal_fsync_duration_seconds', SLOW_FSYNC_MS),
+    ...judgeDisk(reports, 'fsync', FSYNC, SLOW_FSYNC_MS),
     ...judgeDisk(reports, 'commit', 'etcd_disk_backend_commit_duration_seconds', SLOW_COMMIT_MS),
   ];
 }
 
 /** A switch of etcd for tests, which makes it fast. */
 function judgeDurability(reports: readonly MemberReport[]): Finding[] {
-  const isUnsafe = ({ commandLine = [] }: MemberReport) =>
-    commandLine.some(word => /^--?unsafe-no-fsync(?:=(?:1|t|true))?$/i.test(word));
-  return reports.filter(isUnsafe).map(({ address }) => {
-    const what = `${address} runs with --unsafe-no-fsync: tasks that it has acknowledged are lost with its power`;
-    return problem('durability', what, 'Start it without.');
+  return reports.flatMap(report => {
+    const how = howUnsafe(report);
+    if (how === undefined) return [];
+    const what = `${report.address} ${how}: tasks that it has acknowledged are lost with its power`;
+    return [problem('durability', what, 'Start it without.')];
   });
+}
+
+/** Told by a variable or a file, it shows in that nothing is counted: a member syncs once as it is made, and then with every write. */
+function howUnsafe({ commandLine = [], metrics, writing }: MemberReport): string | undefined {
+  if (commandLine.some(word => /^--?unsafe-no-fsync(?:=(?:1|t|true))?$/i.test(word)))
+    return 'runs with --unsafe-no-fsync';
+  const synced = metrics?.value(`${FSYNC}_count`);
+  if (writing.kind !== 'took' || synced === undefined || synced > 1) return undefined;
+  return 'takes writes and does not wait for its disk, as with ETCD_UNSAFE_NO_FSYNC';
 }
 
 function judgeDisk(reports: readonly MemberReport[], subject: string, metric: string, slowMs: number): Finding[] {
