@@ -198,6 +198,7 @@ export class ShownLog {
     this.#forget();
     if (isNext) this.#note = l10n.t`Attempt ${before ?? 1} did not finish; attempt ${attempt} runs on ${node}`;
     this.#attempt = attempt;
+    if (this.#goTo?.attempt !== undefined && this.#goTo.attempt !== attempt) this.#goTo = undefined;
     this.#log = new AttemptLog({
       source: this.#options.source(),
       fence,
