@@ -32,14 +32,15 @@ const check = (name: string, run: () => Promise<void>) =>
 /** As the extension would. */
 const send = (message: ToPanel) => viewer.run(`window.postMessage(${JSON.stringify(message)}, '*')`);
 
-async function open(task: string, attempt: number): Promise<void> {
+/** @param offset of the first byte that is shown */
+async function open(task: string, attempt: number, offset = 0): Promise<void> {
   await send({ type: 'task', task: taskOf(task, attempt) });
   await send({ type: 'restart', attempt: undefined });
   // Bytes do not travel as JSON.
   const text = Array.from({ length: LINES }, (_, line) => `line ${line}`.padEnd(LINE_BYTES - 1).concat('\n')).join('');
   await viewer.run(`window.postMessage({ type: 'events', events: [
-    { kind: 'attempt', fence: ${attempt}, attempt: ${attempt}, node: 'n1', offset: 0 },
-    { kind: 'bytes', offset: 0, time: 0, bytes: new TextEncoder().encode(${JSON.stringify(text)}) },
+    { kind: 'attempt', fence: ${attempt}, attempt: ${attempt}, node: 'n1', offset: ${offset} },
+    { kind: 'bytes', offset: ${offset}, time: 0, bytes: new TextEncoder().encode(${JSON.stringify(text)}) },
   ] }, '*')`);
 }
 
@@ -88,3 +89,24 @@ check(
     assert.deepEqual(ofTheOther, []);
   },
 );
+
+check('a part of the log that cannot be read is told, until one can be', async () => {
+  const state = viewer.page.locator('.bar .message');
+  await open('c', 1, 1000 * LINE_BYTES);
+  await isAtEnd();
+  const asked = async (after: number) => {
+    const reads = (await told()).posted.flatMap(message => (message.type === 'read' ? [message.request] : []));
+    return reads.findLast(request => request > after);
+  };
+  await viewer.page.locator('#view').focus();
+  await viewer.page.keyboard.press('Home');
+  const first = await eventually('the beginning is asked for', () => asked(0));
+  await send({ type: 'range', request: first, events: [], problem: 'The node is away' });
+  await state.filter({ hasText: 'The node is away' }).waitFor();
+  await viewer.page.keyboard.press('Home');
+  const second = await eventually('it is asked for again', () => asked(first));
+  await viewer.run(`window.postMessage({ type: 'range', request: ${second}, events: [
+    { kind: 'bytes', offset: 0, time: 0, bytes: new TextEncoder().encode('earlier..\\n'.repeat(1000)) },
+  ] }, '*')`);
+  await state.filter({ hasText: /^$/ }).waitFor({ state: 'attached' });
+});
