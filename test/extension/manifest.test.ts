@@ -115,10 +115,7 @@ test('keys of a log among the editors mean it only while nothing beside the edit
   const ofPanel = contributes.keybindings.filter(({ when = '' }) => when.includes('activeWebviewPanelId'));
   assert.equal(ofPanel.length, 2);
   for (const { when } of ofPanel)
-    assert.match(
-      when!,
-      /\|\| activeWebviewPanelId == [\w.-]+ && !panelFocus && !sideBarFocus && !auxiliaryBarFocus$/,
-    );
+    assert.match(when!, /\|\| activeWebviewPanelId == [\w.-]+ && !panelFocus && !sideBarFocus && !auxiliaryBarFocus$/);
 });
 
 test('every view that a condition asks for exists', () => {
