@@ -134,11 +134,8 @@ export class Clusters implements AsyncDisposable {
   }
 
   async #startLocal(): Promise<UsedNode> {
-    const { mayStart } = this.#options;
     try {
-      if (!mayStart())
-        throw new CiError('forbidden', l10n.t('Cannot start a local node as this workspace is not trusted'));
-      const node = (await this.#keptNode()) ?? (await this.#windowsNode());
+      const node = (await this.#foundNode()) ?? (await this.#newNode());
       this.#local = node;
       void node.ended.then(why => this.#localEnded(node, why));
       return node;
@@ -148,12 +145,23 @@ export class Clusters implements AsyncDisposable {
     }
   }
 
-  /** The one that an earlier window has kept, or a new one if this one is to be kept. */
-  async #keptNode(): Promise<UsedNode | undefined> {
-    const { findProgram, localDataFolder: dataFolder, localNodeName, keepsLocalNode, clock } = this.#options;
+  /** The one that an earlier window has kept. To look at it starts nothing. */
+  async #foundNode(): Promise<UsedNode | undefined> {
+    const { localDataFolder: dataFolder, clock } = this.#options;
     const { KeptNode } = await import('./kept-node.ts');
-    const found = await KeptNode.find({ dataFolder, clock });
-    if (found || !keepsLocalNode()) return found;
+    return KeptNode.find({ dataFolder, clock });
+  }
+
+  async #newNode(): Promise<UsedNode> {
+    const { mayStart, keepsLocalNode } = this.#options;
+    if (!mayStart())
+      throw new CiError('forbidden', l10n.t('Cannot start a local node as this workspace is not trusted'));
+    return keepsLocalNode() ? this.#keptNode() : this.#windowsNode();
+  }
+
+  async #keptNode(): Promise<UsedNode> {
+    const { findProgram, localDataFolder: dataFolder, localNodeName, clock } = this.#options;
+    const { KeptNode } = await import('./kept-node.ts');
     const name = `${localNodeName}-kept`;
     return KeptNode.start({ program: await findProgram(), dataFolder, name, clock }, this.#ending.signal);
   }

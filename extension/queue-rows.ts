@@ -1,16 +1,19 @@
 import * as l10n from '@vscode/l10n';
 import { formatAge } from '../shared/amounts.ts';
 import type { NodeView, TaskSummary } from '../shared/api.ts';
-import { explainQueue } from '../shared/explain-queue.ts';
-import type { TaskId } from '../shared/ids.ts';
+import { explainPlace } from '../shared/explain-queue.ts';
 import { taskIcon } from './outcome-icon.ts';
 import type { Row } from './row.ts';
+import { noteRow } from './task-rows.ts';
 
-/** What waits, in the order in which it is taken, with why. */
+/** Nobody looks through more, and each change is drawn at once. */
+const MOST_ROWS = 200;
+
+/** What waits, in the order in which it is taken, with why; of a long queue its beginning. */
 export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeView[], now: number): Row[] {
   const queued = tasks.filter(({ state }) => state === 'queued').sort((a, b) => (a.id < b.id ? -1 : 1));
-  return queued.map(task => {
-    const why = explainQueue(task.id as TaskId, task, tasks, nodes).text;
+  const rows = queued.slice(0, MOST_ROWS).map((task, ahead): Row => {
+    const why = explainPlace(() => ahead, task, nodes).text;
     const waits = now - task.submitted < 60_000 ? '' : ` · ${l10n.t('submitted {0}', formatAge(task.submitted, now))}`;
     const description = `${why}${waits}`;
     return {
@@ -24,4 +27,6 @@ export function queueRows(tasks: readonly TaskSummary[], nodes: readonly NodeVie
       task: task.id,
     };
   });
+  const more = queued.length - rows.length;
+  return more === 0 ? rows : [...rows, noteRow('', 'more', l10n.t('and {0} more', more))];
 }

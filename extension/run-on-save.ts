@@ -21,6 +21,11 @@ export type RunOnSaveEvent =
 /** Several files that are saved together are one change. Milliseconds. */
 const QUIET_MS = 400;
 
+/** Whether a file, named within its folder, is among what is sent. What git keeps, such as the message of a commit that is written in VS Code, is not. */
+export function isSent(path: string): boolean {
+  return !path.split(/[\\/]/).includes('.git');
+}
+
 /** Runs one task each time something is saved. Of its runs one is wanted at a time: the one on the newest files. */
 export class RunOnSave implements AsyncDisposable {
   readonly #options: RunOnSaveOptions;

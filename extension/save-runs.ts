@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { isCiError } from '../shared/errors.ts';
@@ -6,7 +7,7 @@ import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
 import type { LogPanels } from './log-panels.ts';
 import { askUser, type RunCommands } from './run-commands.ts';
-import { RunOnSave, type RunOnSaveEvent } from './run-on-save.ts';
+import { isSent, RunOnSave, type RunOnSaveEvent } from './run-on-save.ts';
 import { nameOf, type Question, type WantedTask } from './submit-workspace.ts';
 import type { TaskPicker, WorkspaceRun } from './task-picker.ts';
 
@@ -64,7 +65,8 @@ export class SaveRuns implements vscode.Disposable {
 
   #saved({ uri }: vscode.TextDocument): void {
     const folder = vscode.workspace.getWorkspaceFolder(uri);
-    if (folder && vscode.workspace.isTrusted) this.#active.get(folder.uri.toString())?.onSave.saved();
+    if (folder && vscode.workspace.isTrusted && isSent(relative(folder.uri.fsPath, uri.fsPath)))
+      this.#active.get(folder.uri.toString())?.onSave.saved();
   }
 
   #begin(folder: string, task: WantedTask): void {

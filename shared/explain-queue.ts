@@ -17,6 +17,15 @@ export function explainQueue(
   tasks: Iterable<TaskSummary>,
   nodes: Iterable<NodeView>,
 ): QueueExplanation {
+  return explainPlace(() => [...tasks].filter(other => other.state === 'queued' && other.id < id).length, task, nodes);
+}
+
+/** The same, for who knows how many tasks are ahead of it: of a long queue, not each task has to be held against all others. */
+export function explainPlace(
+  countAhead: () => number,
+  task: Pick<TaskSpec, 'labels' | 'slots'>,
+  nodes: Iterable<NodeView>,
+): QueueExplanation {
   const { labels = [], slots = 1 } = task;
   const alive = [...nodes].filter(node => !node.draining && node.slots > 0);
   if (alive.length === 0) return { reason: 'no-node', text: l10n.t('no node is there to run it') };
@@ -24,7 +33,7 @@ export function explainQueue(
   if (labelled.length === 0) return { reason: 'no-label', text: noLabelText(labels) };
   if (!labelled.some(node => node.slots >= slots))
     return { reason: 'no-slots', text: l10n.t('no node that it may run on has {0}', slotsText(slots)) };
-  const ahead = [...tasks].filter(other => other.state === 'queued' && other.id < id).length;
+  const ahead = countAhead();
   const places = count(labelled.length, l10n.t('node'), l10n.t('nodes'));
   if (ahead > 0) {
     const tasksText = count(ahead, l10n.t('task'), l10n.t('tasks'));

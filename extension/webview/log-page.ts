@@ -87,6 +87,10 @@ const source = new PanelSource();
 viewer.source = source;
 let task: PanelTask | undefined;
 let restored = vscode.getState();
+/** The task whose log is shown: another one may have been told already. */
+let shown: string | undefined;
+/** Where it is to be opened, until it is. */
+let going: LogPlace | undefined;
 if (restored) viewer.timestamps = restored.timestamps;
 
 window.addEventListener('message', ({ data }: MessageEvent<ToPanel>) => receive(data));
@@ -107,14 +111,17 @@ function receive(message: ToPanel): void {
     case 'task':
       task = message.task;
       viewer.task = task;
+      if (task?.id === shown) keepState();
+      return;
+    case 'restart':
+      going = placeAfterRestart(message.line);
+      viewer.restart(message.attempt, going);
+      restored = undefined;
+      shown = task?.id;
       keepState();
       return;
-    case 'restart': {
-      viewer.restart(message.attempt, placeAfterRestart(message.line));
-      restored = undefined;
-      return;
-    }
     case 'events':
+      going = undefined;
       viewer.push(message.events);
       // The next ones come when these have been drawn.
       requestAnimationFrame(() => vscode.postMessage({ type: 'taken' }));
@@ -145,10 +152,15 @@ function receive(message: ToPanel): void {
   }
 }
 
+/** The line that is asked for; else where one was, before the page was away or the cluster was. */
 function placeAfterRestart(line: number | undefined): LogPlace | undefined {
   if (line !== undefined) return { kind: 'line', offset: line };
-  if (restored?.offset === undefined || restored.task !== task?.id) return undefined;
-  return { kind: 'top', offset: restored.offset };
+  if (restored?.task === task?.id) return topAt(restored?.offset, restored?.attempt);
+  return shown === task?.id ? (going ?? topAt(viewer.offset, viewer.attempt)) : undefined;
+}
+
+function topAt(offset: number | undefined, attempt: number | undefined): LogPlace | undefined {
+  return offset === undefined ? undefined : { kind: 'top', offset, attempt };
 }
 
 function chosenLine(): LogLineName | undefined {
@@ -159,7 +171,8 @@ function chosenLine(): LogLineName | undefined {
 /** What is needed to be back at the same place when the page was away. */
 function keepState(): void {
   if (!task) return;
-  const { attempt, offset, timestamps } = viewer;
+  const { attempt, timestamps } = viewer;
+  const offset = viewer.offset ?? (going?.kind === 'top' ? going.offset : undefined);
   const line = chosenLine();
   const state: PanelState = {
     task: task.id,

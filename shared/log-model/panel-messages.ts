@@ -82,6 +82,8 @@ export interface LogPlace {
   /** `line`: chosen, with some lines before it; `top`: the first to be seen. */
   readonly kind: 'line' | 'top';
   readonly offset: number;
+  /** In another one the place means nothing; absent: in any. */
+  readonly attempt?: number | undefined;
 }
 
 export const TIMESTAMP_STYLES = ['off', 'relative', 'absolute'] as const;

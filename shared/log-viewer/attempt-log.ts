@@ -11,7 +11,7 @@ export interface AttemptLogOptions {
   /** Where the log is first shown. */
   readonly offset: number;
   /** Other rows are at hand than before. */
-  readonly onChanged: () => void;
+  readonly onRead: () => void;
   readonly onFailed: (message: string) => void;
 }
 
@@ -77,7 +77,7 @@ export class AttemptLog {
   }
 
   async #read(what: 'before' | 'after' | 'around', range: ByteRange): Promise<void> {
-    const { source, onChanged, onFailed } = this.#options;
+    const { source, onRead, onFailed } = this.#options;
     if (!source) return;
     this.#reading = what;
     try {
@@ -85,7 +85,7 @@ export class AttemptLog {
       if (this.#isLeft) return;
       this.#take(what, events, range);
       this.#reading = undefined;
-      onChanged();
+      onRead();
     } catch (error) {
       if (!this.#isLeft) onFailed(error instanceof Error ? error.message : String(error));
     } finally {

@@ -31,6 +31,8 @@ export class ShownLog {
   #goTo: LogPlace | undefined;
   #note: string | undefined;
   #problem: string | undefined;
+  /** Why a part could not be read, until one can be. */
+  #readProblem: string | undefined;
   #isLost = false;
 
   constructor(options: ShownLogOptions) {
@@ -62,7 +64,7 @@ export class ShownLog {
 
   /** Why nothing more can be shown. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#problem ?? this.#readProblem;
   }
 
   /** What is to be known of how the attempt ended, or the one before it. */
@@ -198,14 +200,21 @@ export class ShownLog {
     this.#forget();
     if (isNext) this.#note = l10n.t`Attempt ${before ?? 1} did not finish; attempt ${attempt} runs on ${node}`;
     this.#attempt = attempt;
+    if (this.#goTo?.attempt !== undefined && this.#goTo.attempt !== attempt) this.#goTo = undefined;
     this.#log = new AttemptLog({
       source: this.#options.source(),
       fence,
       offset,
-      onChanged: () => this.#changed(),
-      onFailed: message => this.failed(message),
+      onRead: () => this.#read(),
+      onFailed: message => this.#read(message),
     });
     if (offset > 0) void this.#learnSteps(this.#log);
+  }
+
+  #read(problem?: string): void {
+    this.#readProblem = problem;
+    if (problem === undefined) this.#changed();
+    else this.#options.onChanged();
   }
 
   /** Goes where it was asked to begin, once that is there. */
@@ -265,6 +274,7 @@ export class ShownLog {
     this.#log?.leave();
     this.#log = undefined;
     this.#problem = undefined;
+    this.#readProblem = undefined;
     this.#note = undefined;
     this.#isLost = false;
     this.viewport.reset();

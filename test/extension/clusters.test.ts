@@ -70,6 +70,25 @@ test('who asks for the local node at the moment at which another has found it de
   assert.equal(await nodeAsked(clusters), 'here-kept');
 });
 
+test('in a workspace that is not trusted the local node that goes on is looked at, and none is started', async t => {
+  const { program, folder } = await extensionParts(t);
+  const { window } = userOf(t);
+  const local = { localDataFolder: join(folder, 'data'), localNodeName: 'here', keepsLocalNode: () => true };
+  const trusted = window({ ...local, findProgram: async () => program });
+  await trusted.useLocal();
+  await using ended = new AsyncDisposableStack();
+  ended.defer(() => trusted.stopLocal());
+  const untrusted = () => window({ ...local, mayStart: () => false });
+  assert.equal(await nodeAsked(await readyIn(untrusted())), 'here-kept');
+  await ended.disposeAsync();
+  await assert.rejects(untrusted().useLocal(), /Cannot start a local node as this workspace is not trusted/);
+});
+
+async function readyIn(clusters: Clusters): Promise<Clusters> {
+  await clusters.ready();
+  return clusters;
+}
+
 function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);

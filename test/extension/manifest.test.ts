@@ -111,6 +111,13 @@ test('every kind of row that a menu asks for is one that a tree makes', () => {
   }
 });
 
+test('keys of a log among the editors mean it only while nothing beside the editors has the focus: terminals and trees have a search of their own', () => {
+  const ofPanel = contributes.keybindings.filter(({ when = '' }) => when.includes('activeWebviewPanelId'));
+  assert.equal(ofPanel.length, 2);
+  for (const { when } of ofPanel)
+    assert.match(when!, /\|\| activeWebviewPanelId == [\w.-]+ && !panelFocus && !sideBarFocus && !auxiliaryBarFocus$/);
+});
+
 test('every view that a condition asks for exists', () => {
   for (const when of whens)
     for (const [, id] of when.matchAll(/\b(?:view|focusedView) == ([\w.-]+)/g)) assert.ok(viewIds.includes(id!), when);

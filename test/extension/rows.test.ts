@@ -147,6 +147,23 @@ test('the queue is shown in its order, with why each task waits', () => {
   ]);
 });
 
+test('of a long queue its beginning is shown, and how much more waits', () => {
+  const many = Array.from({ length: 10_200 }, (_, at) => ({
+    ...task(`t${at}`),
+    id: `5${String(at).padStart(26, '0')}`,
+  }));
+  const rows = texts(queueRows(many, [node('n1')], NOW));
+  assert.deepEqual(
+    [rows.length, rows[0], rows[199], rows[200]],
+    [
+      201,
+      't0: next, when one of 1 node is free',
+      't199: 199 tasks ahead of it, 1 node it may run on',
+      'and 10000 more: ',
+    ],
+  );
+});
+
 test('every row has a kind that menus know', () => {
   for (const row of [...taskRows(all, NO_FILTER, NOW), ...nodeRows([node('n1')], all)])
     assert.ok(ROW_KINDS.includes(row.kind));

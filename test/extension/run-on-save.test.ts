@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RunOnSave } from '../../extension/run-on-save.ts';
+import { isSent, RunOnSave } from '../../extension/run-on-save.ts';
 import { CiError } from '../../shared/errors.ts';
 
 /** A clock that stands still until it is told, and a cluster that writes down what is asked of it. */
@@ -103,4 +103,11 @@ test('a user who says no is not asked again', async () => {
   onSave.saved();
   await quiet();
   assert.deepEqual(told, ['refused']);
+});
+
+test('what git keeps is not sent: saving the message of a commit runs nothing', () => {
+  assert.deepEqual(
+    ['src/a.ts', '.gitignore', '.github/a.yaml', '.git/COMMIT_EDITMSG', 'lib/.git/config'].filter(isSent),
+    ['src/a.ts', '.gitignore', '.github/a.yaml'],
+  );
 });

@@ -7,17 +7,26 @@ import { chromium, type Page } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The log viewer on a page with the policy that it has in VS Code, and a made-up log. */
+/** A log viewer on a page with the policy that it has in VS Code. */
 export interface ViewerPage extends AsyncDisposable {
   readonly page: Page;
   /** What the page, or its policy, found wrong. */
   readonly errors: readonly string[];
-  /** Runs an expression in the page; `page` there is what test/log-viewer/page.ts offers. */
+  /** Runs an expression in the page. */
   run<T = unknown>(expression: string): Promise<T>;
 }
 
-export async function openViewerPage(): Promise<ViewerPage> {
-  const script = await bundle();
+export interface ViewerScript {
+  readonly entry: string;
+  /** Runs before it. */
+  readonly before?: string;
+}
+
+/** Shows a made-up log; `page` is there what it offers. */
+const MADE_UP: ViewerScript = { entry: 'test/log-viewer/page.ts' };
+
+export async function openViewerPage({ entry, before = '' }: ViewerScript = MADE_UP): Promise<ViewerPage> {
+  const script = before + (await bundle(entry));
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html; charset=utf-8');
@@ -64,10 +73,10 @@ export async function openViewerPage(): Promise<ViewerPage> {
 const HTML = `<!DOCTYPE html><meta charset="utf-8"><style nonce="x">html,body{height:100%;margin:0}</style>
 <body><script nonce="x" src="/page.js"></script>`;
 
-async function bundle(): Promise<string> {
+async function bundle(entry: string): Promise<string> {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: ['test/log-viewer/page.ts'],
+    entryPoints: [entry],
     bundle: true,
     write: false,
     minify: true,
