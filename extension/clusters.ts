@@ -29,6 +29,8 @@ export class Clusters implements AsyncDisposable {
   readonly connection: ClusterConnection;
   /** The local node ended although nobody asked for it; with what it said last. */
   readonly localNodeLost = new EventSource<string>();
+  /** One runs now, or none does. */
+  readonly localNodeChanged = new EventSource();
   readonly #options: ClustersOptions;
   readonly #ending = new AbortController();
   #resuming: Promise<void> | undefined;
@@ -44,6 +46,11 @@ export class Clusters implements AsyncDisposable {
   /** Whether the cluster of last time is elsewhere: then going back to it starts nothing. */
   get isRemote(): boolean {
     return this.#options.store.activeChoice !== undefined;
+  }
+
+  /** Whether a local node runs for this window, also while another cluster is meant. */
+  get hasLocalNode(): boolean {
+    return this.#local !== undefined;
   }
 
   /** Back to the cluster of last time, if there is one and nobody has gone there yet. Starts the local node if it was that one. */
@@ -139,7 +146,7 @@ export class Clusters implements AsyncDisposable {
       if (!mayStart())
         throw new CiError('forbidden', l10n.t('Cannot start a local node as this workspace is not trusted'));
       const node = (await this.#keptNode()) ?? (await this.#windowsNode());
-      this.#local = node;
+      this.#uses(node);
       void node.ended.then(why => this.#localEnded(node, why));
       return node;
     } catch (error) {
@@ -166,15 +173,20 @@ export class Clusters implements AsyncDisposable {
 
   async #localEnded(node: UsedNode, why: string): Promise<void> {
     if (this.#local !== node) return;
-    this.#local = undefined;
     this.#starting = undefined;
+    this.#uses(undefined);
     this.localNodeLost.emit(why);
   }
 
   async #letGo(how: (node: UsedNode) => Promise<void>): Promise<void> {
     const node = this.#local;
-    this.#local = undefined;
     this.#starting = undefined;
+    this.#uses(undefined);
     if (node) await how(node);
+  }
+
+  #uses(node: UsedNode | undefined): void {
+    this.#local = node;
+    this.localNodeChanged.emit();
   }
 }
