@@ -68,7 +68,7 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
     const { clusters } = this.#options;
     await clusters.ready();
     const { connection } = clusters;
-    await connection.ask(l10n.t('Cannot use the cluster'), (one, signal) => one.call('cluster', {}, signal));
+    await connection.reach(l10n.t('Cannot use the cluster'));
     await using client = await connection.client();
     const text = await useTool(this.#name, input, this.#host(client), signalOf(cancel));
     return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(text)]);

@@ -117,23 +117,35 @@ export class ClusterConnection implements AsyncDisposable {
    * Asks something that the user waits for: the answer, or that there is none, comes within seconds, and at once if it is known already
    * that no node can be reached. Which other nodes could be asked is learned on the way.
    * @param attempt a clause for people: "Cannot cancel the task"
+   * @param signal of who may give up before that; it is told to the question together with the limit
    */
-  async ask<T>(attempt: string, question: (client: Client, signal: AbortSignal) => Promise<T>): Promise<T> {
+  async ask<T>(
+    attempt: string,
+    question: (client: Client, signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const choice = this.#chosen();
     const known = this.#knownSilence();
     if (known !== undefined) throw new NoAnswer(attempt, choice, known);
     const limit = AbortSignal.timeout(ANSWERS_MS);
+    const either = signal ? AbortSignal.any([signal, limit]) : limit;
     try {
       await using client = await this.#clientOf(choice, this.urls, { patienceMs: 0, answerMs: ANSWER_MS });
-      if (!this.#state.nodes) await this.#askNodes(client, choice, limit);
-      const answer = await question(client, limit);
+      if (!this.#state.nodes) await this.#askNodes(client, choice, either);
+      const answer = await question(client, either);
       this.#hasAnswered(client, choice);
       return answer;
     } catch (error) {
+      signal?.throwIfAborted();
       if (limit.aborted) throw new NoAnswer(attempt, choice, l10n.t('it took more than {0} s', ANSWERS_MS / 1000));
       if (isCiError(error, 'unavailable')) throw new NoAnswer(attempt, choice, describeError(error));
       throw error;
     }
+  }
+
+  /** Resolves once a node of the chosen cluster has answered: for who goes on by other ways, and would do so in vain where none does. */
+  async reach(attempt: string, signal?: AbortSignal): Promise<void> {
+    await this.ask(attempt, (client, either) => client.call('cluster', {}, either), signal);
   }
 
   #chosen(): ClusterChoice {

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
 import { Attention } from './attention.ts';
 import type { ClusterConnection } from './cluster-connection.ts';
+import { type ChosenFilter, filterText, taskFilter } from './chosen-filter.ts';
 import type { Clusters } from './clusters.ts';
 import type { Clock } from './clock.ts';
 import { connectionText } from './connection-text.ts';
@@ -12,14 +13,9 @@ import type { Row } from './row.ts';
 import { type RowElement, type RowSource, RowTree } from './row-tree.ts';
 import { readTaskDetails, type TaskDetails } from './task-details.ts';
 import type { WorkspaceBranches } from './workspace-branches.ts';
-import { NO_FILTER, noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
+import { noteRow, type TaskFilter, taskChildren, taskRows } from './task-rows.ts';
 
 const FILTER = 'filter';
-
-/** What the user has chosen to see. Which branch is "this" one is found out when it is asked. */
-export interface ChosenFilter extends Omit<TaskFilter, 'branches'> {
-  readonly onlyBranch?: boolean;
-}
 
 export interface ClusterViewsOptions {
   readonly clusters: Clusters;
@@ -45,6 +41,8 @@ export class ClusterViews implements vscode.Disposable {
   /** Of tasks that were unfolded. */
   readonly #details = new Map<string, { readonly stage: string; readonly details: TaskDetails }>();
   #filter: ChosenFilter;
+  /** As whom the cluster knows the user; while it cannot be reached, what it said last. */
+  #principal: string | undefined;
   readonly #attention: Attention;
 
   constructor({ clusters, clock, memory, branches }: ClusterViewsOptions) {
@@ -52,7 +50,7 @@ export class ClusterViews implements vscode.Disposable {
     this.#clock = clock;
     this.#memory = memory;
     this.#branches = branches;
-    this.#filter = memory.get(FILTER, NO_FILTER);
+    this.#filter = memory.get(FILTER, {});
     this.#views = [
       this.#view('simple-ci.tasks', this.#tasks()),
       this.#view('simple-ci.queue', this.#queue()),
@@ -88,8 +86,7 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   get #taskFilter(): TaskFilter {
-    const { onlyBranch, ...filter } = this.#filter;
-    return onlyBranch ? { ...filter, branches: this.#branches.names } : filter;
+    return taskFilter(this.#filter, { principal: this.#principal, branches: this.#branches.names });
   }
 
   dispose(): void {
@@ -123,13 +120,17 @@ export class ClusterViews implements vscode.Disposable {
   }
 
   #refresh(): void {
+    const { connection } = this.#connection;
+    if (connection.kind === 'connected') this.#principal = connection.cluster.principal;
     this.#draw();
-    const text = connectionText(this.#connection.connection);
+    const text = connectionText(connection);
+    const filter = filterText(this.#filter);
+    void vscode.commands.executeCommand('setContext', 'simple-ci.isFiltered', filter !== undefined);
     this.#say(text.message);
     const own = this.#ownUnfinished();
     const [tasks] = this.#views;
     if (tasks) {
-      tasks.view.description = text.cluster;
+      tasks.view.description = [text.cluster, filter].filter(Boolean).join(' · ');
       tasks.view.badge = own === 0 ? undefined : { value: own, tooltip: l10n.t('Your tasks under way: {0}', own) };
     }
     this.#attention.heard();
@@ -154,10 +155,7 @@ export class ClusterViews implements vscode.Disposable {
     return {
       roots: () => {
         const tasks = this.#connection.state.tasks;
-        if (!tasks) return [];
-        const rows = taskRows(tasks.values(), this.#taskFilter, this.#clock.now());
-        if (rows.length > 0 || tasks.size === 0) return rows;
-        return [emptyRow(l10n.t('No task passes the filter'))];
+        return tasks ? taskRows(tasks.values(), this.#taskFilter, this.#clock.now()) : [];
       },
       childrenOf: row => this.#taskChildren(row),
       tooltipOf: row => this.#taskTooltip(row),

@@ -29,6 +29,8 @@ export class Clusters implements AsyncDisposable {
   readonly connection: ClusterConnection;
   /** The local node ended although nobody asked for it; with what it said last. */
   readonly localNodeLost = new EventSource<string>();
+  /** One runs now, or none does. */
+  readonly localNodeChanged = new EventSource();
   readonly #options: ClustersOptions;
   readonly #ending = new AbortController();
   #resuming: Promise<void> | undefined;
@@ -44,6 +46,11 @@ export class Clusters implements AsyncDisposable {
   /** Whether the cluster of last time is elsewhere: then going back to it starts nothing. */
   get isRemote(): boolean {
     return this.#options.store.activeChoice !== undefined;
+  }
+
+  /** Whether a local node runs for this window, also while another cluster is meant. */
+  get hasLocalNode(): boolean {
+    return this.#local !== undefined;
   }
 
   /** Back to the cluster of last time, if there is one and nobody has gone there yet. Starts the local node if it was that one. */
@@ -136,7 +143,7 @@ export class Clusters implements AsyncDisposable {
   async #startLocal(): Promise<UsedNode> {
     try {
       const node = (await this.#foundNode()) ?? (await this.#newNode());
-      this.#local = node;
+      this.#uses(node);
       void node.ended.then(why => this.#localEnded(node, why));
       return node;
     } catch (error) {
@@ -174,15 +181,20 @@ export class Clusters implements AsyncDisposable {
 
   async #localEnded(node: UsedNode, why: string): Promise<void> {
     if (this.#local !== node) return;
-    this.#local = undefined;
     this.#starting = undefined;
+    this.#uses(undefined);
     this.localNodeLost.emit(why);
   }
 
   async #letGo(how: (node: UsedNode) => Promise<void>): Promise<void> {
     const node = this.#local;
-    this.#local = undefined;
     this.#starting = undefined;
+    this.#uses(undefined);
     if (node) await how(node);
+  }
+
+  #uses(node: UsedNode | undefined): void {
+    this.#local = node;
+    this.localNodeChanged.emit();
   }
 }

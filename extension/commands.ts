@@ -23,6 +23,7 @@ export const COMMANDS = [
   'simple-ci.copyTaskLink',
   'simple-ci.copyLineLink',
   'simple-ci.filterTasks',
+  'simple-ci.clearFilter',
   'simple-ci.openArtifact',
   'simple-ci.saveArtifact',
   'simple-ci.saveArtifacts',

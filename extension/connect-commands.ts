@@ -5,7 +5,7 @@ import type { ClusterStore } from './cluster-store.ts';
 import type { Clusters } from './clusters.ts';
 import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
-import { showProgress, showWarning } from './messages.ts';
+import { showInformation, showProgress, showWarning } from './messages.ts';
 import { checkNodeUrl } from './node-urls.ts';
 
 /** Choosing a cluster: a local node, one that is new, or one of before. */
@@ -25,7 +25,11 @@ export class ConnectCommands {
   }
 
   async stopLocalNode(): Promise<void> {
-    await this.#clusters.stopLocal();
+    const isMeant = this.#store.active === LOCAL_CLUSTER;
+    const options = { location: { viewId: 'simple-ci.tasks' }, title: l10n.t('Stopping the local node …') };
+    await vscode.window.withProgress(options, () => this.#clusters.stopLocal());
+    // Else the side bar says so: there is no cluster any more.
+    if (!isMeant) void showInformation(l10n.t('The local node has been stopped.'));
   }
 
   async connect(): Promise<void> {
@@ -55,7 +59,7 @@ export class ConnectCommands {
 
   async switchCluster(): Promise<void> {
     const { active } = this.#store;
-    const mark = (id: string) => (id === active ? '$(check) ' : '');
+    const mark = (id: string) => (id === active ? '$(check) ' : '$(blank) ');
     const known = this.#store.clusters.map(choice => ({
       label: `${mark(choice.id)}${choice.label}`,
       description: choice.urls[0] ?? '',
@@ -76,8 +80,14 @@ export class ConnectCommands {
   }
 
   async forgetCluster(): Promise<void> {
+    if (this.#store.clusters.length === 0) {
+      void showInformation(l10n.t('No cluster is known but that of this machine: there is nothing to forget.'));
+      return;
+    }
     const choice = await this.#pick(l10n.t('Forget which cluster, and its token?'));
-    if (choice) await this.#clusters.remove(choice);
+    if (!choice) return;
+    await this.#clusters.remove(choice);
+    void showInformation(l10n.t('Forgot cluster {0} at {1}, and its token.', choice.label, choice.id));
   }
 
   async reconnect(): Promise<void> {

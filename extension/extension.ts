@@ -162,6 +162,7 @@ export function activate(context: vscode.ExtensionContext): void {
       'simple-ci.copyTaskLink': (given: GivenLine) => tasks.copyTaskLink(given),
       'simple-ci.copyLineLink': (given: GivenLine) => tasks.copyLineLink(given),
       'simple-ci.filterTasks': () => tasks.filterTasks(),
+      'simple-ci.clearFilter': () => tasks.clearFilter(),
       'simple-ci.openArtifact': (given: Given) => artifactCommands.open(given),
       'simple-ci.saveArtifact': (given: Given) => artifactCommands.save(given),
       'simple-ci.compareArtifact': (given: Given) => artifactCommands.compare(given),
@@ -189,17 +190,20 @@ function register(guard: CommandGuard, handlers: Handlers): vscode.Disposable[] 
   );
 }
 
-/** What `when` clauses ask for: where the connection stands, and whether a local node runs. */
-function tellMenus({ connection, localNodeLost }: Clusters): vscode.Disposable[] {
+/** What `when` clauses ask for: where the connection stands, and whether a local node runs, be it the one that is meant or not. */
+function tellMenus(clusters: Clusters): vscode.Disposable[] {
+  const { connection, localNodeChanged, localNodeLost } = clusters;
   const tell = (name: string, value: unknown) => void vscode.commands.executeCommand('setContext', name, value);
   const update = () => {
     const now = connection.connection;
     tell('simple-ci.connection', now.kind);
     tell('simple-ci.isLocal', now.kind !== 'none' && now.choice.id === 'local');
+    tell('simple-ci.hasLocalNode', clusters.hasLocalNode);
   };
   update();
   const listening = [
     connection.connectionChanged.on(update),
+    localNodeChanged.on(update),
     localNodeLost.on(why => void showWarning(l10n.t`The local node ended: ${why}`)),
   ];
   return listening.map(one => new vscode.Disposable(() => one[Symbol.dispose]()));

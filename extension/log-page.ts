@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import type { TaskView } from '../shared/api.ts';
+import type { Client } from '../shared/client.ts';
 import { explainQueue } from '../shared/explain-queue.ts';
 import type { TaskId } from '../shared/ids.ts';
 import type { FromPanel, LogLineName, PanelState, ToPanel } from '../shared/log-model/panel-messages.ts';
@@ -194,9 +195,8 @@ export class LogPage implements vscode.Disposable {
   }
 
   async #tell(task: string, signal: AbortSignal): Promise<TaskView> {
-    const view = await this.#options.clusters.connection.ask(l10n.t('Cannot open the log'), (client, limit) =>
-      client.call('getTask', { params: { id: task } }, AbortSignal.any([signal, limit])),
-    );
+    const ask = (client: Client, either: AbortSignal) => client.call('getTask', { params: { id: task } }, either);
+    const view = await this.#options.clusters.connection.ask(l10n.t('Cannot open the log'), ask, signal);
     if (this.#wanted?.task !== task) return view;
     this.#options.onTitle(titleOf(view, this.#wanted.attempt));
     this.#send({ type: 'task', task: panelTask(view, this.#whyQueued(task)) });

@@ -61,9 +61,7 @@ export class McpServers
     if (!choice || !(await running.checkConsent(choice))) return undefined;
     const { connection } = clusters;
     // So that the other nodes are known. Where none answers now, one may later.
-    await connection
-      .ask(l10n.t('Cannot start the tools for agents'), (client, signal) => client.call('cluster', {}, signal))
-      .catch(error => note(describeError(error)));
+    await connection.reach(l10n.t('Cannot start the tools for agents')).catch(error => note(describeError(error)));
     const secret = {
       SIMPLE_CI_URL: connection.urlsOf(choice).join(','),
       SIMPLE_CI_TOKEN: await clusters.tokenOf(choice),

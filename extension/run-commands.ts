@@ -87,9 +87,7 @@ export class RunCommands {
     const { clusters, findProgram, note, onSubmitted } = this.#options;
     const choice = await this.#choice();
     // Before anything is asked, saved or sent: who answers is asked first by the program too.
-    await clusters.connection.ask(l10n.t`Cannot run ${nameOf(task)}`, (client, limit) =>
-      client.call('cluster', {}, AbortSignal.any([signal, limit])),
-    );
+    await clusters.connection.reach(l10n.t`Cannot run ${nameOf(task)}`, signal);
     if (!asksForConsent && !this.#hasConsent(choice)) throw noConsent(choice);
     if (!(await this.checkConsent(choice))) return undefined;
     if (savesAll) await saveAll(folder, nameOf(task));

@@ -17,7 +17,7 @@ export interface Saved {
 /** Asks where to, and saves it there, straight to the disk: it may be larger than memory. */
 export async function saveAs(clusters: Clusters, { name, what, read }: Saved): Promise<void> {
   // Before a place is chosen in vain.
-  await clusters.connection.ask(l10n.t`Cannot save ${what}`, (client, signal) => client.call('cluster', {}, signal));
+  await clusters.connection.reach(l10n.t`Cannot save ${what}`);
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   const target = await vscode.window.showSaveDialog({
     ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),

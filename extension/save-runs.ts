@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
+import type { Client } from '../shared/client.ts';
 import { isCiError } from '../shared/errors.ts';
 import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
@@ -119,13 +120,12 @@ export class SaveRuns implements vscode.Disposable {
   async #cancel(id: string, signal: AbortSignal): Promise<boolean> {
     const params = { id };
     try {
-      const attempt = l10n.t('Cannot cancel the run before');
-      return await this.#options.clusters.connection.ask(attempt, async (client, limit) => {
-        const either = AbortSignal.any([signal, limit]);
+      const cancelIt = async (client: Client, either: AbortSignal) => {
         const { state } = await client.call('getTask', { params }, either);
         if (state !== 'finished') await client.call('cancelTask', { params }, either);
         return state !== 'finished';
-      });
+      };
+      return await this.#options.clusters.connection.ask(l10n.t('Cannot cancel the run before'), cancelIt, signal);
     } catch (error) {
       // It was on the cluster of before.
       if (isCiError(error, 'not-found')) return false;

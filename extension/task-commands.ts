@@ -186,31 +186,20 @@ export class TaskCommands {
   async filterTasks(): Promise<void> {
     const { connection } = this.#clusters.connection;
     const principal = connection.kind === 'connected' ? connection.cluster.principal : undefined;
-    const { filter } = this.#views;
+    const { onlyMine = false, onlyBranch = false, onlyFailed = false, onlyUnfinished = false } = this.#views.filter;
     const branches = await this.#branches.read();
     const items = [
-      ...(principal === undefined
+      {
+        id: 'mine',
+        label: l10n.t('Mine'),
+        description: principal === undefined ? '' : l10n.t`submitted by ${principal}`,
+        picked: onlyMine,
+      },
+      ...(branches.length === 0 && !onlyBranch
         ? []
-        : [
-            {
-              id: 'mine',
-              label: l10n.t('Mine'),
-              description: l10n.t`submitted by ${principal}`,
-              picked: filter.submitter !== undefined,
-            },
-          ]),
-      ...(branches.length === 0
-        ? []
-        : [
-            {
-              id: 'branch',
-              label: l10n.t('This branch'),
-              description: branches.join(', '),
-              picked: filter.onlyBranch === true,
-            },
-          ]),
-      { id: 'failed', label: l10n.t('Failed'), description: l10n.t('and not cancelled'), picked: filter.onlyFailed },
-      { id: 'unfinished', label: l10n.t('Running and queued'), description: '', picked: filter.onlyUnfinished },
+        : [{ id: 'branch', label: l10n.t('This branch'), description: branches.join(', '), picked: onlyBranch }]),
+      { id: 'failed', label: l10n.t('Failed'), description: l10n.t('and not cancelled'), picked: onlyFailed },
+      { id: 'unfinished', label: l10n.t('Running and queued'), description: '', picked: onlyUnfinished },
     ];
     const picked = await vscode.window.showQuickPick(items, {
       title: l10n.t('Which tasks should be shown?'),
@@ -220,11 +209,15 @@ export class TaskCommands {
     if (!picked) return;
     const has = (id: string) => picked.some(item => item.id === id);
     await this.#views.setFilter({
-      ...(principal !== undefined && has('mine') && { submitter: principal }),
+      onlyMine: has('mine'),
       onlyBranch: has('branch'),
       onlyFailed: has('failed'),
       onlyUnfinished: has('unfinished'),
     });
+  }
+
+  async clearFilter(): Promise<void> {
+    await this.#views.setFilter({});
   }
 
   #isUnfinished(id: string): boolean {

@@ -191,6 +191,21 @@ test('a question that no node answers fails within seconds, with what was wanted
   });
 });
 
+test('whether a cluster answers is found out before more is done, and not waited for by who has given up', async t => {
+  const node = await (await extensionParts(t)).node('n1');
+  const { connection } = connectionTo(t, node.address.token);
+  await connection.choose(choiceOf(node.address.url));
+  await connection.reach('Cannot run test');
+  await connection.choose(choiceOf('http://127.0.0.1:1'));
+  await assert.rejects(connection.reach('Cannot run test'), /Cannot run test, as cluster test gave no answer/);
+  await connection.choose(choiceOf((await silentNode(t)).url));
+  const givingUp = new AbortController();
+  const reaching = connection.reach('Cannot run test', givingUp.signal);
+  const reason = new Error('The user has given up');
+  givingUp.abort(reason);
+  await assert.rejects(reaching, reason);
+});
+
 test('that no node can be reached is said at once where it is known, and found out anew when nobody has looked since', async t => {
   const node = await eavesdropper(t);
   let isStill = false;

@@ -154,6 +154,29 @@ test('of two clusters behind one host each keeps its own token', async t => {
   );
 });
 
+test('a local node goes on while another cluster is meant, until it is stopped; then the other one is still meant', async t => {
+  const other = await (await extensionParts(t)).node('other');
+  const { program, folder } = await extensionParts(t);
+  const clusters = userOf(t).window({
+    findProgram: async () => program,
+    localDataFolder: join(folder, 'data'),
+    localNodeName: 'here',
+  });
+  const told: boolean[] = [];
+  clusters.localNodeChanged.on(() => told.push(clusters.hasLocalNode));
+  await clusters.useLocal();
+  const local = await nodeAsked(clusters);
+  await clusters.add(other.address.url, other.address.token, t.signal);
+  assert.equal(await nodeAsked(clusters), 'other');
+  await clusters.useLocal();
+  assert.equal(await nodeAsked(clusters), local);
+  await clusters.add(other.address.url, other.address.token, t.signal);
+  assert.deepEqual(told, [true]);
+  await clusters.stopLocal();
+  assert.deepEqual(told, [true, false]);
+  assert.equal(await nodeAsked(clusters), 'other');
+});
+
 test('a token that the cluster does not know is not kept', async t => {
   const { address } = await (await extensionParts(t)).node('n1');
   const { store, secrets, window } = userOf(t);

@@ -4,13 +4,13 @@ import { type BrowserContext, chromium, type Frame, type FrameLocator, type Loca
 import { eventually } from './test-tasks.ts';
 
 /** An action that takes longer than this has something in its way. Milliseconds. */
-const ACTION_MS = 60_000;
+const ACTION_MS = 120_000;
 /** A list that has not opened within this was closed again. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 /** A list that has stood still for so long is whole. */
 const SETTLED_MS = 500;
 /** Starting VS Code on a busy machine. */
-const START_MS = 120_000;
+const START_MS = 240_000;
 
 export interface TreeRow {
   readonly label: string;
@@ -132,14 +132,45 @@ export class Workbench implements AsyncDisposable {
     await this.#choose(`the command ${title} is chosen`, `>${title}`, title);
   }
 
-  /** Chooses a command that opens a list, and answers that. Anew when something else has taken the focus, which closes lists. */
+  /** Chooses a command that opens a list, and answers that. */
   async answer(title: string, give: (timeout: number) => Promise<unknown>): Promise<void> {
+    await this.answerList(title, () => this.command(title), give);
+  }
+
+  /** Opens a list in another way, and answers it. Anew when something else has taken the focus, which closes lists. */
+  async answerList(
+    what: string,
+    open: (timeout: number) => Promise<unknown>,
+    give: (timeout: number) => Promise<unknown>,
+  ): Promise<void> {
     const answerIt = async () => {
-      await this.command(title);
+      await open(ANSWER_MS);
       await give(ANSWER_MS);
       return true;
     };
-    await eventually(`${title} is answered`, () => answerIt().catch(() => undefined), START_MS);
+    await eventually(`${what} is answered`, () => answerIt().catch(() => undefined), START_MS);
+  }
+
+  /** Of the menu behind the three dots in the title of a tree. */
+  async chooseInTitle(pane: string, title: string, timeout = ACTION_MS): Promise<void> {
+    await this.page.keyboard.press('Escape');
+    await this.pane(pane).locator('.pane-header').hover({ timeout });
+    await this.pane(pane)
+      .getByRole('button', { name: /More Actions/ })
+      .click({ timeout });
+    await this.page.getByRole('menuitem', { name: title }).click({ timeout });
+  }
+
+  async connect(address: string, token: string): Promise<void> {
+    await this.command('Simple CI: Connect to Cluster');
+    await this.answerConnect(address, token);
+  }
+
+  /** What is asked of who wants to connect to a cluster. */
+  async answerConnect(address: string, token: string): Promise<void> {
+    await this.type(address);
+    await this.page.locator('.quick-input-widget', { hasText: '2 of 2' }).waitFor();
+    await this.type(token);
   }
 
   /** Of what is found for the text in the list of commands and files. It is opened anew when something else has taken the focus, and so closed it. */
@@ -222,7 +253,7 @@ export class Workbench implements AsyncDisposable {
   }
 
   /** Waits until the tree has a row for which this holds. */
-  row(title: string, what: string, isIt: (row: TreeRow) => boolean, limitMs = 60_000): Promise<TreeRow> {
+  row(title: string, what: string, isIt: (row: TreeRow) => boolean, limitMs = ACTION_MS): Promise<TreeRow> {
     return eventually(`${title}: ${what}`, async () => (await this.rows(title)).find(isIt), limitMs);
   }
 

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Frame } from 'playwright-core';
+import type { Frame, Locator } from 'playwright-core';
 import { createClient } from '../../shared/client.ts';
+import { type ClusterNode, clusterNode, end, endAllNodes } from '../support/cluster-node.ts';
 import { type CodeServer, hasVscode, requireVscode, startCodeServer } from '../support/code-server.ts';
 import { packagedExtension } from '../support/packaged-extension.ts';
 import { replaceSection } from '../support/page-section.ts';
-import { start, temporaryFolder } from '../support/simple-ci.ts';
+import { temporaryFolder } from '../support/simple-ci.ts';
 import { eventually, taskSpec } from '../support/test-tasks.ts';
 import { Workbench } from '../support/workbench.ts';
 
@@ -38,8 +37,8 @@ const TASK_FILE = `tasks:
           printf 'downloading 10%%\\rdownloading 60%%\\rdownloading 100%%\\n'
           exit 3
   pack:
-    run: tr a-z A-Z < greeting.txt > greeting.out && cp greeting.out greeting.txt
-    artifacts: [greeting.txt]
+    run: tr a-z A-Z < greeting.txt > greeting.out && cp greeting.out greeting.txt && printf '\\000\\377\\r\\n\\200' > odd.bin
+    artifacts: [greeting.txt, odd.bin]
   wait:
     run: echo never
     labels: [gpu]
@@ -81,7 +80,7 @@ describe('the extension in VS Code', () => {
   after(async () => {
     await workbench?.[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
-    for (const node of nodes) node.kill('SIGKILL');
+    endAllNodes();
     await data?.[Symbol.asyncDispose]();
   });
 
@@ -390,6 +389,60 @@ describe('the extension in VS Code', () => {
     await workbench.command('View: Close Editor');
   });
 
+  step('saves one of the files that a task kept, byte for byte', async () => {
+    const artifact = workbench.pane('Tasks').getByRole('treeitem', { name: /^Artifact odd\.bin/ });
+    await artifact.hover();
+    await artifact.getByRole('button', { name: 'Save Artifact…' }).click();
+    await eventually('a name is proposed', async () =>
+      /odd\.bin$/.test(await workbench.page.locator('.quick-input-widget input.input').inputValue()) ? true : undefined,
+    );
+    await picture('save-artifact');
+    const target = join(server.folder, 'kept', 'saved.bin');
+    await workbench.type(target);
+    const kept = Buffer.from([0x00, 0xff, 0x0d, 0x0a, 0x80]);
+    await eventually('the file is whole', async () =>
+      (await readFile(target).catch(() => Buffer.alloc(0))).equals(kept) ? true : undefined,
+    );
+  });
+
+  step('runs a task by keys, the last one on the files of now, and any one again on the files of then', async () => {
+    const command = 'cat greeting.txt';
+    const log = workbench.log();
+    const ends = (runs: number) =>
+      eventually(`it has passed ${runs} times`, async () => {
+        const rows = (await workbench.rows('Tasks')).filter(({ label }) => label === command);
+        return rows.length === runs && rows.every(({ spoken }) => /passed/.test(spoken)) ? true : undefined;
+      });
+    const change = async (word: string) => {
+      await workbench.openFile('greeting.txt');
+      await workbench.page.keyboard.press('Control+Home');
+      await workbench.page.keyboard.type(word);
+    };
+    await change('then, ');
+    const byKeys = async () => {
+      await workbench.page.keyboard.press('Escape');
+      await workbench.page.keyboard.press('Control+K');
+      await workbench.page.keyboard.press('Control+Enter');
+    };
+    await workbench.answerList('the list that the keys open', byKeys, async timeout => {
+      await workbench.page.locator('.quick-input-widget', { hasText: 'Run which task?' }).waitFor({ timeout });
+      await workbench.fill(command, timeout);
+      await workbench.pick('run this command', timeout);
+    });
+    await ends(1);
+    await log.getByText(/^then, /).waitFor();
+    await change('now, ');
+    await workbench.command('Simple CI: Run Last Task');
+    await log.getByText(/^now, then, /).waitFor();
+    await ends(2);
+    const first = workbench.pane('Tasks').locator('.monaco-list-row', { hasText: command }).nth(1);
+    await first.hover();
+    await first.getByRole('button', { name: 'Run Again' }).click();
+    await log.getByText(/^then, /).waitFor();
+    await ends(3);
+    await workbench.command('View: Close Editor');
+  });
+
   step('says why a task waits, in the queue and where its log will be, and lets go of it', async () => {
     await runTask('wait');
     await workbench.log().getByText('Waits: no node has the label gpu.').first().waitFor();
@@ -464,27 +517,16 @@ describe('the extension in VS Code', () => {
     await workbench.page.locator('.markers-panel .monaco-list-row', { hasText: 'odd brace' }).first().waitFor();
   });
 
+  step('leads from the end of a terminal to the whole log', async () => {
+    await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
+    await workbench.log().getByText('expected ";"').waitFor();
+    await followInTerminal(/whole log: task/, 300, workbench.log().getByText('odd brace'));
+    await picture('whole-log');
+  });
+
   step('leads from a terminal to the user’s own file, in a folder with a space in its name', async () => {
-    await workbench.command('Terminal: Focus Terminal');
-    const place = workbench.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: /^see\s/ }).first();
-    const { keyboard, mouse } = workbench.page;
-    const follow = async () => {
-      const box = await place.boundingBox();
-      if (!box) return;
-      const [x, y] = [box.x + 150, box.y + box.height / 2];
-      await keyboard.press('Escape');
-      await keyboard.down('Control');
-      // The terminal looks for links where the mouse moves.
-      await mouse.move(x - 5, y);
-      await mouse.move(x, y, { steps: 3 });
-      await mouse.click(x, y);
-      await keyboard.up('Control');
-    };
     const there = workbench.page.locator('.statusbar-item', { hasText: 'Ln 3, Col 7' });
-    await eventually('the link is followed', async () => {
-      await follow();
-      return (await there.waitFor({ timeout: 2000 }).catch(() => 'no')) === undefined ? true : undefined;
-    });
+    await followInTerminal(/^see\s/, 150, there);
     await workbench.page.locator('.tab.active', { hasText: 'main.c' }).waitFor();
   });
 
@@ -519,12 +561,12 @@ describe('the extension in VS Code', () => {
   }
 
   step('says that a token is wrong, and that a cluster cannot be reached, and recovers from both', async () => {
-    const first = await clusterNode('n1', data.path, 0);
-    await connect(first.address, 'sci_wrong');
+    const first = await clusterNode({ name: 'n1', data: data.path });
+    await workbench.connect(first.address, 'sci_wrong');
     await workbench.page.locator('.notification-toast', { hasText: /token/i }).first().waitFor();
     await picture('wrong-token');
     await workbench.command('Notifications: Clear All Notifications');
-    await connect(first.address, first.token!);
+    await workbench.connect(first.address, first.token!);
     await workbench.row('Nodes', 'its node is there', row => row.label === 'n1');
     const page = await workbench.taskPage();
     await page.getByText('acme/ci is chosen now, and does not have this task.').waitFor();
@@ -538,7 +580,7 @@ describe('the extension in VS Code', () => {
     const notice = workbench.page.locator('.notification-toast', { hasText: noAnswer });
     await notice.waitFor();
     await picture('not-reachable');
-    cluster = await clusterNode('n2', data.path, Number(new URL(first.address).port));
+    cluster = await clusterNode({ name: 'n2', data: data.path, port: Number(new URL(first.address).port) });
     await workbench.row('Nodes', 'a node is there again', row => row.label === 'n2');
     await workbench.page
       .getByText(/Trying again in/)
@@ -550,7 +592,7 @@ describe('the extension in VS Code', () => {
   });
 
   step('asks once before files go to another host, and goes on with the next attempt when a node dies', async () => {
-    const second = await clusterNode('n3', data.path, 0);
+    const second = await clusterNode({ name: 'n3', data: data.path });
     await workbench.row('Nodes', 'both nodes are there', row => row.label === 'n3');
     await runTask('greet');
     await workbench.page.locator('.monaco-dialog-box', { hasText: 'Send files of your workspaces' }).waitFor();
@@ -609,11 +651,31 @@ describe('the extension in VS Code', () => {
     assert.deepEqual(others, []);
   });
 
-  async function connect(address: string, token: string): Promise<void> {
-    await workbench.command('Simple CI: Connect to Cluster');
-    await workbench.type(address);
-    await workbench.page.locator('.quick-input-widget', { hasText: '2 of 2' }).waitFor();
-    await workbench.type(token);
+  /** The link at so many pixels in the line of the terminal, until what it leads to is seen. */
+  async function followInTerminal(line: RegExp, at: number, there: Locator): Promise<void> {
+    await workbench.command('Terminal: Focus Terminal');
+    const place = workbench.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: line }).first();
+    const { keyboard, mouse } = workbench.page;
+    const follow = async () => {
+      const box = await place.boundingBox();
+      if (!box) return;
+      const [x, y] = [box.x + at, box.y + box.height / 2];
+      await keyboard.press('Escape');
+      await keyboard.down('Control');
+      // The terminal looks for links where the mouse moves.
+      await mouse.move(x - 5, y);
+      await mouse.move(x, y, { steps: 3 });
+      await mouse.click(x, y);
+      await keyboard.up('Control');
+    };
+    await eventually(
+      'the link is followed',
+      async () => {
+        await follow();
+        return (await there.waitFor({ timeout: 2000 }).catch(() => 'no')) === undefined ? true : undefined;
+      },
+      60_000,
+    );
   }
 });
 
@@ -626,12 +688,10 @@ test('in a workspace that is not trusted one can look, and not run', async t => 
   await workbench.screenshot(PICTURES, 'not-trusted');
   assert.equal(await workbench.page.getByRole('button', { name: 'Start a Local Node' }).count(), 0);
   await using data = await temporaryFolder();
-  const node = await clusterNode('n1', data.path, 0);
+  const node = await clusterNode({ name: 'n1', data: data.path });
   t.after(() => node.process.kill('SIGKILL'));
   await workbench.page.getByRole('button', { name: 'Connect to a Cluster' }).click();
-  await workbench.type(node.address);
-  await workbench.page.locator('.quick-input-widget', { hasText: '2 of 2' }).waitFor();
-  await workbench.type(node.token!);
+  await workbench.answerConnect(node.address, node.token!);
   await workbench.row('Nodes', 'its node is seen', row => row.label === 'n1');
   assert.equal(await workbench.page.locator('.action-label[aria-label^="Run Task"]:not(.disabled)').count(), 0);
   await using client = createClient({ urls: [node.address], token: node.token! });
@@ -712,40 +772,6 @@ const DOCUMENT = fileURLToPath(new URL('../../docs/vscode.md', import.meta.url))
 async function tellFirstRun(seconds: number): Promise<void> {
   const text = `The tests do just this, on a machine with ${availableParallelism()} cores: from the installation to the first task that has passed it takes them ${seconds} s.`;
   await writeFile(DOCUMENT, replaceSection(await readFile(DOCUMENT, 'utf8'), 'first-run', text));
-}
-
-/** All that were started: none outlives the tests. */
-const nodes: ChildProcess[] = [];
-
-interface ClusterNode {
-  readonly process: ChildProcess;
-  readonly address: string;
-  /** Of the cluster, if the node has formed it. */
-  readonly token: string | undefined;
-}
-
-/** `simple-ci node` as an operator starts it. */
-async function clusterNode(name: string, data: string, port: number): Promise<ClusterNode> {
-  const words = ['--cluster', 'acme/ci', '--node-id', name, '--listen', `127.0.0.1:${port}`, '--data', data];
-  const child = await start(['node', '--json', ...words], { env: {} });
-  nodes.push(child);
-  let text = '';
-  child.stdout?.on('data', chunk => (text += chunk));
-  const events = () =>
-    text.split('\n').flatMap(line => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line)] : []));
-  const ready = await eventually('the node is ready', () => events().find(({ event }) => event === 'ready'));
-  return {
-    process: child,
-    address: ready.address,
-    token: events().find(({ event }) => event === 'admin-token')?.token,
-  };
-}
-
-/** SIGKILL: it says goodbye to nobody. */
-async function end(child: ChildProcess): Promise<void> {
-  const ended = once(child, 'close');
-  child.kill('SIGKILL');
-  await ended;
 }
 
 /** Tries what somebody would whose text has become markup; what the policy of the page refused, and whether anything ran. */

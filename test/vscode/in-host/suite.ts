@@ -124,7 +124,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     const options = {
       clusters: {
         ready: async () => undefined,
-        connection: { connection: { kind: 'none' }, ask: async () => undefined, client: async () => client },
+        connection: { connection: { kind: 'none' }, reach: async () => undefined, client: async () => client },
       } as unknown as Clusters,
       running: { submit: async () => assert.fail('nothing is submitted') } as unknown as RunCommands,
       findProgram: async () => assert.fail('nothing is started'),
@@ -155,7 +155,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
         tokenOf: async () => 'sci_any',
         connection: {
           connection: { kind: 'connecting', choice },
-          ask: async () => undefined,
+          reach: async () => undefined,
           urlsOf: () => choice.urls,
         },
       } as unknown as Clusters,
@@ -294,7 +294,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
           ready: async () => undefined,
           connection: {
             connection: { kind: 'connecting', choice, failures: 0 },
-            ask: async () => undefined,
+            reach: async () => undefined,
             client: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
           },
         } as unknown as Clusters,
@@ -477,7 +477,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
         connection: {
           connection: { kind: 'connecting', choice, failures: 0 },
           connectionChanged: new EventSource(),
-          ask: async () => undefined,
+          reach: async () => undefined,
           urlsOf: () => [...choice.urls, 'https://node2.example.com'],
         },
       } as unknown as Clusters,
@@ -515,7 +515,7 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     const running = new RunCommands({
       clusters: {
         ready: async () => undefined,
-        connection: { connection: { kind: 'connecting', choice }, ask: async () => undefined },
+        connection: { connection: { kind: 'connecting', choice }, reach: async () => undefined },
       } as unknown as Clusters,
       findProgram: async () => assert.fail('nothing is sent'),
     } as unknown as ConstructorParameters<typeof RunCommands>[0]);
