@@ -17,6 +17,8 @@ export interface EtcdDiagnosis {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly signal: AbortSignal;
+  /** How long a member may take for an answer, in milliseconds. Default: as long as it may for a node. */
+  readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 3000;
@@ -54,11 +56,11 @@ async function examineMember(
   credentials: EndpointCredentials,
   diagnosis: EtcdDiagnosis,
 ): Promise<MemberReport | Finding> {
-  const { clock, signal } = diagnosis;
-  const reason = await probeEndpoint(address, credentials, TIMEOUT_MS);
+  const { clock, signal, timeoutMs = TIMEOUT_MS } = diagnosis;
+  const reason = await probeEndpoint(address, credentials, timeoutMs);
   signal.throwIfAborted();
   if (reason !== undefined) return unreachable(address, reason);
-  const call = { signal, timeoutMs: TIMEOUT_MS };
+  const call = { signal, timeoutMs };
   try {
     const connection = await EtcdConnection.open({ ...options, endpoints: [address] }, diagnosis, call);
     try {

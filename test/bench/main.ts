@@ -17,8 +17,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   autoscale: () => import('./autoscale.ts'),
 };
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
-const [name = ''] = positionals;
+const { name, json } = readArguments();
 const load = BENCHES[name];
 if (!load) {
   console.error(`Usage: npm run bench -- NAME [--json], where NAME is one of: ${Object.keys(BENCHES).join(', ')}`);
@@ -27,5 +26,16 @@ if (!load) {
   const { bench } = await load();
   const figures = await bench(text => console.error(text));
   const result = { bench: name, figures };
-  console.log(values.json ? JSON.stringify(result) : formatFigures(result));
+  console.log(json ? JSON.stringify(result) : formatFigures(result));
+}
+
+/** Without a name when it was called wrongly. */
+function readArguments(): { readonly name: string; readonly json: boolean } {
+  try {
+    const options = { json: { type: 'boolean', default: false } } as const;
+    const { positionals, values } = parseArgs({ allowPositionals: true, options });
+    return { name: positionals[0] ?? '', json: values.json };
+  } catch {
+    return { name: '', json: false };
+  }
 }

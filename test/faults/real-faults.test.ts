@@ -14,8 +14,7 @@ const DURATION_MS = 30_000;
 
 /** What the short run has in any case, beside what else its seed brings. */
 const WANTED = [
-  /^kill -9 of a node$/,
-  /^SIGSTOP of a/,
+  /^kill -9 (of a node|before|after)/,
   /^the clock of a node/,
   /^the network link/,
   /^S3 hangs$/,

@@ -168,10 +168,17 @@ export class Invariants {
     if (completed?.kind === 'delete') this.#checkArchived(id, facts);
     if (task?.kind === 'delete' && completed?.kind !== 'put')
       this.#violated('I3', id, 'has left the queue without a verdict');
-    if (task?.kind === 'put' && facts.result) this.#violated('I5', id, 'is in the queue again after its verdict');
+    if (task?.kind === 'put') this.#checkPut(id, facts, task.record);
     if (lock?.kind === 'put') this.#checkClaim(id, facts, attempts, revision);
     if (lock?.kind === 'delete' && facts.lock) this.#checkUnlock(id, facts.lock, cause);
     if (attempts?.kind === 'put' && lock?.kind !== 'put') this.#checkRelease(id, facts, attempts.record);
+  }
+
+  /** It is put into the queue once, and once more at most: to be cancelled. */
+  #checkPut(id: TaskId, { task, result }: Facts, { value }: StoreRecord): void {
+    if (result) this.#violated('I5', id, 'is in the queue again after its verdict');
+    if (task && (JSON.parse(value) as TaskRecord).cancelled === undefined)
+      this.#violated('I5', id, 'was changed in the queue, and not to be cancelled');
   }
 
   #checkCompleted(id: TaskId, facts: Facts, result: TaskResult, task: Change | undefined): void {
@@ -180,6 +187,8 @@ export class Invariants {
     const holder = facts.lock?.fence ?? 0;
     if (holder !== fence) this.#violated('I2', id, `was completed under fence ${fence}, and the holder's is ${holder}`);
     if (task?.kind !== 'delete') this.#violated('I1', id, 'has a verdict and is still in the queue');
+    if (result.attempt !== facts.claims)
+      this.#violated('I4', id, `was claimed ${facts.claims} times, and its verdict speaks of ${result.attempt}`);
     if (fence > 0 && facts.claimed?.[NEXT_FIELD] !== undefined && result.task[NEXT_FIELD] === undefined)
       this.#violated('two releases', id, 'has lost what the next release had written into its record');
     if (fence > 0) this.#checkStored(id, result);

@@ -11,7 +11,19 @@ import { patchSources } from './patch-sources.ts';
 import { shorten } from './shorten.ts';
 import { Totals } from './totals.ts';
 
-const { values } = parseArgs({
+const USAGE = `Usage: npm run simulate -- [options]
+
+  --seed N       the first seed (1)
+  --seeds K      how many, one after the other (1; with --hours as many as it takes)
+  --hours H      until so many hours have passed in the clusters
+  --acts A,B     these faults only, again and again
+  --workload W   in every seed: ${WORKLOADS.join(' or ')}
+  --only A,B     only these parts of the seed, as a failure names them
+  --mutant NAME  with a mistake in the product, one of test/simulation/mutants.ts
+  --whole        what does not lead to a failure is not left out of its seed
+  --json         figures as one line of JSON`;
+
+const { values } = parseOrExplain({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string' },
@@ -25,8 +37,7 @@ const { values } = parseArgs({
   },
 });
 const mutant = MUTANTS.find(({ name }) => name === values.mutant);
-if (values.mutant !== undefined && !mutant)
-  throw new Error(`Cannot simulate as there is no such mutant: ${values.mutant}`);
+if (values.mutant !== undefined && !mutant) explain(`Cannot simulate as there is no such mutant: ${values.mutant}`);
 patchSources(mutant?.patches);
 // Only now, as what is patched must not be loaded before.
 const { simulate } = await import('./world.ts');
@@ -61,11 +72,27 @@ console.log(values.json ? JSON.stringify(totals.figures) : totals.sentence);
 function workloadOf(name: string): Workload {
   const workload = WORKLOADS.find(known => known === name);
   if (workload) return workload;
-  throw new Error(`Cannot simulate a workload that is not known: ${name}. There are: ${WORKLOADS.join(', ')}`);
+  return explain(`Cannot simulate a workload that is not known: ${name}. There are: ${WORKLOADS.join(', ')}`);
 }
 
 function numberOf(name: string, text: string): number {
   const number = Number(text);
   if (Number.isFinite(number) && number > 0) return number;
-  throw new Error(`Cannot simulate as --${name} is not a number above 0: ${text}`);
+  return explain(`Cannot simulate as --${name} is not a number above 0: ${text}`);
+}
+
+function parseOrExplain<T extends NonNullable<Parameters<typeof parseArgs>[0]>>(
+  config: T,
+): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    return explain((error as Error).message);
+  }
+}
+
+/** To whoever has called it wrongly. */
+function explain(mistake: string): never {
+  console.error(`${mistake}\n\n${USAGE}`);
+  process.exit(2);
 }

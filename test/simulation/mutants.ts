@@ -48,6 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
     ['a node is paused as it completes'],
   ),
   mutant('COMPLETE compares nothing', ['I1', 'I2'], complete, FENCE_OF_COMPLETE, ''),
+  mutant('COMPLETE leaves the task in the queue', ['I1'], complete, '        { delete: keys.task(claim.id) },\n', ''),
   mutant(
     'COMPLETE wants some lock, not its own',
     ['I2'],
@@ -85,12 +86,26 @@ export const MUTANTS: readonly Mutant[] = [
     "  if (result.kind === 'ambiguous') return { kind: 'refused', state: { revision: 0 } };\n  if (result.kind === 'ambiguous') {\n",
   ),
   mutant(
+    'CLAIM takes any lock for its own when the answer was lost',
+    ['I6', 'I8'],
+    claim,
+    'return records[0] && hasNonce(records[0], nonce) ? records[0].createRevision : undefined;',
+    'return records[0]?.createRevision;',
+  ),
+  mutant(
     'a claim that arrives late is left alone',
     ['I3', 'I10'],
     'node-runtime/queue/late-claims.ts',
     'const LOOKS_MS = [500, 2000, 5000, 15_000, 40_000];',
     'const LOOKS_MS: number[] = [];',
     ['a claim comes late'],
+  ),
+  mutant(
+    'a task that was cancelled is claimed as any other',
+    ['I10'],
+    'node-runtime/queue/claim-loop.ts',
+    '    if (task.cancelled) {',
+    '    if (task.cancelled && task.v === 0) {',
   ),
   mutant(
     'there is no budget of attempts',
@@ -119,6 +134,13 @@ export const MUTANTS: readonly Mutant[] = [
     release,
     '      when: [{ key: keys.lock(claim.id), createRevision: claim.fence }],',
     '      when: [],',
+  ),
+  mutant(
+    'RELEASE takes a lost answer for success',
+    ['I3', 'I10'],
+    release,
+    'if (state.lock?.revision === claim.fence) throw result.cause;',
+    'if (state.lock?.revision === 0) throw result.cause;',
   ),
   mutant(
     'a drained attempt is charged as a lost one',
@@ -154,6 +176,13 @@ export const MUTANTS: readonly Mutant[] = [
     ['I5'],
     'node-runtime/queue/submit.ts',
     '        { key: keys.completed(id), exists: false },\n',
+    '',
+  ),
+  mutant(
+    'SUBMIT puts again what is in the queue already',
+    ['I5'],
+    'node-runtime/queue/submit.ts',
+    '        { key: keys.task(id), exists: false },\n',
     '',
   ),
   mutant(
@@ -237,6 +266,14 @@ export const MUTANTS: readonly Mutant[] = [
     'if (last) return { revision: Number(last.kv.mod_revision), changes: events.map(toChange) };',
     'if (last) return { revision: Number(reply.header.revision), changes: events.map(toChange) };',
   ),
+  mutant(
+    'a watch that was compacted away goes on where history begins',
+    ['I3', 'I10', 'I12', 'I14'],
+    'node-runtime/store/etcd/etcd-watch.ts',
+    '        refuseCanceled(reply, from);\n',
+    "        if (reply.canceled && reply.compact_revision !== '0') {\n          from = Number(reply.compact_revision);\n          break;\n        }\n        refuseCanceled(reply, from);\n",
+    ['etcd is compacted', 'a node is cut off from etcd', 'connections to etcd are cut'],
+  ),
   {
     name: 'a task that was given up is left alone for ten minutes',
     breaks: ['I3', 'I10'],
@@ -262,6 +299,27 @@ export const MUTANTS: readonly Mutant[] = [
     '      if (ttl < 0) {',
   ),
   mutant(
+    'a heartbeat is a key that is written again and again',
+    ['I12'],
+    'node-runtime/cluster/session.ts',
+    '      const ttl = await this.#cluster.store.renewLease(',
+    "      const beat = { when: [], then: [{ put: 'heartbeat', value: this.lease }] };\n      void this.#cluster.store.commit(beat, { signal, timeoutMs: CALL_TIMEOUT_MS }).catch(() => undefined);\n      const ttl = await this.#cluster.store.renewLease(",
+  ),
+  mutant(
+    'a task in the queue does not tell of the attempt that it has lost',
+    ['I9'],
+    'node-runtime/queue/summaries.ts',
+    'past: attempts ? closeLost(attempts).past : [] };',
+    'past: attempts?.value.past ?? [] };',
+  ),
+  mutant(
+    'what a newer release has added to a task is lost',
+    ['two releases'],
+    'shared/task.ts',
+    'export const TaskRecord = z.looseObject({',
+    'export const TaskRecord = z.object({',
+  ),
+  mutant(
     'pieces of a log are stored without the fence',
     ['I8'],
     'shared/keyspace.ts',
@@ -281,6 +339,14 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/logs/log-writer.ts',
     'if (open.end > open.start && !open.isFull) await this.#storeLastBlock(',
     'if (open.end < open.start) await this.#storeLastBlock(',
+  ),
+  mutant(
+    'that the object store is away is held against the task',
+    ['I7'],
+    'node-runtime/runner/attempt.ts',
+    "if (!isCiError(error, 'invalid')) throw error;\n      log.mark('note', error.message);",
+    "if (!isCiError(error)) throw error;\n      log.mark('note', error.message);",
+    ['a node is cut off from the object store'],
   ),
   mutant(
     'secrets are not masked',

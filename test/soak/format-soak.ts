@@ -1,4 +1,4 @@
-import type { Judgement, Stretch, Verdict } from './judge-soak.ts';
+import { type Judgement, LEAST_MINUTES, type Stretch, type Verdict } from './judge-soak.ts';
 
 /** For people: what stayed the same and what did not, hour by hour. */
 export function formatSoak(verdict: Verdict): string {
@@ -10,6 +10,9 @@ export function formatSoak(verdict: Verdict): string {
     ...Object.entries(did).map(([name, count]) => `  ${String(count).padStart(6)} × ${name}`),
     ...surprises.map(text => `  Not as it should be: ${text}`),
     isFlat ? 'Flat.' : 'Not flat.',
+    ...(minutes < LEAST_MINUTES
+      ? [`Memory is judged from ${LEAST_MINUTES} minutes on: this run says nothing of it.`]
+      : []),
   ].join('\n');
 }
 

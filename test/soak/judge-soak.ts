@@ -41,7 +41,7 @@ export interface Verdict {
 }
 
 /** Below this, memory is still warming up, and its rules are not asked. */
-const LEAST_MINUTES = 30;
+export const LEAST_MINUTES = 30;
 
 /** Whether what one node took stayed the same. */
 export function judgeSoak({ head, samples, surprises, end }: SoakRecord): Verdict {

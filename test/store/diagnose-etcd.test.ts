@@ -8,8 +8,9 @@ import type { Finding } from '../../node-runtime/system/finding.ts';
 import { ETCD_USER, requireEtcd, startEtcd } from '../support/etcd-server.ts';
 import { freePorts } from '../support/free-ports.ts';
 
+/** On a busy machine a member may take longer for an answer than a node would wait. */
 const diagnose = (options: EtcdOptions, clock: Clock = systemClock) =>
-  diagnoseEtcd(options, { clock, chance: systemChance, signal: neverAborted });
+  diagnoseEtcd(options, { clock, chance: systemChance, signal: neverAborted, timeoutMs: 60_000 });
 
 async function problems(options: EtcdOptions): Promise<string> {
   return told(await diagnose(options), 'problem');
@@ -96,7 +97,7 @@ describe('the diagnosis of etcd', { concurrency: 3 }, () => {
     const fast: Clock = { ...systemClock, now: () => Date.now() + 600_000 };
     assert.match(
       told(await diagnose(etcd.options, fast), 'warning'),
-      /^clock: This machine's is (599|600|601) s ahead of that of http:.* -> Set both by NTP/m,
+      /^clock: This machine's is (59|60)\d s ahead of that of http:.* -> Set both by NTP/m,
     );
   });
 

@@ -51,6 +51,7 @@ export const nodeFaults: readonly Nemesis[] = [
   stop('SIGSTOP of a node, shorter than the TTL', 'node', SHORT_STOP_MS),
   stop('SIGSTOP of a node, longer than the TTL', 'node', LONG_STOP_MS),
   stop('SIGSTOP of a supervisor', 'supervisor', SHORT_STOP_MS),
+  stop('SIGSTOP of a supervisor, longer than the TTL', 'supervisor', LONG_STOP_MS),
   stop('SIGSTOP of a node and its supervisor, shorter than the TTL', 'both', SHORT_STOP_MS),
   stop('SIGSTOP of a node and its supervisor, longer than the TTL', 'both', LONG_STOP_MS),
   {
