@@ -34,7 +34,7 @@ export class ChosenRandom {
     return min + (drawn % count);
   }
 
-  /** Generators keep one to shrink with. Nothing is shrunk by them here. */
+  /** Generators keep one, for what they draw when an input is made smaller. */
   clone(): this {
     return this;
   }
@@ -47,8 +47,12 @@ export class ChosenRandom {
   }
 }
 
+/** None, as many as for the first input that fast-check itself draws, for a later one, for a very late one. */
+const BOUNDARY_VALUES = [undefined, 0, 9, 9999];
+
+/** How many boundary values there are in it is drawn as well. */
 export function generate(property: Property, random: ChosenRandom): fc.Value<unknown> {
-  return property.generate(random as unknown as fc.Random);
+  return property.generate(random as unknown as fc.Random, BOUNDARY_VALUES[random.nextInt(0, 3)]);
 }
 
 export function chanceOf(draw: Draw): (of: number) => number {

@@ -10,7 +10,7 @@ import { fuzzGuided } from './guided.ts';
 followBranches();
 const { readMarked } = await import('./planted-mistake.ts');
 
-const SEEDS = [1, 5, 8];
+const SEEDS = [3, 6, 7];
 const INPUTS = 100_000;
 const property = fc.property(fc.uint8Array({ maxLength: 40 }), bytes => void readMarked(bytes)) as Property;
 
@@ -30,9 +30,9 @@ test('the same mutations do not find it if they start from inputs that were kept
 });
 
 test('a failure is made small, and its path makes it again', async () => {
-  const { failure } = await fuzzGuided(property, { seed: 1, inputs: INPUTS });
+  const { failure } = await fuzzGuided(property, { seed: 7, inputs: INPUTS });
   assert.match(String(failure?.input), /^213,27,112,146,\d+$/);
-  const again = await fuzzGuided(property, { seed: 1, path: failure!.path });
+  const again = await fuzzGuided(property, { seed: 7, path: failure!.path });
   assert.deepEqual(again.failure?.input, failure!.input);
   assert.match(String(again.failure?.error), /This is the mistake/);
 });

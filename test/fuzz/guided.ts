@@ -30,11 +30,11 @@ export async function fuzzGuided(
     const isFresh = corpus.length === 0 || draw.number() < FRESH;
     const given = isFresh ? [] : mutated(later(corpus, draw), { draw, corpus, words });
     reached.begin();
-    const { made, error } = await attempt(property, new ChosenRandom(given, chanceOf(draw)));
+    const tried = await attempt(property, new ChosenRandom(given, chanceOf(draw)));
     done++;
-    if (error) return outcome(done, reached, await smallest(property, made));
-    if (!isKept(reached.end()) || made.length === 0) continue;
-    corpus.push(made);
+    if (tried.error) return outcome(done, reached, await smallest(property, tried, tried.error));
+    if (!isKept(reached.end())) continue;
+    corpus.push(tried.made);
     words = reached.words();
   }
   return outcome(done, reached);
@@ -53,7 +53,11 @@ interface Attempt {
   readonly made: readonly Choice[];
   readonly value: fc.Value<unknown>;
   /** Why it does not hold. */
-  readonly error?: { readonly error: unknown };
+  readonly error?: Reason;
+}
+
+interface Reason {
+  readonly error: unknown;
 }
 
 async function attempt(property: Property, random: ChosenRandom): Promise<Attempt> {
@@ -62,14 +66,15 @@ async function attempt(property: Property, random: ChosenRandom): Promise<Attemp
   return { made: random.made, value, ...(error && { error }) };
 }
 
-async function errorOf(property: Property, value: fc.Value<unknown>): Promise<{ error: unknown } | undefined> {
+async function errorOf(property: Property, value: fc.Value<unknown>): Promise<Reason | undefined> {
   const result = await property.run(value.value);
   return result === null || fc.PreconditionFailure.isFailure(result) ? undefined : result;
 }
 
 /** What has failed, with choices left out and made simpler as long as that fails too. */
-async function smallest(property: Property, made: readonly Choice[]): Promise<Failure> {
-  let values = made.map(({ value }) => value);
+async function smallest(property: Property, { made, value }: Attempt, { error }: Reason): Promise<Failure> {
+  const asItWas = made.map(choice => choice.value);
+  let values = asItWas;
   let tries = 0;
   const fails = async (simpler: readonly number[]) => {
     if (tries++ >= MOST_TRIES) return false;
@@ -81,11 +86,7 @@ async function smallest(property: Property, made: readonly Choice[]): Promise<Fa
     for (let at = values.length - size; at >= 0; at = Math.min(at, values.length) - size)
       await fails(values.toSpliced(at, size));
   for (let at = 0; at < values.length; at++) if (values[at] !== 0) await fails(values.with(at, 0));
-  return (await repeated(property, values)) ?? neverAgain(values);
-}
-
-function neverAgain(values: readonly number[]): Failure {
-  return { input: undefined, error: new Error('It failed once, and not again'), path: choicesAsText(values) };
+  return (await repeated(property, values)) ?? { input: value.value, error, path: choicesAsText(asItWas) };
 }
 
 /** The failure that these choices make, in the smallest form that fast-check finds. */
