@@ -43,7 +43,7 @@ const matcherSchema = z.object({
 type Written = z.infer<typeof matcherSchema>;
 type WrittenPattern = z.infer<typeof patternSchema>;
 
-/** How often a matcher may be made of another one. */
+/** How often a matcher or a pattern may be made of another one. */
 const MOST_BASES = 10;
 
 /**
@@ -53,7 +53,7 @@ const MOST_BASES = 10;
 export function parseMatcher(value: unknown, where: string, named: NamedMatchers): ProblemMatcher {
   const written = resolve(value, where, named, 0);
   if (written.pattern === undefined) throw wrong(where, l10n.t('it has no pattern'));
-  const patterns = patternsOf(written.pattern, where, named);
+  const patterns = patternsOf(written.pattern, where, named, 0);
   checkPatterns(patterns, where);
   return {
     name: where,
@@ -78,8 +78,10 @@ function lookUp(name: string, where: string, known: ReadonlyMap<string, unknown>
   return found;
 }
 
-function patternsOf(pattern: unknown, where: string, named: NamedMatchers): ProblemPattern[] {
-  if (typeof pattern === 'string') return patternsOf(lines(lookUp(pattern, where, named.patterns)), where, named);
+function patternsOf(pattern: unknown, where: string, named: NamedMatchers, depth: number): ProblemPattern[] {
+  if (depth > MOST_BASES) throw wrong(where, l10n.t('it is made of itself'));
+  if (typeof pattern === 'string')
+    return patternsOf(lines(lookUp(pattern, where, named.patterns)), where, named, depth + 1);
   if (!Array.isArray(pattern))
     return [compile(withDefaults(check(patternSchema, pattern, where, ['pattern'])), where, 0)];
   const written = check(patternsSchema, pattern, where, ['pattern']);

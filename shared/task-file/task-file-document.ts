@@ -103,8 +103,16 @@ function syntaxProblems(document: Document.Parsed, lines: LineCounter): TaskFile
 
 /** The parser quotes what it stumbled over, to the last of its lines. */
 function clipped(message: string): string {
-  const line = message.replace(/\s+/g, ' ');
+  const line = visible(message.replace(/\s+/g, ' '));
   return line.length > LONGEST_MESSAGE ? `${line.slice(0, LONGEST_MESSAGE - 1)}…` : line;
+}
+
+/** A parser names what it did not expect, which may be a line break, or what steers a terminal. */
+function visible(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function keyAt(document: Document.Parsed, offset: number): string {
@@ -121,7 +129,9 @@ function keyAt(document: Document.Parsed, offset: number): string {
 
 function jsonProblems(text: string, lines: LineCounter): TaskFileProblem[] {
   const mistake = findJsonMistake(text);
-  return mistake ? [{ ...at(mistake.offset, lines), path: '', message: `is no JSON: ${mistake.message}` }] : [];
+  return mistake
+    ? [{ ...at(mistake.offset, lines), path: '', message: `is no JSON: ${visible(mistake.message)}` }]
+    : [];
 }
 
 /** The parser itself stops counting lines at some mistakes. */

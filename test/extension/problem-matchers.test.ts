@@ -25,6 +25,7 @@ const NAMED: NamedMatchers = {
         message: 6,
       },
     ],
+    ['loop', '$loop'],
     [
       'two',
       [
@@ -106,6 +107,7 @@ describe('problem matchers in the format of VS Code', () => {
       'Cannot use problem matcher 1 as no extension that is installed has it: "$nix"',
     ],
     ['nothing to match', {}, 'Cannot use problem matcher 1 as it has no pattern'],
+    ['a pattern that is itself', { pattern: '$loop' }, 'Cannot use problem matcher 1 as it is made of itself'],
     ['a base that is itself', '$round', 'Cannot use problem matcher 1 as it is made of itself'],
     [
       'a severity of its own',

@@ -45,7 +45,7 @@ const clusterIds = fc
   .map(text => text as ClusterId);
 
 export const keyTargets: readonly FuzzTarget[] = [
-  pure(
+  ...pure(
     'keys: a text is refused as such, or is read as it was written',
     500,
     fc.property(texts, text => {
@@ -55,7 +55,7 @@ export const keyTargets: readonly FuzzTarget[] = [
       }
     }),
   ),
-  pure(
+  ...pure(
     'keys: the order of keys is that of priority and time',
     500,
     fc.property(moments, moments, (a, b) => {
@@ -65,7 +65,7 @@ export const keyTargets: readonly FuzzTarget[] = [
       assert.equal(taskIdTime(left), a.time);
     }),
   ),
-  pure(
+  ...pure(
     'keys: a lock sorts between its task and the next one',
     500,
     fc.property(clusterIds, taskIds, taskIds, (cluster, one, other) => {
@@ -77,7 +77,7 @@ export const keyTargets: readonly FuzzTarget[] = [
       assert.ok(first! < `${first}.lock` && `${first}.lock` < second!);
     }),
   ),
-  pure(
+  ...pure(
     'keys: whatever lies under tasks/ is a task, a lock, or left alone',
     500,
     fc.property(clusterIds, texts, (cluster, text) => {
@@ -87,7 +87,7 @@ export const keyTargets: readonly FuzzTarget[] = [
       assert.equal(parseTasksKey(keys, text.startsWith(keys.tasks) ? '' : text), undefined);
     }),
   ),
-  pure(
+  ...pure(
     'keys: no key of a cluster lies in a folder of another',
     500,
     fc.property(
@@ -110,7 +110,7 @@ export const keyTargets: readonly FuzzTarget[] = [
       },
     ),
   ),
-  pure(
+  ...pure(
     'keys: every object has a key that the object store takes, below its cluster',
     300,
     fc.property(clusterIds, taskIds, fc.nat(), (cluster, task, fence) => {

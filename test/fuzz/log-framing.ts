@@ -53,14 +53,14 @@ const pieces: fc.Arbitrary<LogPiece> = fc
   });
 
 export const logFramingTargets: readonly FuzzTarget[] = [
-  pure(
+  ...pure(
     'log framing: a piece is read as it was written',
     200,
     fc.asyncProperty(pieces, async piece => {
       assert.deepEqual(plain(await decodePiece(await packPiece(piece), logCodec)), plain(piece));
     }),
   ),
-  pure(
+  ...pure(
     'log framing: a damaged piece is an error, and never other bytes',
     500,
     fc.asyncProperty(pieces, edits, async (piece, list) => {
@@ -70,7 +70,7 @@ export const logFramingTargets: readonly FuzzTarget[] = [
       await assert.rejects(decodePiece(bytes, logCodec), isUnreadable);
     }),
   ),
-  pure(
+  ...pure(
     'log framing: what somebody has made up as a piece is an error, or one that can be read',
     500,
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ maxLength: 60 }), async (index, payload) => {
@@ -86,7 +86,7 @@ export const logFramingTargets: readonly FuzzTarget[] = [
       }
     }),
   ),
-  pure(
+  ...pure(
     'log framing: a stored log of which something is damaged is an error, and never other bytes',
     100,
     fc.asyncProperty(outputs, outputs, fc.boolean(), fc.nat(), edits, async (first, second, isLarge, which, list) => {
@@ -101,7 +101,7 @@ export const logFramingTargets: readonly FuzzTarget[] = [
       if (read) assert.ok(Buffer.from(written.bytes).equals(read.bytes), `other bytes, with ${name} damaged`);
     }),
   ),
-  pure(
+  ...pure(
     'log framing: the name of a piece is read as it was written, and nothing else is one',
     300,
     fc.property(
@@ -117,7 +117,7 @@ export const logFramingTargets: readonly FuzzTarget[] = [
       },
     ),
   ),
-  pure(
+  ...pure(
     'log framing: any cuts of a log give the same bytes, times and marks',
     500,
     fc.property(pieces, fc.array(fc.nat(4), { maxLength: 8 }), (piece, dying) => {
@@ -132,7 +132,7 @@ export const logFramingTargets: readonly FuzzTarget[] = [
       );
     }),
   ),
-  pure(
+  ...pure(
     'log framing: a frame is read as it was written, and what is too short is none',
     500,
     fc.property(fc.nat(0xffff_ffff), offsets, fc.nat(), fc.uint8Array(), (subscription, offset, time, bytes) => {

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { LogEvent } from '../../shared/log.ts';
 import { styleLine } from '../../shared/log-model/ansi.ts';
+import { findLinks } from '../../shared/log-model/links.ts';
 import { LineReader, type LogLine, type OutputLine } from '../../shared/log-model/line-reader.ts';
 import { LogText } from '../../shared/log-text.ts';
 import { SafeText } from '../../shared/safe-text.ts';
 import { type FuzzTarget, pure } from './fuzz-target.ts';
+import { inTime } from './in-time.ts';
+import { rawBytes, rawText } from './raw-text.ts';
 
 /** What steers terminals, and what hides text. */
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
@@ -58,11 +61,47 @@ const parts = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 4000, max: 9000 }).map(count => Buffer.alloc(count, '7')) },
   { weight: 1, arbitrary: fc.integer({ min: 500, max: 4500 }).map(count => Buffer.from('\u001b]'.repeat(count))) },
 );
-const outputs = fc.array(parts, { maxLength: 25 }).map(list => Buffer.concat(list));
+const outputs = fc.oneof(
+  { weight: 4, arbitrary: fc.array(parts, { maxLength: 25 }).map(list => Buffer.concat(list)) },
+  { weight: 1, arbitrary: rawBytes.map(bytes => Buffer.from(bytes)) },
+);
+/** Of what places in files and addresses are made, some so often that an expression could lose its way. */
+const linkWords = fc.constantFrom(
+  ...[
+    'https://',
+    'http://x',
+    'a.ts',
+    'src/',
+    './',
+    '/',
+    '..',
+    '.',
+    ':',
+    ':1',
+    '(1,2)',
+    '(',
+    ')',
+    'File "',
+    '", line 3',
+  ],
+  ...['a', '@', '-', '+', ' ', 'ä', '_'],
+);
+const namingLines = fc.oneof(
+  fc
+    .array(
+      fc.oneof(
+        { weight: 6, arbitrary: linkWords },
+        { weight: 1, arbitrary: fc.tuple(linkWords, fc.nat(2000)).map(([word, times]) => word.repeat(times)) },
+      ),
+      { maxLength: 12 },
+    )
+    .map(list => list.join('').slice(0, LONGEST_ROW)),
+  rawText,
+);
 const cuts = fc.array(fc.oneof(fc.nat(60), fc.nat(20_000)), { maxLength: 12 });
 
 export const logTextTargets: readonly FuzzTarget[] = [
-  pure(
+  ...pure(
     'log text: any bytes in any cuts are the same text, in which nothing steers a terminal',
     1000,
     fc.property(outputs, cuts, fc.boolean(), (bytes, at, colors) => {
@@ -72,7 +111,7 @@ export const logTextTargets: readonly FuzzTarget[] = [
       assert.ok(whole.length <= bytes.length);
     }),
   ),
-  pure(
+  ...pure(
     'log text: what a terminal is shown of a log has no control characters but colours, whatever the headings',
     300,
     fc.property(outputs, cuts, outputs, fc.boolean(), fc.boolean(), (bytes, at, heading, colors, timestamps) => {
@@ -82,7 +121,7 @@ export const logTextTargets: readonly FuzzTarget[] = [
       assert.doesNotMatch((said + text.end()).replace(COLORS, ''), CONTROL);
     }),
   ),
-  pure(
+  ...pure(
     'log text: any bytes in any cuts are the same rows, bounded, with every byte in one of them',
     1000,
     fc.property(outputs, cuts, (bytes, at) => {
@@ -97,7 +136,7 @@ export const logTextTargets: readonly FuzzTarget[] = [
       assert.equal(end, bytes.length);
     }),
   ),
-  pure(
+  ...pure(
     'log text: a row is text, colours and web addresses, and nothing that steers or hides',
     1000,
     fc.property(outputs, bytes => {
@@ -107,6 +146,19 @@ export const logTextTargets: readonly FuzzTarget[] = [
           assert.match(style.link ?? 'https://none', /^https?:\/\/[^\s]+$/);
           for (const color of [style.foreground, style.background]) assert.ok(isColor(color), String(color));
         }
+      }
+    }),
+  ),
+  ...pure(
+    'log text: what a row names is found in no time, in order, each apart from the others',
+    300,
+    fc.property(namingLines, row => {
+      let done = 0;
+      for (const link of inTime(() => findLinks(row), row)) {
+        assert.ok(link.start >= done && link.end > link.start && link.end <= row.length);
+        const named = link.kind === 'address' ? link.address : link.path;
+        assert.ok(row.slice(link.start, link.end).includes(named));
+        done = link.end;
       }
     }),
   ),

@@ -6,6 +6,7 @@ import { GitSource, type Step, TaskBody, TaskRecord, TaskSpec } from '../../shar
 import { type ParsedTaskFile, parseTaskFile } from '../../shared/task-file.ts';
 import { damaged, edits } from './damaged.ts';
 import { type FuzzTarget, pure } from './fuzz-target.ts';
+import { rawText } from './raw-text.ts';
 
 const names = fc.stringMatching(/^[a-zA-Z0-9_äß][a-zA-Z0-9 _.:äß-]{0,20}$/);
 const scripts = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }).filter(text => !text.includes('\u0000'));
@@ -124,24 +125,25 @@ const words = fc.constantFrom(
 );
 const jumbles = fc.oneof(
   fc.string({ unit: 'binary' }),
+  rawText,
   fc.array(words, { maxLength: 40 }).map(list => list.join('')),
   fc.array(words, { maxLength: 20 }).map(list => `tasks:\n  a:\n    ${list.join('')}`),
 );
 
 export const taskFileTargets: readonly FuzzTarget[] = [
-  pure(
+  ...pure(
     'task files: any text is tasks, or mistakes with their places in it',
     1000,
     fc.property(jumbles, fc.boolean(), (text, isJson) => checkRead(text, isJson)),
   ),
-  pure(
+  ...pure(
     'task files: a good one that was damaged is tasks, or mistakes with their places in it',
     300,
     fc.property(texts, edits, fc.boolean(), (text, list, isJson) =>
       checkRead(Buffer.from(damaged(Buffer.from(text), list)).toString(), isJson),
     ),
   ),
-  pure(
+  ...pure(
     'task files: what is written as YAML or JSON is read as the same tasks',
     300,
     fc.property(files, fc.boolean(), (tasks, isJson) => {
@@ -151,7 +153,7 @@ export const taskFileTargets: readonly FuzzTarget[] = [
       assert.deepEqual(parsed.warnings, []);
     }),
   ),
-  pure(
+  ...pure(
     'task files: a task goes through every schema, and keeps what it does not know',
     300,
     fc.property(bodies, body => {
@@ -161,7 +163,7 @@ export const taskFileTargets: readonly FuzzTarget[] = [
       assert.deepEqual(TaskRecord.parse(again({ ...body, ...submitted })), { ...body, ...submitted });
     }),
   ),
-  pure(
+  ...pure(
     'task files: what any JSON is accepted as can be run',
     1000,
     fc.property(
@@ -178,7 +180,7 @@ export const taskFileTargets: readonly FuzzTarget[] = [
       },
     ),
   ),
-  pure(
+  ...pure(
     'task files: no git address or ref that is accepted can be taken for an option',
     1000,
     fc.property(hostileTexts(), hostileTexts(), (url, ref) => {
@@ -226,7 +228,7 @@ function checkRead(text: string, isJson: boolean): void {
   for (const { line, column, message } of told) {
     assert.ok(line >= 1 && line <= lines.length, `${line} of ${lines.length} lines: ${message}`);
     assert.ok(column >= 1 && column <= lines[line - 1]!.length + 2, `${line}:${column}: ${message}`);
-    assert.match(message, /^[^\n]{1,500}$/);
+    assert.match(message, /^[^\u0000-\u001f]{1,500}$/);
   }
   if (parsed.ok) for (const task of parsed.tasks.values()) assert.deepEqual(TaskBody.parse(again(task)), again(task));
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);

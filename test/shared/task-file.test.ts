@@ -69,6 +69,15 @@ tasks:
     assert.match(problemsOf('{"tasks": {', 'simple-ci.json')[0]!, /:1:12: is no JSON: Expected property name/);
   });
 
+  test('is told on one line, and without what would steer a terminal', () => {
+    assert.deepEqual(problemsOf('f\n', 'simple-ci.json'), [
+      "simple-ci.json:1:2: is no JSON: Unexpected token '\\u000a'",
+    ]);
+    const said = problemsOf('tasks: "\\\u001b"', 'simple-ci.yaml').join();
+    assert.match(said, /\\u001b/);
+    assert.doesNotMatch(said, /\u001b/);
+  });
+
   test('keeps unknown keys, and asks what was meant', () => {
     const text =
       'tasks:\n  a:\n    timout: 3m\n    run: x\n    x-mine: 1\n  b:\n    - {run: y, shel: sh}\ncolour: red\n';
