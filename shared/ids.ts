@@ -80,9 +80,13 @@ export function parseNodeId(text: string): NodeId {
   throw new CiError('invalid', `Cannot use node id as it is not 1 to 253 of [A-Za-z0-9._:-]: ${quote(text)}`);
 }
 
+/** What JSON leaves as it is, though it ends a line, steers a terminal or turns the direction of text. */
+const UNSEEN = /[\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
 /** A value as it appears in a message: quoted, on one line, and never longer than a line. */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const json = JSON.stringify(value) ?? String(value);
+  const text = json.replace(UNSEEN, one => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return text.length > 120 ? `${text.slice(0, 117)}…"` : text;
 }
 

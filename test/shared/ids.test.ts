@@ -7,6 +7,7 @@ import {
   parseClusterId,
   parseNodeId,
   parseTaskId,
+  quote,
   RESERVED_SEGMENTS,
   taskIdTime,
 } from '../../shared/ids.ts';
@@ -20,6 +21,12 @@ test('ids made later sort later, and urgent ones before all others', () => {
     newTaskId(9, 1, Math.random),
   ];
   assert.deepEqual([...ids].sort(), ids);
+});
+
+test('what a message quotes can be seen: nothing in it steers a terminal or turns text around', () => {
+  assert.equal(quote('a\u009b31m\u007f\n'), String.raw`"a\u009b31m\u007f\n"`);
+  assert.equal(quote('main\u202egpj.exe\u2028'), String.raw`"main\u202egpj.exe\u2028"`);
+  assert.equal(quote('Ünïcödé 漢字'), '"Ünïcödé 漢字"');
 });
 
 test('an id tells when it was made', () => {
