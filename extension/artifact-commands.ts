@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { count } from '../shared/amounts.ts';
 import { signalOf } from './abort.ts';
-import { artifactTarget } from './artifact-target.ts';
+import { artifactTarget, existingFiles } from './artifact-target.ts';
 import { artifactUri } from './artifact-uri.ts';
 import type { Clusters } from './clusters.ts';
 import { type Given, rowOf } from './given.ts';
-import { showInformation, showProgress } from './messages.ts';
+import { agrees, showInformation, showProgress } from './messages.ts';
 import { findWorkspaceFile } from './open-file.ts';
 import { saveAs } from './save-as.ts';
 import type { SentTasks } from './sent-tasks.ts';
@@ -54,13 +54,14 @@ export class ArtifactCommands {
     }
     const folder = await pickFolder();
     if (!folder) return;
+    const targets = artifacts.map(({ path }) => ({ path, target: artifactTarget(folder, path) }));
+    if (!(await mayReplace(folder, await existingFiles(targets.map(({ target }) => target))))) return;
     await using client = await connection.client();
     const files = count(artifacts.length, l10n.t('file'), l10n.t('files'));
     await showProgress(l10n.t`Saving ${files} …`, async (report, cancel) => {
       const signal = signalOf(cancel);
-      for (const { path } of artifacts) {
-        report(path, 100 / artifacts.length);
-        const target = artifactTarget(folder, path);
+      for (const { path, target } of targets) {
+        report(path, 100 / targets.length);
         await mkdir(dirname(target), { recursive: true });
         await writeWholeFile(target, client.download(task, path, signal), signal);
       }
@@ -81,6 +82,15 @@ export class ArtifactCommands {
     const title = l10n.t`${path}: workspace ↔ artifact`;
     await vscode.commands.executeCommand('vscode.diff', own, artifactUri(task, path), title);
   }
+}
+
+/** The folder may well be the workspace, with work in it that is nowhere else. */
+async function mayReplace(folder: string, existing: readonly string[]): Promise<boolean> {
+  if (existing.length === 0) return true;
+  const files = count(existing.length, l10n.t('file'), l10n.t('files'));
+  const names = existing.slice(0, 10).map(path => relative(folder, path));
+  const rest = existing.length > names.length ? [l10n.t('and {0} more', existing.length - names.length)] : [];
+  return agrees(l10n.t('Replace {0} in {1}?', files, folder), [...names, ...rest].join('\n'), l10n.t('Replace'));
 }
 
 async function pickFolder(): Promise<string | undefined> {

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
@@ -10,4 +11,15 @@ export function artifactTarget(folder: string, path: string): string {
   const isInside = inside !== '' && inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
   if (isInside) return target;
   throw new CiError('invalid', l10n.t('Cannot save an artifact outside the folder that was chosen: {0}', quote(path)));
+}
+
+/** Which of these files are there already: saving takes their place. */
+export async function existingFiles(paths: readonly string[]): Promise<string[]> {
+  const isThere = (path: string) =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
+  const found = await Promise.all(paths.map(isThere));
+  return paths.filter((_, at) => found[at]);
 }

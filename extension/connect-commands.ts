@@ -7,6 +7,7 @@ import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
 import { showInformation, showProgress, showWarning } from './messages.ts';
 import { checkNodeUrl } from './node-urls.ts';
+import { plainLabel } from './plain-message.ts';
 
 /** Choosing a cluster: a local node, one that is new, or one of before. */
 export class ConnectCommands {
@@ -61,7 +62,7 @@ export class ConnectCommands {
     const { active } = this.#store;
     const mark = (id: string) => (id === active ? '$(check) ' : '$(blank) ');
     const known = this.#store.clusters.map(choice => ({
-      label: `${mark(choice.id)}${choice.label}`,
+      label: `${mark(choice.id)}${plainLabel(choice.label)}`,
       description: choice.urls[0] ?? '',
       act: () => this.#clusters.use(choice),
     }));
@@ -101,7 +102,7 @@ export class ConnectCommands {
 
   async #pick(title: string): Promise<ClusterChoice | undefined> {
     const items = this.#store.clusters.map(choice => ({
-      label: choice.label,
+      label: plainLabel(choice.label),
       description: choice.urls[0] ?? '',
       choice,
     }));

@@ -5,3 +5,10 @@
 export function plainMessage(text: string): string {
   return text.replaceAll('](', '] (');
 }
+
+/** In lists and in the status bar VS Code makes icons of `$(words)`. A command may well have some: `echo $(pwd)`. */
+export function plainLabel(text: string): string {
+  return text.replace(/(\\)?\$\([A-Za-z0-9-]+(?:~[A-Za-z]+)?\)/g, (icon, isEscaped) =>
+    isEscaped ? icon : `\\${icon}`,
+  );
+}

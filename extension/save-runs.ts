@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
 import type { LogPanels } from './log-panels.ts';
+import { plainLabel } from './plain-message.ts';
 import { askUser, type RunCommands } from './run-commands.ts';
 import { isSent, RunOnSave, type RunOnSaveEvent } from './run-on-save.ts';
 import { nameOf, type Question, type WantedTask } from './submit-workspace.ts';
@@ -105,7 +106,7 @@ export class SaveRuns implements vscode.Disposable {
       return answer;
     };
     const location = vscode.ProgressLocation.Window;
-    const title = `$(save) ${nameOf(run.task)}`;
+    const title = `$(save) ${plainLabel(nameOf(run.task))}`;
     return vscode.window.withProgress({ location, title }, progress =>
       this.#options.running.submit(run, {
         say: message => progress.report({ message }),
@@ -144,7 +145,7 @@ export class SaveRuns implements vscode.Disposable {
       case 'superseded':
         note(`Cancelled ${name} (${event.task}), as files were saved since`);
         vscode.window.setStatusBarMessage(
-          `$(circle-slash) ${l10n.t`Cancelled the last run of ${name}: files were saved since`}`,
+          `$(circle-slash) ${plainLabel(l10n.t`Cancelled the last run of ${name}: files were saved since`)}`,
           MESSAGE_MS,
         );
         return;
@@ -164,7 +165,7 @@ export class SaveRuns implements vscode.Disposable {
     }
     const icon = this.#problem === undefined ? 'save' : 'warning';
     const all = names.join(', ');
-    this.#item.text = `$(${icon}) ${l10n.t`${all} on save`}`;
+    this.#item.text = `$(${icon}) ${plainLabel(l10n.t`${all} on save`)}`;
     const what = this.#problem ?? l10n.t`Runs ${all} whenever a file is saved`;
     this.#item.tooltip = l10n.t`${what}. Click to switch it off.`;
     this.#item.accessibilityInformation = { label: `Simple CI: ${this.#item.tooltip}` };

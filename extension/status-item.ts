@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
 import { outcomeIcon } from './outcome-icon.ts';
 import { stateWord } from './outcome-word.ts';
+import { plainLabel } from './plain-message.ts';
 
 const LAST = 'lastSubmitted';
 
@@ -45,7 +46,11 @@ export class StatusItem implements vscode.Disposable {
     }
     const { choice } = connection;
     if (connection.kind === 'waiting' || connection.kind === 'refused') {
-      this.#set(`$(warning) ${choice.label}`, l10n.t`${connection.reason}. Click to try again.`, 'simple-ci.reconnect');
+      this.#set(
+        `$(warning) ${plainLabel(choice.label)}`,
+        l10n.t`${connection.reason}. Click to try again.`,
+        'simple-ci.reconnect',
+      );
     } else {
       const task = this.#last && state.tasks?.get(this.#last.id);
       if (!task)
@@ -57,7 +62,7 @@ export class StatusItem implements vscode.Disposable {
       else {
         const icon = task.state === 'finished' ? outcomeIcon(task.outcome).name : 'loading~spin';
         const text = `${task.name}: ${stateWord(task)}`;
-        this.#set(`$(${icon}) ${task.name}`, l10n.t`${text}. Click to open its log.`, {
+        this.#set(`$(${icon}) ${plainLabel(task.name)}`, l10n.t`${text}. Click to open its log.`, {
           command: 'simple-ci.openLog',
           title: l10n.t('Open log'),
           arguments: [{ row: { task: task.id } }],

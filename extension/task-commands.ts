@@ -13,6 +13,7 @@ import type { LogPanels } from './log-panels.ts';
 import { showInformation } from './messages.ts';
 import { stateWord } from './outcome-word.ts';
 import { attemptsOf } from './panel-task.ts';
+import { plainLabel } from './plain-message.ts';
 import type { RowElement } from './row-tree.ts';
 import { saveAs } from './save-as.ts';
 import type { SentTasks } from './sent-tasks.ts';
@@ -232,7 +233,7 @@ export class TaskCommands {
     );
     const items = tasks
       .filter(isWanted)
-      .map(task => ({ label: task.name, description: stateWord(task), detail: task.id, id: task.id }));
+      .map(task => ({ label: plainLabel(task.name), description: stateWord(task), detail: task.id, id: task.id }));
     return (await vscode.window.showQuickPick(items, { title, matchOnDetail: true }))?.id;
   }
 }

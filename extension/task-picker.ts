@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { showInformation } from './messages.ts';
+import { plainLabel } from './plain-message.ts';
 import type { Program } from './program.ts';
 import { nameOf, type WantedTask } from './submit-workspace.ts';
 import { listWorkspaceTasks } from './workspace-tasks.ts';
@@ -115,9 +116,9 @@ function itemOf(
   const label = nameOf(task);
   const from = details?.from ?? l10n.t('command');
   return {
-    label: `$(${isRecent ? 'history' : 'play'}) ${label}`,
-    description: from,
-    ...(details && { detail: details.description }),
+    label: `$(${isRecent ? 'history' : 'play'}) ${plainLabel(label)}`,
+    description: plainLabel(from),
+    ...(details && { detail: plainLabel(details.description) }),
     task,
   };
 }
@@ -128,7 +129,7 @@ function commandItem(text: string): TaskItem[] {
   if (command === '') return [];
   return [
     {
-      label: `$(terminal) ${command}`,
+      label: `$(terminal) ${plainLabel(command)}`,
       description: l10n.t('run this command'),
       alwaysShow: true,
       task: { kind: 'command', command },

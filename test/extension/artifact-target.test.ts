@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { artifactTarget } from '../../extension/artifact-target.ts';
+import { artifactTarget, existingFiles } from '../../extension/artifact-target.ts';
 
 for (const [path, target] of [
   ['a.txt', '/chosen/a.txt'],
@@ -15,3 +16,8 @@ for (const [path, target] of [
 for (const path of ['../a', '..', 'dist/../../a', '../chosen2/a', 'a/../../../../etc/passwd', '', '.', 'a/..'])
   test(`artifact "${path}" is saved nowhere, as its path leads out of the folder that was chosen`, () =>
     assert.throws(() => artifactTarget('/chosen', path), /outside the folder that was chosen: "/));
+
+test('what saving would take the place of is found', async () => {
+  const own = fileURLToPath(import.meta.url);
+  assert.deepEqual(await existingFiles([`${own}.none`, own, `${own}/below`]), [own]);
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { plainMessage } from '../../extension/plain-message.ts';
+import { plainLabel, plainMessage } from '../../extension/plain-message.ts';
 import { parseTaskLink } from '../../extension/task-link.ts';
 
 /** What VS Code 1.139 makes links of in notifications; a click on one that begins with `command:` runs it. */
@@ -14,6 +14,17 @@ test('what somebody else has written is no link to a command of VS Code', () => 
   for (const text of [WORDS, `Task ${WORDS} failed`, `[[a]](command:b)`, `[a](command:b "c")`, '[a](https://b)'])
     assert.doesNotMatch(plainMessage(text), LINK);
   assert.equal(plainMessage('Cannot read [a] (b)'), 'Cannot read [a] (b)');
+});
+
+test('of a command no part becomes an icon in a list', () => {
+  const cases = ['echo $(pwd)', '$(sync~spin) $(error)', 'echo \\$(pwd)', 'ls $(git rev-parse HEAD)', 'make'];
+  assert.deepEqual(cases.map(plainLabel), [
+    'echo \\$(pwd)',
+    '\\$(sync~spin) \\$(error)',
+    'echo \\$(pwd)',
+    'ls $(git rev-parse HEAD)',
+    'make',
+  ]);
 });
 
 test('a link that is refused brings none of its own into the message that says so', () => {
