@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { Client } from '../shared/client.ts';
 import { signalOf } from './abort.ts';
 import type { Clusters } from './clusters.ts';
-import { showProgress } from './messages.ts';
+import { showInformation, showProgress } from './messages.ts';
 import { writeWholeFile } from './write-file.ts';
 
 export interface Saved {
@@ -29,4 +29,5 @@ export async function saveAs(clusters: Clusters, { name, what, read }: Saved): P
     const signal = signalOf(cancel);
     await writeWholeFile(target.fsPath, read(client, signal), signal);
   });
+  void showInformation(l10n.t`Saved ${what} as ${target.fsPath}.`);
 }

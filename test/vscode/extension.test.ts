@@ -415,6 +415,7 @@ describe('the extension in VS Code', () => {
     await eventually('the file is whole', async () =>
       (await readFile(target).catch(() => Buffer.alloc(0))).equals(kept) ? true : undefined,
     );
+    await workbench.page.locator('.notification-toast', { hasText: `Saved odd.bin as ${target}.` }).waitFor();
   });
 
   step('runs a task by keys, the last one on the files of now, and any one again on the files of then', async () => {
@@ -532,7 +533,7 @@ describe('the extension in VS Code', () => {
   step('leads from the end of a terminal to the whole log', async () => {
     await workbench.pane('Tasks').locator('.monaco-list-row', { hasText: 'build' }).first().click();
     await workbench.log().getByText('expected ";"').waitFor();
-    await followInTerminal(/whole log: task/, 300, workbench.log().getByText('odd brace'));
+    await followInTerminal(/whole log: task/, 300, workbench.log().getByRole('link', { name: 'src/main.c:4:1' }));
     await picture('whole-log');
   });
 
@@ -669,7 +670,7 @@ describe('the extension in VS Code', () => {
     const place = workbench.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: line }).first();
     const { keyboard, mouse } = workbench.page;
     const follow = async () => {
-      const box = await place.boundingBox();
+      const box = await place.boundingBox({ timeout: 1000 }).catch(() => undefined);
       if (!box) return;
       const [x, y] = [box.x + at, box.y + box.height / 2];
       await keyboard.press('Escape');
