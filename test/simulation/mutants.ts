@@ -101,6 +101,13 @@ export const MUTANTS: readonly Mutant[] = [
     ['a claim comes late'],
   ),
   mutant(
+    'whoever looks for a late claim of its own deletes the lock of another',
+    ['I6'],
+    'node-runtime/queue/late-claims.ts',
+    'if (!lock || !hasNonce(lock, nonce)) return true;',
+    "if (!lock || (nonce === '' && !hasNonce(lock, nonce))) return true;",
+  ),
+  mutant(
     'a task that was cancelled is claimed as any other',
     ['I10'],
     'node-runtime/queue/claim-loop.ts',
@@ -155,6 +162,13 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/runner/run-attempt.ts',
     'releaseTask(cluster, claim, charged, message, session.lost)',
     'session.close(new AbortController().signal)',
+  ),
+  mutant(
+    'a node leaves before what it ran was handed back',
+    ['I11'],
+    'node-runtime/running-node.ts',
+    '    await Promise.race([ended, fired(handBackLimit.signal)]);\n',
+    '',
   ),
   mutant(
     'DEAD-LETTER does not mind a lock',
