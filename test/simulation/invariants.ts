@@ -241,11 +241,14 @@ export class Invariants {
   /** Before this claim, what had ended must have left room for one more. */
   #checkBudget(id: TaskId, { task, attempts, claims }: Facts): void {
     const { crashed = DEFAULT_ATTEMPTS.crashed, lost = DEFAULT_ATTEMPTS.lost } = task?.attempts ?? {};
-    const ended = attempts ?? { crashed: 0, lost: 0, drained: 0 };
+    const ended = attempts ?? { crashed: 0, lost: 0, drained: 0, open: undefined };
     const most = task?.idempotent === false ? 1 : crashed + lost - 1 + ended.drained;
     if (claims > most) this.#violated('I4', id, `was claimed ${claims} times, and may be ${most}`);
     if (ended.crashed >= crashed)
       this.#violated('I4', id, `was claimed after ${ended.crashed} crashes of ${crashed} allowed`);
+    // One that nobody has closed was lost with its node.
+    const gone = ended.lost + (ended.open ? 1 : 0);
+    if (gone >= lost) this.#violated('I4', id, `was claimed after ${gone} lost attempts of ${lost} allowed`);
   }
 
   #checkUnlock(id: TaskId, { fence, record }: NonNullable<Facts['lock']>, cause: Cause): void {

@@ -122,6 +122,13 @@ export const MUTANTS: readonly Mutant[] = [
     '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return false && (',
   ),
   mutant(
+    'the attempt that was lost last is not counted yet',
+    ['I4'],
+    claim,
+    'const lost = attempts.lost + (attempts.open ? 1 : 0);',
+    'const { lost } = attempts;',
+  ),
+  mutant(
     'lost attempts are not charged',
     ['I4'],
     claim,
