@@ -362,6 +362,13 @@ export const MUTANTS: readonly Mutant[] = [
     'if (open.end < open.start) await this.#storeLastBlock(',
   ),
   mutant(
+    'a step that fails is always forgiven',
+    ['I7'],
+    'node-runtime/runner/attempt.ts',
+    "ending.outcome === 'failed' && step.continueOnError === true;",
+    "ending.outcome === 'failed' && step.continueOnError !== false;",
+  ),
+  mutant(
     'that the object store is away is held against the task',
     ['I7'],
     'node-runtime/runner/attempt.ts',
