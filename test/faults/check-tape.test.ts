@@ -211,7 +211,33 @@ suite('a history that breaks a promise is refused for that', () => {
         }
         tape.complete('a', tape.claim('a', 3));
       },
-      ['I4: claimed 2 times by 5, drained 0 times', 'I4: claimed 3 times by 7, drained 0 times'],
+      [
+        'I4: claimed at 5 with 0 crashed and 1 lost attempts behind it',
+        'I4: claimed 2 times by 5, drained 0 times',
+        'I4: claimed at 7 with 0 crashed and 2 lost attempts behind it',
+        'I4: claimed 3 times by 7, drained 0 times',
+      ],
+    ],
+    [
+      'a task is lost more often than it may be, and has crashed less often',
+      tape => {
+        tape.submit('a', { attempts: { lost: 1 } });
+        tape.claim('a');
+        tape.expire('a');
+        tape.complete('a', tape.claim('a', 2));
+      },
+      ['I4: claimed at 5 with 0 crashed and 1 lost attempts behind it'],
+    ],
+    [
+      'a task crashes more often than it may, and was lost less often',
+      tape => {
+        tape.submit('a', { attempts: { crashed: 1 } });
+        tape.claim('a');
+        const attempts = { claims: 1, crashed: 1, lost: 0, drained: 0 };
+        tape.commit({ delete: 'tasks/a.lock' }, { put: 'attempts/a', value: attempts });
+        tape.complete('a', tape.claim('a', 2));
+      },
+      ['I4: claimed at 5 with 1 crashed and 0 lost attempts behind it'],
     ],
     [
       'a completed task is back in the queue',

@@ -230,9 +230,19 @@ class TapeCheck implements TapeStory {
         id,
         `claim ${expected} at ${revision} was counted as ${claims ?? 'none'}, its lock says ${attempt}`,
       );
+    this.#checkBudgets(before, revision);
     const claim = { task: id, fence: revision, node, instance, attempt, at: event.at, lease: event.lease };
     history.lock = claim;
     this.claims.push(claim);
+  }
+
+  /** What had ended before this claim must have left room for one more attempt; what nobody has closed was lost with its node. */
+  #checkBudgets({ id, task, attempts }: TaskHistory, revision: number): void {
+    const { claims = 0, crashed = 0, drained = 0 } = attempts ?? {};
+    const gone = claims - crashed - drained;
+    const budget = { ...DEFAULT_BUDGET, ...task?.attempts };
+    if (crashed >= budget.crashed || gone >= budget.lost)
+      this.report('I4', id, `claimed at ${revision} with ${crashed} crashed and ${gone} lost attempts behind it`);
   }
 
   #applyUnlock(history: TaskHistory, before: TaskHistory, { completed, attempts, lock: event }: Group): void {

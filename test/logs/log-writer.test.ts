@@ -148,6 +148,36 @@ test('a finished log has one piece for each MiB, and a manifest that tells where
   assert.ok(manifest.pieces.every((piece, i) => i === 0 || piece.firstTime >= manifest.pieces[i - 1]!.lastTime));
 });
 
+test('what is stored in small pieces stays until the one that takes their place is stored', async () => {
+  for (const [which, more] of [
+    ['a full block', MIB],
+    ['many small ones together', 1000],
+  ] as const) {
+    const { logs, attempt, clock, objects, others } = setUp();
+    await using log = logs.open(attempt, []);
+    const isFromTheStart = (key: string) => key.includes('/log/0000000000000000-') && objects.objects.size > 1;
+    let hasBegun = false;
+    objects.fault = (operation, key, signal) => {
+      if (operation !== 'put' || !isFromTheStart(key)) return undefined;
+      hasBegun = true;
+      return clock.sleep(1e9, signal);
+    };
+    const lines = numberedLines(2 * MIB);
+    let at = 0;
+    const print = async (bytes: number) => {
+      await log.write(lines.subarray(at, at + bytes));
+      at += bytes;
+      await clock.advance(1000);
+    };
+    await print(1000);
+    await print(1000);
+    for (let times = 0; !hasBegun && times < 100; times++) await print(more);
+    assert.ok(hasBegun, which);
+    const { bytes } = await readNow(others, attempt);
+    assert.ok(bytes.length >= 2000 && bytes.equals(lines.subarray(0, bytes.length)), `${which}: ${bytes.length} bytes`);
+  }
+});
+
 test('bytes that are not UTF-8 come back as they were', async () => {
   const { logs, attempt, others } = setUp();
   await using log = logs.open(attempt, []);

@@ -31,6 +31,12 @@ interface Facts {
 
 type TaskKey = { readonly kind: 'task' | 'lock' | 'attempts' | 'completed'; readonly id: TaskId };
 
+/** What a program does that has such a verdict. Only those that never end by themselves have a short time limit. */
+const ENDS: ReadonlyMap<string, TaskProgram['end']> = new Map([
+  ['passed', 'passes'],
+  ['failed', 'fails'],
+  ['timed-out', 'never'],
+]);
 /** A supervisor needs this long at most, once it runs again, to stop what it must not let run, in milliseconds. */
 const GUARD_MS = 1500;
 /** After a node has died, nothing of its tasks may run for longer. */
@@ -198,7 +204,9 @@ export class Invariants {
   #checkStored(id: TaskId, { fence, log, artifacts, outcome, task }: TaskResult): void {
     const keys = this.#objectKeys();
     const { files, end } = TaskProgram.parse(JSON.parse(task.steps[0]!.run));
-    if (outcome === 'failed' && end !== 'fails') this.#violated('I7', id, `has failed, and its program "${end}"`);
+    const expected = ENDS.get(outcome);
+    if (expected !== undefined && end !== expected)
+      this.#violated('I7', id, `has the verdict "${outcome}", and its program "${end}"`);
     if (outcome === 'passed' && artifacts.count !== files.length)
       this.#violated('I7', id, `has passed with ${artifacts.count} of its ${files.length} artifacts`);
     if (log.bytes > 0 && !this.#objects.has(keys.logManifest(id, fence)))
@@ -241,11 +249,14 @@ export class Invariants {
   /** Before this claim, what had ended must have left room for one more. */
   #checkBudget(id: TaskId, { task, attempts, claims }: Facts): void {
     const { crashed = DEFAULT_ATTEMPTS.crashed, lost = DEFAULT_ATTEMPTS.lost } = task?.attempts ?? {};
-    const ended = attempts ?? { crashed: 0, lost: 0, drained: 0 };
+    const ended = attempts ?? { crashed: 0, lost: 0, drained: 0, open: undefined };
     const most = task?.idempotent === false ? 1 : crashed + lost - 1 + ended.drained;
     if (claims > most) this.#violated('I4', id, `was claimed ${claims} times, and may be ${most}`);
     if (ended.crashed >= crashed)
       this.#violated('I4', id, `was claimed after ${ended.crashed} crashes of ${crashed} allowed`);
+    // One that nobody has closed was lost with its node.
+    const gone = ended.lost + (ended.open ? 1 : 0);
+    if (gone >= lost) this.#violated('I4', id, `was claimed after ${gone} lost attempts of ${lost} allowed`);
   }
 
   #checkUnlock(id: TaskId, { fence, record }: NonNullable<Facts['lock']>, cause: Cause): void {

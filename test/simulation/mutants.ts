@@ -101,6 +101,13 @@ export const MUTANTS: readonly Mutant[] = [
     ['a claim comes late'],
   ),
   mutant(
+    'whoever looks for a late claim of its own deletes the lock of another',
+    ['I6'],
+    'node-runtime/queue/late-claims.ts',
+    'if (!lock || !hasNonce(lock, nonce)) return true;',
+    "if (!lock || (nonce === '' && !hasNonce(lock, nonce))) return true;",
+  ),
+  mutant(
     'a task that was cancelled is claimed as any other',
     ['I10'],
     'node-runtime/queue/claim-loop.ts',
@@ -113,6 +120,13 @@ export const MUTANTS: readonly Mutant[] = [
     claim,
     '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return (',
     '  if (task.idempotent === false && attempts.claims > 0) return true;\n  return false && (',
+  ),
+  mutant(
+    'the attempt that was lost last is not counted yet',
+    ['I4'],
+    claim,
+    'const lost = attempts.lost + (attempts.open ? 1 : 0);',
+    'const { lost } = attempts;',
   ),
   mutant(
     'lost attempts are not charged',
@@ -155,6 +169,13 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/runner/run-attempt.ts',
     'releaseTask(cluster, claim, charged, message, session.lost)',
     'session.close(new AbortController().signal)',
+  ),
+  mutant(
+    'a node leaves before what it ran was handed back',
+    ['I11'],
+    'node-runtime/running-node.ts',
+    '    await Promise.race([ended, fired(handBackLimit.signal)]);\n',
+    '',
   ),
   mutant(
     'DEAD-LETTER does not mind a lock',
@@ -339,6 +360,13 @@ export const MUTANTS: readonly Mutant[] = [
     'node-runtime/logs/log-writer.ts',
     'if (open.end > open.start && !open.isFull) await this.#storeLastBlock(',
     'if (open.end < open.start) await this.#storeLastBlock(',
+  ),
+  mutant(
+    'a step that fails is always forgiven',
+    ['I7'],
+    'node-runtime/runner/attempt.ts',
+    "ending.outcome === 'failed' && step.continueOnError === true;",
+    "ending.outcome === 'failed' && step.continueOnError !== false;",
   ),
   mutant(
     'that the object store is away is held against the task',
