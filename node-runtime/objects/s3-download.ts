@@ -4,7 +4,7 @@ import { CiError } from '../../shared/errors.ts';
 import { quote } from '../../shared/ids.ts';
 import type { ObjectCall } from './object-store.ts';
 import { DEFAULT_TIMEOUT_MS, type Request, type S3Connection, type S3Object } from './s3-connection.ts';
-import { CutShort, isMissing, isTransientFailure, statusOf } from './s3-error.ts';
+import { CutShort, isMissing, NotOfS3, isTransientFailure, statusOf } from './s3-error.ts';
 
 /** Bytes of an object on their way to us. */
 export interface Download {
@@ -36,10 +36,17 @@ export async function openDownload(
   }
 }
 
-function describe({ Body, ContentLength = 0, ContentRange, ETag }: GetObjectCommandOutput): Download {
+function describe({ Body, ContentLength, ContentRange, ETag }: GetObjectCommandOutput): Download {
   const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange ?? '');
   const body = Body as Readable;
-  if (range === null) return { size: ContentLength, etag: ETag, start: 0, end: ContentLength, body };
+  if (range === null) {
+    if (ContentLength === undefined) {
+      // Nobody could tell whether all of it came.
+      body.on('error', () => undefined).destroy();
+      throw new NotOfS3('it does not say how long the object is');
+    }
+    return { size: ContentLength, etag: ETag, start: 0, end: ContentLength, body };
+  }
   return { size: Number(range[3]), etag: ETag, start: Number(range[1]), end: Number(range[2]) + 1, body };
 }
 

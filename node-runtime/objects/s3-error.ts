@@ -22,6 +22,10 @@ const TRANSIENT_ANSWERS = new Set([
   'TooManyRequests',
   // The SDK sets its clock by the answer's Date, so that the next try is signed right.
   'RequestTimeTooSkewed',
+  // Part of the body was lost on its way, or it was changed: something between us and the store has hurt it.
+  'IncompleteBody',
+  'BadDigest',
+  'XAmzContentSHA256Mismatch',
 ]);
 
 const TRANSIENT_SOCKETS = new Set([
@@ -52,11 +56,19 @@ const UNAUTHENTICATED = new Set([
   'TokenProviderError',
 ]);
 
+/** What the SDK says when it cannot read an answer, and then much about how it can be debugged. */
+const NOT_PARSED = 'Deserialization error';
+
 const CERTIFICATE = /^(CERT_|ERR_TLS_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 
 /** The body ended before all of it had come, and Node did not notice. */
 export class CutShort extends Error {
   override readonly name = 'CutShort';
+}
+
+/** An answer without what every S3 says in it: somebody else has answered, such as a proxy, and nothing may have been done. */
+export class NotOfS3 extends Error {
+  override readonly name = 'NotOfS3';
 }
 
 /** S3 has done a request to delete many, but kept some. `code` is its reason for the first of them. */
@@ -74,7 +86,8 @@ export function isTransientFailure(error: unknown): boolean {
   const { name = '', $metadata } = asFailure(error);
   const code = codeOf(error);
   if (error instanceof CiError) return false;
-  if (error instanceof CutShort || name === 'TimeoutError' || TRANSIENT_SOCKETS.has(code)) return true;
+  if (error instanceof CutShort || error instanceof NotOfS3 || name === 'TimeoutError' || TRANSIENT_SOCKETS.has(code))
+    return true;
   const status = $metadata?.httpStatusCode ?? 0;
   return TRANSIENT_ANSWERS.has(code) || [408, 409, 429].includes(status) || (status >= 500 && status !== 501);
 }
@@ -127,11 +140,13 @@ function explain(error: unknown, now: number): readonly [ErrorCode, string] {
     return ['unavailable', `its certificate is not trusted (${code}; NODE_EXTRA_CA_CERTS names further authorities)`];
   if (name === 'TimeoutError' || name === 'DeadlineExceeded')
     return ['unavailable', `the object store did not answer in time (${message})`];
+  if (error instanceof NotOfS3) return ['unavailable', `what answers is not the object store, as ${message}`];
   const answer = status === undefined ? '' : `status ${status} `;
   return ['unavailable', `the object store failed (${answer}${wordsOf(code, message)})`];
 }
 
 function wordsOf(code: string, message: string): string {
+  if (message.includes(NOT_PARSED)) return 'what it said is not of S3';
   return message === '' || message === code || message === 'UnknownError' ? code : `${code}: ${message}`;
 }
 
@@ -145,7 +160,7 @@ function skew(date: string | undefined, now: number): string {
 function isForeign(error: unknown): boolean {
   const { name = '', code, $metadata } = asFailure(error);
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return false;
-  return code !== undefined || $metadata !== undefined || /Error$|Exceeded$|^CutShort$/.test(name);
+  return code !== undefined || $metadata !== undefined || /Error$|Exceeded$|^CutShort$|^NotOfS3$/.test(name);
 }
 
 function asFailure(error: unknown): Failure {

@@ -13,7 +13,7 @@ import type {
 } from './object-store.ts';
 import { type Request, S3Connection, type S3Object, type S3StoreOptions } from './s3-connection.ts';
 import { openDownload, readDownload } from './s3-download.ts';
-import { isMissing, NotDeleted, statusOf } from './s3-error.ts';
+import { isMissing, NotDeleted, NotOfS3, statusOf } from './s3-error.ts';
 import { PART_BYTES, partsOf, slicesOf, uploadInParts } from './s3-upload.ts';
 import { untilAborted } from './until-aborted.ts';
 
@@ -45,9 +45,10 @@ export class S3ObjectStore implements ObjectStore {
     if (body.length > MOST_AT_ONCE) return uploadInParts(this.#connection, key, slicesOf(body), options);
     const { contentType } = options;
     const input = { ...object, Body: body, ...(contentType !== undefined && { ContentType: contentType }) };
-    await this.#connection.call(`put object ${quote(key)}`, options, ({ sdk, client, signal }) =>
-      client.send(new sdk.PutObjectCommand(input), { abortSignal: signal }),
-    );
+    await this.#connection.call(`put object ${quote(key)}`, options, async ({ sdk, client, signal }) => {
+      const { ETag } = await client.send(new sdk.PutObjectCommand(input), { abortSignal: signal });
+      if (ETag === undefined) throw new NotOfS3('it does not say what was stored');
+    });
   }
 
   async get(key: string, options: GetOptions): Promise<ObjectBody | undefined> {

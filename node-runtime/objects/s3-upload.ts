@@ -4,7 +4,7 @@ import { quote } from '../../shared/ids.ts';
 import { neverAborted } from '../system/clock.ts';
 import type { PutOptions } from './object-store.ts';
 import type { Request, S3Connection, S3Object, Send } from './s3-connection.ts';
-import { codeOf } from './s3-error.ts';
+import { codeOf, NotOfS3 } from './s3-error.ts';
 import { orAborted, untilAborted } from './until-aborted.ts';
 
 /** S3 takes at least 5 MiB for all but the last part, and at most 10,000 parts: objects of up to 78 GiB. */
@@ -136,11 +136,11 @@ class Upload {
 
   async #send(id: string, number: number, body: Uint8Array, signal: AbortSignal): Promise<CompletedPart> {
     const input = { ...this.#object, UploadId: id, PartNumber: number, Body: body };
-    const { ETag } = await this.#call(
-      ({ sdk, client, signal }) => client.send(new sdk.UploadPartCommand(input), { abortSignal: signal }),
-      signal,
-    );
-    return { PartNumber: number, ...(ETag !== undefined && { ETag }) };
+    return this.#call(async ({ sdk, client, signal }) => {
+      const { ETag } = await client.send(new sdk.UploadPartCommand(input), { abortSignal: signal });
+      if (ETag === undefined) throw new NotOfS3('it does not say what was stored');
+      return { PartNumber: number, ETag };
+    }, signal);
   }
 
   async #storedBytes({ sdk, client, signal }: Request): Promise<number | undefined> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CutShort, isTransientFailure, translateS3Failure } from '../../node-runtime/objects/s3-error.ts';
+import { CutShort, isTransientFailure, NotOfS3, translateS3Failure } from '../../node-runtime/objects/s3-error.ts';
 import { CiError, type ErrorCode } from '../../shared/errors.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
@@ -12,6 +12,9 @@ const failures: readonly (readonly [Error, boolean, ErrorCode, string])[] = [
   [new CutShort('5 bytes did not come'), true, 'unavailable', 'failed (CutShort: 5 bytes did not come)'],
   [answer(500, 'InternalError'), true, 'unavailable', 'failed (status 500 InternalError: no)'],
   [answer(503, 'SlowDown'), true, 'unavailable', 'failed (status 503 SlowDown: no)'],
+  [answer(400, 'IncompleteBody'), true, 'unavailable', 'failed (status 400 IncompleteBody: no)'],
+  [new NotOfS3('it does not say what was stored'), true, 'unavailable', 'what answers is not the object store, as it'],
+  [unread(502), true, 'unavailable', 'failed (status 502 what it said is not of S3)'],
   [answer(501, 'NotImplemented'), false, 'unavailable', 'failed (status 501 NotImplemented: no)'],
   [answer(507, 'InsufficientStorage'), true, 'unavailable', 'failed (status 507 InsufficientStorage: no)'],
   [answer(400, 'EntityTooLarge'), false, 'too-large', 'takes no object of this size'],
@@ -66,4 +69,10 @@ function socket(code: string, message: string): Error {
 
 function answer(httpStatusCode: number, code: string): Error {
   return Object.assign(new Error('no'), { name: code, Code: code, code, $metadata: { httpStatusCode } });
+}
+
+/** An answer that the SDK could not parse. */
+function unread(httpStatusCode: number): Error {
+  const message = 'XML parse error.\n  Deserialization error: to see the raw response, inspect the hidden field';
+  return Object.assign(new Error(message), { $metadata: { httpStatusCode } });
 }

@@ -1,9 +1,11 @@
+import { markdownTable } from '../support/page-section.ts';
 import { describePart } from './parts.ts';
 import type { Shortened } from './shorten.ts';
+import { neverStruck, type Sweep } from './sweep.ts';
 import type { Outcome } from './world.ts';
 
 /** How `npm run simulate` was called. */
-type Called = Readonly<Partial<Record<'mutant' | 'acts' | 'workload' | 'only', string | undefined>>>;
+export type Called = Readonly<Partial<Record<'mutant' | 'acts' | 'workload' | 'only', string | undefined>>>;
 
 /** What somebody needs who is to find out: which promise was broken, what led to it, and how to see it again. */
 export function describeFailure(outcome: Outcome, called: Called = {}): string {
@@ -32,6 +34,19 @@ export function describeShortened({ outcome, only, of, runs }: Shortened, called
     '',
     `To repeat: ${commandOf(plan.seed, { ...called, only: only.join() })}`,
   ].join('\n');
+}
+
+/** What each kind of fault did, and whether it did anything. */
+export function describeSweep(swept: Sweep): string {
+  const rows = swept.figures.map(({ act, seeds, struck, failed }) => [
+    act,
+    String(seeds),
+    String(struck),
+    String(failed),
+  ]);
+  const table = markdownTable(['fault', 'seeds', 'struck', 'broken'], rows);
+  const never = neverStruck(swept).map(act => `It never struck, so nothing was tested by it: ${act}`);
+  return [table, '', ...never, swept.totals.sentence].join('\n');
 }
 
 function commandOf(seed: number, { mutant, acts, workload, only }: Called): string {

@@ -2,14 +2,18 @@
 // passed in them or so many seeds are through. Stops at the first broken promise, and leaves out of its seed whatever it does not take to
 // break that (`--whole`: it does not). `--acts A,B` has these faults only, again and again; `--workload scaling` or `crowd` has nodes that
 // scale their Deployment, or a crowd at a long queue, in every seed; `--only A,B` has only these parts of the seed, as a failure names
-// them; `--mutant NAME` simulates with a mistake in the product.
+// them; `--mutant NAME` simulates with a mistake in the product. `--each-act` has every kind of fault alone, each in K seeds of its own,
+// and `--each-pair` each with each other one; both go on after a broken promise, and fail too when a fault never struck.
 import { parseArgs } from 'node:util';
-import { describeFailure, describeShortened } from './describe-failure.ts';
+import { type Called, describeFailure, describeShortened, describeSweep } from './describe-failure.ts';
 import { MUTANTS } from './mutants.ts';
+import type { Act } from './nemesis.ts';
 import { WORKLOADS, type Workload } from './workloads.ts';
 import { patchSources } from './patch-sources.ts';
 import { shorten } from './shorten.ts';
+import { eachAct, eachPair, neverStruck, sweep } from './sweep.ts';
 import { Totals } from './totals.ts';
+import type { Choice, Outcome } from './world.ts';
 
 const USAGE = `Usage: npm run simulate -- [options]
 
@@ -32,6 +36,8 @@ const { values } = parseOrExplain({
     acts: { type: 'string' },
     workload: { type: 'string' },
     only: { type: 'string' },
+    'each-act': { type: 'boolean', default: false },
+    'each-pair': { type: 'boolean', default: false },
     whole: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -41,33 +47,50 @@ if (values.mutant !== undefined && !mutant) explain(`Cannot simulate as there is
 patchSources(mutant?.patches);
 // Only now, as what is patched must not be loaded before.
 const { simulate } = await import('./world.ts');
-const { parseActs } = await import('./nemesis.ts');
+const { ACTS, parseActs } = await import('./nemesis.ts');
 
 const first = numberOf('seed', values.seed);
-const hours = values.hours === undefined ? Number.POSITIVE_INFINITY : numberOf('hours', values.hours);
-const seeds =
-  values.seeds === undefined
-    ? values.hours === undefined
-      ? 1
-      : Number.POSITIVE_INFINITY
-    : numberOf('seeds', values.seeds);
-const acts = values.acts === undefined ? mutant?.acts : parseActs(values.acts);
-const workload = values.workload === undefined ? mutant?.workload : workloadOf(values.workload);
-const only = values.only?.split(',');
-const choice = { acts, workload, only };
-const totals = new Totals(first);
-for (let seed = first; seed < first + seeds && totals.hours < hours; seed++) {
-  const outcome = await simulate(seed, choice);
-  totals.add(outcome);
-  if (!outcome.violation) continue;
-  const isToStay = values.whole || only !== undefined;
-  console.log(
-    isToStay ? describeFailure(outcome, values) : describeShortened(await shorten(outcome, choice, simulate), values),
-  );
-  process.exitCode = 1;
-  break;
+if (values['each-act'] || values['each-pair']) await simulateSweep();
+else await simulateSeeds();
+
+async function simulateSeeds(): Promise<void> {
+  const hours = values.hours === undefined ? Number.POSITIVE_INFINITY : numberOf('hours', values.hours);
+  const byDefault = values.hours === undefined ? 1 : Number.POSITIVE_INFINITY;
+  const seeds = values.seeds === undefined ? byDefault : numberOf('seeds', values.seeds);
+  const acts = values.acts === undefined ? mutant?.acts : parseActs(values.acts);
+  const workload = values.workload === undefined ? mutant?.workload : workloadOf(values.workload);
+  const only = values.only?.split(',');
+  const choice = { acts, workload, only };
+  const totals = new Totals(first);
+  for (let seed = first; seed < first + seeds && totals.hours < hours; seed++) {
+    const outcome = await simulate(seed, choice);
+    totals.add(outcome);
+    if (!outcome.violation) continue;
+    console.log(await describe(outcome, choice, values));
+    process.exitCode = 1;
+    break;
+  }
+  console.log(values.json ? JSON.stringify(totals.figures) : totals.sentence);
 }
-console.log(values.json ? JSON.stringify(totals.figures) : totals.sentence);
+
+async function simulateSweep(): Promise<void> {
+  const trials = values['each-act'] ? eachAct : eachPair;
+  const acts = Object.keys(ACTS) as Act[];
+  const seeds = numberOf('seeds', values.seeds ?? '1');
+  const swept = await sweep(trials(acts, first, seeds), simulate, async (outcome, { choice }) => {
+    process.exitCode = 1;
+    const called = { mutant: values.mutant, acts: choice.acts.join(), workload: choice.workload };
+    console.log(`${await describe(outcome, choice, called)}\n`);
+  });
+  if (values.json) console.log(JSON.stringify({ ...swept.totals.figures, sweep: swept.figures }));
+  else console.log(describeSweep(swept));
+  if (neverStruck(swept).length > 0) process.exitCode = 1;
+}
+
+async function describe(outcome: Outcome, choice: Choice, called: Called): Promise<string> {
+  if (values.whole || choice.only !== undefined) return describeFailure(outcome, called);
+  return describeShortened(await shorten(outcome, choice, simulate), called);
+}
 
 function workloadOf(name: string): Workload {
   const workload = WORKLOADS.find(known => known === name);

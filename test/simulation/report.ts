@@ -1,27 +1,63 @@
 // `node scripts/run.mjs test/simulation/report.ts [HOURS] [PARTS]`: simulates so many hours and every mutant, PARTS at a time, and
-// writes what came of it into docs/reliability.md, so that no number there is typed.
+// writes what came of it into docs/reliability.md, so that no number there is typed. `--each-act FILE` writes only what came of
+// `npm run simulate -- --each-act --json`, which FILE has.
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
 import { readFromRoot, writeGenerated } from '../../scripts/write-generated.ts';
 import { markdownTable as table, replaceSection } from '../support/page-section.ts';
 import { catchMutant } from './catch-mutant.ts';
 import { MUTANTS } from './mutants.ts';
 import { simulateHours } from './simulate-hours.ts';
+import { type ActFigures, neverStruck } from './sweep.ts';
+import type { Figures } from './totals.ts';
 
 const PAGE = 'docs/reliability.md';
-const hours = Number(process.argv[2] ?? '100');
-const parts = Number(process.argv[3] ?? availableParallelism());
+const { values, positionals } = parseArgs({ options: { 'each-act': { type: 'string' } }, allowPositionals: true });
+const hours = Number(positionals[0] ?? '100');
+const parts = Number(positionals[1] ?? availableParallelism());
 if (!(hours > 0 && parts >= 1)) throw new Error('Cannot simulate as HOURS and PARTS are to be numbers above 0');
 const NAMES = { scaling: 'nodes scale their Deployment', crowd: 'a crowd at a long queue' };
 const log = (text: string) => console.error(text);
 
-const figures = await simulateHours(hours, parts, log);
-const mutants = await catchMutants();
-
 let page = await readFromRoot(PAGE);
-page = replaceSection(page, 'simulated', simulatedTable());
-page = replaceSection(page, 'faults', faultsTable());
-page = replaceSection(page, 'mutants', table(['mistake', 'broken', 'first seed', 'faults'], mutants));
+page =
+  values['each-act'] === undefined
+    ? await withSimulated(page)
+    : replaceSection(page, 'each act', await aloneTable(values['each-act']));
 await writeGenerated(new Map([[PAGE, page]]), []);
+
+async function withSimulated(before: string): Promise<string> {
+  const figures = await simulateHours(hours, parts, log);
+  const mutants = await catchMutants();
+  let after = replaceSection(before, 'simulated', simulatedTable(figures));
+  after = replaceSection(after, 'faults', faultsTable(figures));
+  return replaceSection(after, 'mutants', table(['mistake', 'broken', 'first seed', 'faults'], mutants));
+}
+
+/** The file has no figures where a promise was broken. */
+async function aloneTable(file: string): Promise<string> {
+  const {
+    first,
+    seeds,
+    hours: simulated,
+    sweep,
+  } = JSON.parse(await readFile(file, 'utf8')) as Figures & {
+    sweep: readonly ActFigures[];
+  };
+  const never = neverStruck({ figures: sweep });
+  if (never.length > 0) throw new Error(`Cannot report as these faults never struck: ${never.join(', ')}`);
+  const each = sweep[0]!.seeds;
+  const command = `npm run simulate -- --each-act --seed ${first} --seeds ${each}`;
+  return [
+    `\`${command}\`: ${amount(seeds)} clusters, ${amount(simulated)} simulated hours, promises broken: ${sweep.reduce((sum, { failed }) => sum + failed, 0)}.`,
+    '',
+    table(
+      ['fault', 'struck'],
+      sweep.map(({ act, struck }) => [act, amount(struck)]),
+    ),
+  ].join('\n');
+}
 
 async function catchMutants(): Promise<string[][]> {
   const rows: string[][] = [];
@@ -45,7 +81,7 @@ async function catchMutants(): Promise<string[][]> {
   return rows;
 }
 
-function simulatedTable(): string {
+function simulatedTable(figures: Figures): string {
   const { first, seeds, workloads, hours: simulated, events, tasks, executions, outcomes, processorSeconds } = figures;
   return table(
     ['', ''],
@@ -66,8 +102,7 @@ function simulatedTable(): string {
 }
 
 /** Faults of the plan by the seeds that had them; weather and the ugly parts of etcd are no acts, and come when they come. */
-function faultsTable(): string {
-  const { acts, strikes } = figures;
+function faultsTable({ acts, strikes }: Figures): string {
   const rows = Object.entries(strikes).sort(([one, a], [other, b]) => b - a || (one < other ? -1 : 1));
   const never = Object.keys(acts).filter(act => strikes[act] === undefined);
   if (never.length > 0) throw new Error(`Cannot report as these faults never struck: ${never.join(', ')}`);

@@ -27,7 +27,7 @@ import { neverAborted } from '../../node-runtime/system/clock.ts';
 import type { Logger } from '../../node-runtime/system/logger.ts';
 import { createMetrics } from '../../node-runtime/system/metrics.ts';
 import { MemoryObjectStore, type StoredObject } from '../support/memory-object-store.ts';
-import { carryOver } from './carry-over.ts';
+import { carryToObjects } from './carry-over.ts';
 import type { Executions } from './executions.ts';
 import type { Machine, Process } from './machine.ts';
 import type { ModelDeployment } from './model-deployment.ts';
@@ -40,6 +40,7 @@ import { readBetweenNodes } from './read-between-nodes.ts';
 import type { SeededChance } from './seeded-chance.ts';
 import { SECRET, SECRET_NAME } from './task-program.ts';
 import type { Trace } from './trace.ts';
+import type { Refusals } from './refusals.ts';
 
 export const CLUSTER: ClusterId = parseClusterId('simulated/ci');
 
@@ -59,6 +60,7 @@ export interface Surroundings {
   readonly onNodeDied: (process: Process, guard: Process | undefined) => void;
   /** What was read from the object store broke off in its middle. */
   readonly onBodyCut: () => void;
+  readonly refusals: Refusals;
   /** A task takes its machine down. */
   readonly onPoison: () => void;
   /** The Deployment whose pods the nodes are, where they are. */
@@ -258,7 +260,7 @@ export class SimulatedNode {
       clock,
       chance,
       objects: this.#world.objects,
-      carry: carryOver(objectsLink),
+      carry: carryToObjects(objectsLink, this.#world.refusals),
       partBytes: PART_BYTES,
       onBodyCut: this.#world.onBodyCut,
     });

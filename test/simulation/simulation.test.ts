@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Outcome } from '../../shared/result.ts';
 import { describeShortened } from './describe-failure.ts';
-import { BODY_CUT, LONG_OUTAGE, RESTORE } from './fault-names.ts';
+import { BODY_CUT, LONG_OUTAGE, refusedBy, RESTORE } from './fault-names.ts';
+import { S3_REFUSALS } from '../support/s3-refusals.ts';
 import { patchSources } from './patch-sources.ts';
 import { shorten } from './shorten.ts';
 
@@ -46,7 +47,8 @@ function everyFault(): string[] {
     Object.keys(FAIR_WEATHER).map(each => `${kind}: ${each}`),
   );
   const acts = Object.keys(ACTS).filter(act => act !== 'a node is paused as it scales');
-  return [...acts, LONG_OUTAGE, RESTORE, ...weather, BODY_CUT, ...UGLY_PARTS.map(part => `etcd: ${part}`)];
+  const refusals = S3_REFUSALS.map(refusedBy);
+  return [...acts, LONG_OUTAGE, RESTORE, ...weather, ...refusals, BODY_CUT, ...UGLY_PARTS.map(part => `etcd: ${part}`)];
 }
 
 test('the same seed gives the same history, to the last event, whatever was simulated before it', async () => {

@@ -9,7 +9,7 @@ import { Client } from './client.ts';
 import { collectComposedSignals } from './composed-signals.ts';
 import { courseOfFaults } from './course-of-faults.ts';
 import { DemandTruth } from './demand-truth.ts';
-import { BODY_CUT } from './fault-names.ts';
+import { BODY_CUT, refusedBy } from './fault-names.ts';
 import { Executions } from './executions.ts';
 import { checkEnd } from './final-checks.ts';
 import { Invariants } from './invariants.ts';
@@ -22,6 +22,7 @@ import { type Act, heal, type Victims } from './nemesis.ts';
 import { type ActOfCourse, hasNode, withOnly } from './parts.ts';
 import { FAIR_WEATHER, Link } from './network.ts';
 import { type Plan, planOf, type ScalingPlan, SETTLE_MS } from './plan.ts';
+import { Refusals } from './refusals.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededChance } from './seeded-chance.ts';
 import { CLUSTER, SimulatedNode, type Surroundings, type TaskSummaries } from './simulated-node.ts';
@@ -106,6 +107,7 @@ class World {
   #weather: Plan['weather'];
   #violation: Violation | undefined;
   readonly #strikes = new Map<string, number>();
+  readonly #refusals: Refusals;
   readonly #course: ActOfCourse[] = [];
   /** When everything has been well for long. */
   #settledAt = Number.POSITIVE_INFINITY;
@@ -114,6 +116,7 @@ class World {
 
   constructor(plan: Plan) {
     this.#plan = plan;
+    this.#refusals = new Refusals(plan.seed, refusal => this.#struck(refusedBy(refusal)));
     this.#weather = plan.weather;
     this.#chance = new SeededChance(plan.seed);
     this.#outside = new Machine('world', this.#scheduler).start('time');
@@ -341,6 +344,7 @@ class World {
       onBug: error => this.bug(error),
       onNodeDied: (process, guard) => this.#invariants.nodeDied(process, guard),
       onBodyCut: () => this.#struck(BODY_CUT),
+      refusals: this.#refusals,
       onPoison: () => this.#liveness.disturbed(),
       feeds: this.#feeds,
       deployment: this.#deployment,

@@ -7,6 +7,7 @@ import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { isDead, processesWith } from '../runner/supervisor/supervised.ts';
 import { MOST_PROCESSES, newWord, type Stage } from './hostile-stage.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
+import { READ_ROLE } from './metadata-stand-in.ts';
 import { testCluster } from './test-cluster.ts';
 import { newAttempt, testLogs } from './test-logs.ts';
 import { claim, claimant, submit } from './test-tasks.ts';
@@ -202,4 +203,10 @@ export async function fillsMachine({ open, run }: Stage): Promise<boolean> {
   await using sandbox = await open();
   await run(sandbox, 'dd if=/dev/zero of=fill bs=1M count=32');
   return statSync(join(sandbox.folders.workspace, 'fill'), { throwIfNoEntry: false })?.size === 32 << 20;
+}
+
+export async function readsRoleDespiteRule({ metadata, open, run }: Stage): Promise<boolean> {
+  await using _rule = await metadata!.forbid();
+  await using sandbox = await open();
+  return /^taken$/m.test(await run(sandbox, READ_ROLE));
 }

@@ -10,10 +10,12 @@ import {
   keepsSwappedFiles,
   leavesFiles,
   multiplies,
+  readsRoleDespiteRule,
   removesLinkedFiles,
   survives,
 } from './hostile-attempts.ts';
 import type { Stage } from './hostile-stage.ts';
+import { READ_ROLE } from './metadata-stand-in.ts';
 
 /** Isolations, and whether the node runs as root, where that makes a difference. */
 export const SETTINGS = {
@@ -29,6 +31,8 @@ export type Move = {
   readonly what: string;
   /** Where it works. Whatever else works is a hole. */
   readonly succeeds: readonly Setting[];
+  /** Whether it can be tried here at all. */
+  readonly isPossible?: (stage: Stage) => boolean;
 } & (
   | {
       /**
@@ -251,5 +255,17 @@ export const MOVES: readonly Move[] = [
     what: 'Reach servers on the loopback addresses of the machine',
     succeeds: EVERYWHERE,
     script: `${ask('GET /livez', '')} | grep status && echo taken`,
+  },
+  {
+    what: 'Read the machine’s role at the metadata address of a cloud',
+    succeeds: EVERYWHERE,
+    isPossible: ({ metadata }) => metadata !== undefined,
+    script: READ_ROLE,
+  },
+  {
+    what: 'The same, where [a rule](docs/operations.md#the-metadata-address) keeps the users of tasks from it',
+    succeeds: SHARED_USER,
+    isPossible: ({ metadata }) => metadata !== undefined,
+    attempt: readsRoleDespiteRule,
   },
 ];

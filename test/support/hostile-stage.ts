@@ -10,6 +10,7 @@ import { EmbeddedStore } from '../../node-runtime/store/embedded-store.ts';
 import { neverAborted, systemClock } from '../../node-runtime/system/clock.ts';
 import { runProcess } from '../../node-runtime/system/subprocess.ts';
 import { finish, isRoot, processesWith, start, supervised } from '../runner/supervisor/supervised.ts';
+import { type Metadata, serveMetadata } from './metadata-stand-in.ts';
 import { testApi } from './test-api.ts';
 import { submit } from './test-tasks.ts';
 import { until } from './until.ts';
@@ -38,6 +39,8 @@ export interface Stage extends AsyncDisposable {
   /** Of the other task. */
   readonly otherFolder: string;
   readonly other: Sandbox;
+  /** Undefined where there can be none. */
+  readonly metadata: Metadata | undefined;
   open(): Promise<Sandbox>;
   start(sandbox: Sandbox, script: string): RunningCommand;
   /** What a script prints as a task; it must come to its end. */
@@ -57,6 +60,8 @@ export async function setStage(isolation: Isolation, dataDir: string, secrets: S
   });
   const store = started.use(await EmbeddedStore.open({ file: join(dataDir, 'store.sqlite'), clock: systemClock }));
   const api = started.use(await testApi({ store }));
+  const metadata = await serveMetadata();
+  if (metadata) started.use(metadata);
   const rules = { root: join(dataDir, 'sandboxes'), mostProcesses: MOST_PROCESSES };
   const node = started.use(await supervised(isolation, rules));
   const other = started.use(await node.open());
@@ -85,6 +90,7 @@ export async function setStage(isolation: Isolation, dataDir: string, secrets: S
     dataDir,
     otherFolder,
     other,
+    metadata,
     open: () => node.open(),
     start: (sandbox, script) => start(sandbox, script, hints),
     run,

@@ -20,6 +20,7 @@ async function lookEverywhere({ open, run }: Stage): Promise<void> {
 }
 
 async function judge(stage: Stage, move: Move): Promise<'succeeds' | 'held' | 'impossible'> {
+  if (move.isPossible?.(stage) === false) return 'impossible';
   if ('attempt' in move) return (await move.attempt(stage)) ? 'succeeds' : 'held';
   await using sandbox = await stage.open();
   if (isTaken(stage, await stage.run(sandbox, move.script))) return 'succeeds';

@@ -9,6 +9,7 @@ import type {
   PutOptions,
 } from '../../node-runtime/objects/object-store.ts';
 import { type AddressSigner, signAddress } from '../../node-runtime/objects/signed-address.ts';
+import { isTransientFailure, translateS3Failure } from '../../node-runtime/objects/s3-error.ts';
 import { orAborted, untilAborted } from '../../node-runtime/objects/until-aborted.ts';
 import { type Chance, systemChance } from '../../node-runtime/system/chance.ts';
 import { type Clock, systemClock } from '../../node-runtime/system/clock.ts';
@@ -37,7 +38,7 @@ export interface MemoryObjectStoreOptions {
   readonly onBodyCut?: () => void;
 }
 
-/** Rejects with `unavailable` for what may be tried again. */
+/** Rejects as a client of S3 does: what may be tried again is what the product's own rules say of it; and `unavailable`. */
 export type Carry = <T>(operation: ObjectOperation, key: string, effect: () => T, signal: AbortSignal) => Promise<T>;
 
 const PART_BYTES = 65_536;
@@ -159,16 +160,20 @@ export class MemoryObjectStore implements ObjectStore {
       signal.throwIfAborted();
       return this.#carry(operation, key, atStore, signal);
     };
-    return retry(attempt, {
+    const tries = retry(attempt, {
       clock: this.#clock,
       chance: this.#chance,
       signal,
       isTransient: error => {
-        if (!isCiError(error, 'unavailable')) return false;
+        if (!isCiError(error, 'unavailable') && !isTransientFailure(error)) return false;
         onFailure();
         return true;
       },
       limitMs: timeoutMs,
+    });
+    return tries.catch(error => {
+      if (!isTransientFailure(error)) throw error;
+      throw translateS3Failure(`${operation} object "${key}"`, 'the model', this.#clock.now(), error);
     });
   }
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, request as requestHttp, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 /** What befalls one request on its way to S3. */
@@ -16,8 +17,12 @@ export type S3Fault =
   | { readonly kind: 'cut answer'; readonly after: number }
   /** It is done, but the connection is cut instead of an answer. */
   | { readonly kind: 'lose answer' }
+  /** It is done, but instead of its answer there is an error as S3 words it. */
+  | { readonly kind: 'deny answer'; readonly status: number; readonly code: string }
   /** The connection is cut when so many bytes of its body have been sent. */
   | { readonly kind: 'cut request'; readonly after: number }
+  /** One byte of its body is another when it gets there. */
+  | { readonly kind: 'change request' }
   /** Nothing happens for ever. */
   | { readonly kind: 'stall' };
 
@@ -80,12 +85,17 @@ async function handle(
     incoming.socket.resetAndDestroy();
     return;
   }
-  incoming.pipe(forwarded);
+  if (fault?.kind === 'change request') (await incomingChanged(incoming)).pipe(forwarded);
+  else incoming.pipe(forwarded);
   const answer = await answered;
   if (fault?.kind === 'lose answer') {
     await answer.toArray();
     incoming.socket.resetAndDestroy();
     return;
+  }
+  if (fault?.kind === 'deny answer') {
+    await answer.toArray();
+    return answerHere(incoming, response, { ...fault, kind: 'answer' });
   }
   response.writeHead(answer.statusCode ?? 500, answer.headers);
   if (fault?.kind !== 'cut answer') return pipeline(answer, response);
@@ -93,6 +103,12 @@ async function handle(
   await passOn(answer, response, fault.after);
   answer.destroy();
   response.socket?.destroySoon();
+}
+
+async function incomingChanged(incoming: IncomingMessage): Promise<Readable> {
+  const body = Buffer.concat(await incoming.toArray());
+  if (body.length > 0) body[body.length >> 1]! ^= 1;
+  return Readable.from([body]);
 }
 
 async function answerHere(

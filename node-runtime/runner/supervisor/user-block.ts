@@ -12,6 +12,8 @@ const NARROW = { first: 60_706, blocks: 1 };
 export const USERS_IN_BLOCK = 256;
 /** No sandbox has a user below this. */
 export const LOWEST_USER = NARROW.first;
+/** No sandbox has a user above this. */
+export const HIGHEST_USER = WIDE.first + WIDE.blocks * USERS_IN_BLOCK - 1;
 const LOCKS = '/run/simple-ci';
 
 /** User ids that this process alone gives to sandboxes, among all supervisors of this machine, until it ends. */

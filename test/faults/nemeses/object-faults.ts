@@ -1,4 +1,5 @@
 import type { S3Fault, SeenRequest } from '../../support/s3-fault-server.ts';
+import { S3_REFUSALS } from '../../support/s3-refusals.ts';
 import { Draw } from '../draw.ts';
 import type { Nemesis, Struck } from '../nemesis.ts';
 import type { Place } from '../place.ts';
@@ -12,6 +13,18 @@ export const objectFaults: readonly Nemesis[] = [
   ),
   everywhere('every third request to S3 answered with 500', (_, draw) =>
     draw.number() < 0.33 ? { kind: 'answer', status: 500, code: 'InternalError' } : undefined,
+  ),
+  everywhere('every other request to S3 refused, in all the words that stores have', ({ method }, draw) => {
+    const refusal = draw.of(S3_REFUSALS);
+    // An answer to GET that begins as a good one is the object.
+    const isAnswer = draw.number() < 0.5 && (refusal.status !== 200 || method === 'PUT' || method === 'POST');
+    return isAnswer ? { kind: 'answer', ...refusal } : undefined;
+  }),
+  everywhere('S3 does as told, but says that it failed', (_, draw) =>
+    draw.number() < 0.4 ? { kind: 'deny answer', status: 500, code: 'InternalError' } : undefined,
+  ),
+  everywhere('bytes are changed on their way to S3', ({ method }, draw) =>
+    method === 'PUT' && draw.number() < 0.4 ? { kind: 'change request' } : undefined,
   ),
   everywhere('every fifth request to S3 stalls', (_, draw) => (draw.number() < 0.2 ? { kind: 'stall' } : undefined)),
   everywhere('S3 does as told, but answers are lost', (_, draw) =>

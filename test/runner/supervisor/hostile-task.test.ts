@@ -2,16 +2,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, open, writeFile } from 'node:fs/promises';
+import { chmod, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Isolation } from '../../../node-runtime/runner/sandbox.ts';
 import { MOVES, type Setting } from '../../support/hostile-moves.ts';
 import { PLACES, type Secrets } from '../../support/hostile-stage.ts';
+import { METADATA_RULE, WITH_METADATA } from '../../support/metadata-stand-in.ts';
+import { whyNoNetworkNamespace } from '../../support/network-namespace.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { ISOLATIONS, isRoot, supervised } from './supervised.ts';
 
+const MANUAL = new URL('../../../docs/operations.md', import.meta.url);
 const HOST = fileURLToPath(new URL('../../support/hostile-task.ts', import.meta.url));
 
 /** What each isolation is known to let a task find that looks everywhere; whatever else it finds is a hole. */
@@ -39,6 +42,10 @@ describe('a hostile task', { skip: process.platform !== 'linux' && 'tasks are is
         tried.map(({ what, succeeds }) => `${succeeds.includes(setting) ? 'succeeds' : 'held'}: ${what}`),
       );
     });
+
+  it('is kept from the metadata address by the very rule that the manual has', async () => {
+    assert.ok((await readFile(MANUAL, 'utf8')).includes(`\nip rule add pref 100 ${METADATA_RULE}\n`));
+  });
 
   it('is spoken of at the start of a node that does nothing against it', async () => {
     await using node = await supervised('none');
@@ -83,9 +90,11 @@ async function host(isolation: Isolation, dataDir: string, secrets: Secrets): Pr
   await writeFile(list, JSON.stringify(secrets), { mode: 0o600 });
   await writeFile(join(dataDir, 'inherited'), `${secrets.inherited}\n`, { mode: 0o600 });
   await using inherited = await open(join(dataDir, 'inherited'));
-  const args = [HOST, dataDir, isolation, `--etcd=https://user:${secrets.commandLine}@127.0.0.1:1`, list];
+  const network = whyNoNetworkNamespace() === undefined ? WITH_METADATA : [];
+  const node = [process.execPath, HOST, dataDir, isolation, `--etcd=https://user:${secrets.commandLine}@127.0.0.1:1`];
+  const [program = '', ...args] = [...network, ...node, list];
   const { PATH } = process.env;
-  const child = spawn(process.execPath, args, {
+  const child = spawn(program, args, {
     env: { PATH, AWS_SECRET_ACCESS_KEY: secrets.environment },
     stdio: ['ignore', 'pipe', 'inherit', inherited.fd],
   });
