@@ -389,12 +389,12 @@ describe('the extension in VS Code', () => {
     await writeFile(join(folder, 'greeting.txt'), 'mine');
     await (await workbench.taskPage()).getByRole('button', { name: 'Save All' }).click();
     await workbench.fill(`${folder}/`);
-    const question = workbench.page.locator('.monaco-dialog-box', { hasText: 'Replace 1 file in' });
+    const question = workbench.page.locator('.monaco-dialog-box', { hasText: 'Replace 2 files in' });
     await eventually('it is asked first', async () => {
       await save.click({ timeout: 1000 }).catch(() => undefined);
       return (await question.isVisible()) || undefined;
     });
-    await question.getByText('greeting.txt', { exact: true }).waitFor();
+    for (const name of ['greeting.txt', 'odd.bin']) await question.filter({ hasText: name }).waitFor();
     await workbench.page.keyboard.press('Escape');
     await question.waitFor({ state: 'hidden' });
     assert.equal(await readFile(join(folder, 'greeting.txt'), 'utf8'), 'mine');
