@@ -389,11 +389,12 @@ describe('the extension in VS Code', () => {
     await writeFile(join(folder, 'greeting.txt'), 'mine');
     await (await workbench.taskPage()).getByRole('button', { name: 'Save All' }).click();
     await workbench.fill(`${folder}/`);
-    const question = workbench.page.locator('.monaco-dialog-box', { hasText: /Replace \d files? in .*greeting\.txt/s });
+    const question = workbench.page.locator('.monaco-dialog-box', { hasText: 'Replace 2 files in' });
     await eventually('it is asked first', async () => {
       await save.click({ timeout: 1000 }).catch(() => undefined);
       return (await question.isVisible()) || undefined;
     });
+    for (const name of ['greeting.txt', 'odd.bin']) await question.filter({ hasText: name }).waitFor();
     await workbench.page.keyboard.press('Escape');
     await question.waitFor({ state: 'hidden' });
     assert.equal(await readFile(join(folder, 'greeting.txt'), 'utf8'), 'mine');
@@ -409,11 +410,7 @@ describe('the extension in VS Code', () => {
     );
     await picture('save-artifact');
     const target = join(server.folder, 'kept', 'saved.bin');
-    await workbench.type(target);
-    const kept = Buffer.from([0x00, 0xff, 0x0d, 0x0a, 0x80]);
-    await eventually('the file is whole', async () =>
-      (await readFile(target).catch(() => Buffer.alloc(0))).equals(kept) ? true : undefined,
-    );
+    await saveAt(target, Buffer.from([0x00, 0xff, 0x0d, 0x0a, 0x80]));
     await workbench.page.locator('.notification-toast', { hasText: `Saved odd.bin as ${target}.` }).waitFor();
   });
 
@@ -494,13 +491,10 @@ describe('the extension in VS Code', () => {
         : undefined,
     );
     const target = join(server.workspace, 'saved.log');
-    await workbench.type(target);
     const printed =
       'src/main.c:3:10: \u001b[31merror:\u001b[0m expected ";"\ndownloading 10%\rdownloading 60%\rdownloading 100%\n';
     const numbers = Array.from({ length: 40 }, (_, i) => `${i + 1}\n`).join('');
-    await eventually('the file is whole', async () =>
-      (await readFile(target, 'utf8').catch(() => '')) === numbers + printed ? true : undefined,
-    );
+    await saveAt(target, Buffer.from(numbers + printed));
   });
 
   step('runs a task from the line above it in the task file', async () => {
@@ -662,6 +656,21 @@ describe('the extension in VS Code', () => {
     const others = [...workbench.strangers].filter(address => !/open-vsx\.org|vscode-cdn\.net/.test(address));
     assert.deepEqual(others, []);
   });
+
+  /** Answers the dialog that asks where to, until the file is there and as it should be. */
+  async function saveAt(target: string, whole: Buffer): Promise<void> {
+    await workbench.fill(target);
+    const save = workbench.page.locator('.quick-input-widget').getByRole('button', { name: 'OK', exact: true });
+    // While the dialog looks into the folder that was typed, it hears nothing.
+    await eventually(
+      'the file is whole',
+      async () => {
+        await save.click({ timeout: 1000 }).catch(() => undefined);
+        return (await readFile(target).catch(() => Buffer.alloc(0))).equals(whole) ? true : undefined;
+      },
+      60_000,
+    );
+  }
 
   /** The link at so many pixels in the line of the terminal, until what it leads to is seen. */
   async function followInTerminal(line: RegExp, at: number, there: Locator): Promise<void> {
