@@ -116,8 +116,14 @@ for (const isolation of ISOLATIONS) {
       await using sandbox = await node.open();
       const env = { PATH, HOME: sandbox.inside.home };
       const running = sandbox.run({ argv: ['python3', '-c', COUNT_IN_THREAD], cwd: sandbox.inside.workspace, env });
+      const finished = finish(running);
+      let early: Awaited<typeof finished> | undefined;
+      void finished.then(result => {
+        early = result;
+      });
       // For more than a second: of young processes the supervisor looks at threads too.
-      await until('it counts', () => count(sandbox) > 75);
+      await until('it counts or has ended', () => early || count(sandbox) > 75);
+      assert.equal(early, undefined, 'It has ended by itself');
       await sandbox.freeze();
       const frozen = count(sandbox);
       await pause(300);
