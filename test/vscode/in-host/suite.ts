@@ -333,6 +333,47 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
       assert.equal(submitted.length, 1);
     },
 
+  'of several folders a language model runs a task on the one that the user was asked for, whatever he edits by then':
+    async () => {
+      const [app, site] = [vscode.Uri.file('/w/app'), vscode.Uri.file('/w/[site](command:x)')];
+      const sent: string[] = [];
+      let current = site;
+      const tool = new ClusterTool('run', {
+        clusters: {
+          ready: async () => undefined,
+          connection: {
+            connection: { kind: 'none' },
+            reach: async () => undefined,
+            client: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
+          },
+        } as unknown as Clusters,
+        running: { submit: async ({ folder }: { folder: vscode.Uri }) => void sent.push(folder.fsPath) } as never,
+        findProgram: async () => assert.fail('nothing is started'),
+        clock: systemClock,
+        mayStart: () => true,
+        folders: () => ({ all: [app, site], current }),
+      });
+      const run = (command: string) =>
+        assert.rejects(
+          tool.invoke(
+            { input: { command }, toolInvocationToken: undefined },
+            new vscode.CancellationTokenSource().token,
+          ),
+          /does not want the files to be sent/,
+        );
+      const { confirmationMessages: asked } = tool.prepareInvocation({ input: { command: 'make' } });
+      const { value } = asked!.message as vscode.MarkdownString;
+      const [before, folder, between, command] = value.split(/`{3,}(?:text|sh)?\n/).map(part => part.trim());
+      assert.deepEqual(
+        [before, folder, between, command],
+        ['On the files of this folder as they are now:', site.fsPath, 'this is run:', 'make'],
+      );
+      current = app;
+      await run('make');
+      await run('make');
+      assert.deepEqual(sent, [site.fsPath, app.fsPath]);
+    },
+
   'a log that is closed while it is being opened is not followed by anybody': async () => {
     const opening = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();
