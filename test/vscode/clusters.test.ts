@@ -65,7 +65,10 @@ test('of several clusters one is meant: one switches between them, stops the loc
     await nodeIs('acme is meant', name => name === 'a1');
     await page.getByRole('button', { name: 'Run Task from Workspace' }).first().waitFor();
     assert.deepEqual(await workbench.rows('Tasks'), [], 'what ran on this machine is not shown as of acme');
-    await workbench.connect(globex.address, globex.token!);
+    await workbench.connect(globex.address, 'sci_wrong');
+    await page.locator('.quick-input-widget', { hasText: 'refused that token' }).waitFor();
+    await picture('refused-token');
+    await workbench.type(globex.token!);
     await nodeIs('globex is meant', name => name === 'g1');
 
     await inTitle('Switch Cluster…', async timeout => {

@@ -4,8 +4,10 @@ import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { ClusterTool } from '../../../extension/agent-tools.ts';
 import { systemClock } from '../../../extension/clock.ts';
+import type { ClusterStore } from '../../../extension/cluster-store.ts';
 import type { Clusters } from '../../../extension/clusters.ts';
 import { CommandGuard } from '../../../extension/command-guard.ts';
+import { ConnectCommands } from '../../../extension/connect-commands.ts';
 import { EventSource } from '../../../extension/event-source.ts';
 import { LogPage } from '../../../extension/log-page.ts';
 import { McpServers } from '../../../extension/mcp-servers.ts';
@@ -19,6 +21,7 @@ import { TaskProblems } from '../../../extension/task-problems.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
 import { WorkspaceEdits } from '../../../extension/workspace-edits.ts';
 import type { TaskSummary } from '../../../shared/api.ts';
+import { CiError } from '../../../shared/errors.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
 export const suite: Readonly<Record<string, () => Promise<void>>> = {
@@ -471,6 +474,35 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     happened.length = 0;
     await guard.run(async () => assert.fail('a mistake'));
     assert.deepEqual(happened, ['a mistake [Show Log]']);
+  },
+
+  'a token that the cluster refuses is asked for again, with why, and the address is not': async () => {
+    const asked: string[] = [];
+    const answers = ['https://ci.example.com', 'sci_wrong', ' sci_right '];
+    const tried: string[] = [];
+    const clusters = {
+      add: async (address: string, token: string) => {
+        tried.push(`${address} ${token}`);
+        if (token !== 'sci_right') throw new CiError('unauthenticated', 'its token is unknown');
+      },
+    } as unknown as Clusters;
+    const connecting = new ConnectCommands(clusters, {} as ClusterStore, async options => {
+      asked.push(`${options?.title}: ${options?.prompt}`);
+      return answers.shift();
+    });
+    await connecting.connect();
+    assert.deepEqual(tried, ['https://ci.example.com sci_wrong', 'https://ci.example.com sci_right']);
+    assert.deepEqual(asked.slice(1), [
+      'Connect to a cluster (2 of 2): A token of the cluster at ci.example.com. It is kept in the secret storage of VS Code',
+      'Connect to a cluster (2 of 2): The cluster at ci.example.com refused that token: its token is unknown. Give another one',
+    ]);
+    // Who gives up is not asked again, and what else goes wrong is told as it is.
+    answers.push('https://ci.example.com', 'sci_wrong');
+    await connecting.connect();
+    answers.push('https://ci.example.com', 'sci_any');
+    clusters.add = () => Promise.reject(new CiError('unavailable', 'It is silent'));
+    await assert.rejects(connecting.connect(), { message: 'It is silent' });
+    assert.deepEqual([answers, asked.length], [[], 8]);
   },
 
   'a node that is unfolded shows the task that has taken the place of another, and how long each has run': async () => {
