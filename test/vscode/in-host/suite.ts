@@ -251,6 +251,33 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     await vscode.workspace.fs.delete(inner, { recursive: true });
   },
 
+  'a file that go test names without its folder is found where there is no other of its name': async () => {
+    const [only, one, other] = ['pkg/deep/only_test.go', 'pkg/twice_test.go', 'twice_test.go'].map(path =>
+      vscode.Uri.joinPath(workspace(), path),
+    ) as [vscode.Uri, vscode.Uri, vscode.Uri];
+    for (const file of [only, one, other]) await vscode.workspace.fs.writeFile(file, Buffer.from('package pkg\n'));
+    const said = ['twice_test.go:1: which one', 'only_test.go:1: this one', 'only_test.go:2: again'];
+    const text = `--- FAIL: TestX (0.00s)\n${said.map(line => `    ${line}\n`).join('')}FAIL\n`;
+    async function* log() {
+      yield { kind: 'attempt', fence: 1, attempt: 1, node: 'n1', offset: 0 };
+      yield { kind: 'bytes', offset: 0, time: 0, bytes: Buffer.from(text) };
+    }
+    const client = { log, [Symbol.asyncDispose]: async () => undefined };
+    const clusters = { connection: { client: async () => client } } as unknown as Clusters;
+    const problems = new TaskProblems(clusters, text => assert.fail(text));
+    problems.follow(sentFrom(workspace(), 'gotest'), new WorkspaceEdits());
+    const shown = (file: vscode.Uri) =>
+      vscode.languages
+        .getDiagnostics(file)
+        .filter(({ source }) => source === 'Simple CI: gotest (go test)')
+        .map(({ message }) => message);
+    await eventually('what it says of that one is shown', () => shown(only).length === 2 || undefined);
+    assert.deepEqual([shown(only), shown(one), shown(other)], [['this one', 'again'], [], []]);
+    problems.dispose();
+    await vscode.workspace.fs.delete(vscode.Uri.joinPath(workspace(), 'pkg'), { recursive: true });
+    await vscode.workspace.fs.delete(other);
+  },
+
   'problem matchers of tasks.json, of the settings and of other extensions find problems in the log': async () => {
     const rule = {
       base: '$tsc',
