@@ -8,6 +8,7 @@ import { CiError } from '../shared/errors.ts';
 import { signalOf } from './abort.ts';
 import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
+import { openFolders, type OpenFolders } from './open-folders.ts';
 import type { Program } from './program.ts';
 import type { RunCommands } from './run-commands.ts';
 import { listWorkspaceTasks } from './workspace-tasks.ts';
@@ -19,7 +20,11 @@ export interface AgentToolsOptions {
   readonly clock: Clock;
   /** Whether programs may be started: the user trusts the workspace. */
   readonly mayStart: () => boolean;
+  readonly folders?: () => OpenFolders;
 }
+
+/** More that was asked and never answered is not remembered. */
+const MOST_ASKED = 20;
 
 const NAMES = ['run', 'status', 'failure_log'] as const satisfies readonly AgentToolName[];
 
@@ -38,6 +43,8 @@ export function registerAgentTools(options: AgentToolsOptions): vscode.Disposabl
 export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
   readonly #name: AgentToolName;
   readonly #options: AgentToolsOptions;
+  /** By what is to be run, the folder whose files the user was asked for: while he thinks, another file may be opened. */
+  readonly #asked = new Map<string, vscode.Uri>();
 
   constructor(name: AgentToolName, options: AgentToolsOptions) {
     this.#name = name;
@@ -64,33 +71,62 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
     { input }: vscode.LanguageModelToolInvocationOptions<ToolInput>,
     cancel: vscode.CancellationToken,
   ): Promise<vscode.LanguageModelToolResult> {
+    const folder = this.#folderOf(input);
     const { useTool } = await import('../shared/agents/use-tool.ts');
     const { clusters } = this.#options;
     await clusters.ready();
     const { connection } = clusters;
     await connection.reach(l10n.t('Cannot use the cluster'));
     await using client = await connection.client();
-    const text = await useTool(this.#name, input, this.#host(client), signalOf(cancel));
+    const text = await useTool(this.#name, input, this.#host(client, folder), signalOf(cancel));
     return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(text)]);
   }
 
-  /** What is run is shown as it is: a model has written it. */
+  /** What is run is shown as it is: a model has written it. So is the folder, where there are several. */
   #question(input: ToolInput): vscode.LanguageModelToolConfirmationMessages {
     const { connection } = this.#options.clusters.connection;
     const where = connection.kind === 'none' ? l10n.t('the cluster') : connection.choice.label;
-    const message = new vscode.MarkdownString(`${l10n.t('On the files of this workspace as they are now:')}\n`);
+    const { all, current } = this.#folders();
+    this.#remember(input, current);
+    const message = new vscode.MarkdownString();
+    if (all.length > 1 && current)
+      message
+        .appendMarkdown(`${l10n.t('On the files of this folder as they are now:')}\n`)
+        .appendCodeblock(current.fsPath, 'text')
+        .appendMarkdown(`${l10n.t('this is run:')}\n`);
+    else message.appendMarkdown(`${l10n.t('On the files of this workspace as they are now:')}\n`);
     return { title: l10n.t`Run a task on ${where}?`, message: message.appendCodeblock(wordsOf(input), 'sh') };
   }
 
-  #host(client: Client): AgentHost {
+  #folders(): OpenFolders {
+    return (this.#options.folders ?? openFolders)();
+  }
+
+  /** The last one becomes the newest: not everything that is asked is answered, and what is oldest is forgotten. */
+  #remember(input: ToolInput, folder: vscode.Uri | undefined): void {
+    const key = JSON.stringify(input);
+    this.#asked.delete(key);
+    if (folder) this.#asked.set(key, folder);
+    const [oldest] = this.#asked.keys();
+    if (this.#asked.size > MOST_ASKED && oldest !== undefined) this.#asked.delete(oldest);
+  }
+
+  /** The one that the user has agreed to; where he was not asked, the one that is meant now. */
+  #folderOf(input: ToolInput): vscode.Uri | undefined {
+    const key = JSON.stringify(input);
+    const asked = this.#asked.get(key);
+    this.#asked.delete(key);
+    return asked ?? this.#folders().current;
+  }
+
+  #host(client: Client, folder: vscode.Uri | undefined): AgentHost {
     const { clock, findProgram, mayStart } = this.#options;
     return {
       client,
-      submit: (task, signal) => this.#submit(task, signal),
+      submit: (task, signal) => this.#submit(task, folder, signal),
       taskNames: async signal => {
         // To look for them is to start a program in the workspace.
-        const folder = mayStart() ? currentFolder() : undefined;
-        const tasks = folder ? await listWorkspaceTasks(await findProgram(), folder.fsPath, signal) : [];
+        const tasks = folder && mayStart() ? await listWorkspaceTasks(await findProgram(), folder.fsPath, signal) : [];
         return tasks.map(({ name }) => name);
       },
       now: () => clock.now(),
@@ -98,10 +134,9 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
     };
   }
 
-  async #submit(task: AgentTask, signal: AbortSignal) {
+  async #submit(task: AgentTask, folder: vscode.Uri | undefined, signal: AbortSignal) {
     if (!this.#options.mayStart())
       throw new CiError('forbidden', l10n.t('Cannot run a task as the user does not trust this workspace'));
-    const folder = currentFolder();
     if (!folder) throw new CiError('invalid', l10n.t('Cannot run a task as no folder is open'));
     const submitted = await this.#options.running.submit({ folder, task }, { say: () => undefined, signal });
     if (!submitted)
@@ -109,13 +144,6 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
     const { id, files, bytes } = submitted;
     return { id, sent: `It ran on ${count(files, 'file')} of the workspace, ${formatBytes(bytes)}.` };
   }
-}
-
-/** Of several folders the one that is being edited. */
-export function currentFolder(): vscode.Uri | undefined {
-  const edited = vscode.window.activeTextEditor?.document.uri;
-  const folder = edited && vscode.workspace.getWorkspaceFolder(edited);
-  return (folder ?? vscode.workspace.workspaceFolders?.[0])?.uri;
 }
 
 function wordsOf({ task, command }: ToolInput): string {

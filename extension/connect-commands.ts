@@ -1,5 +1,6 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
+import { describeError, isCiError } from '../shared/errors.ts';
 import { signalOf } from './abort.ts';
 import type { ClusterStore } from './cluster-store.ts';
 import type { Clusters } from './clusters.ts';
@@ -13,10 +14,12 @@ import { plainLabel } from './plain-message.ts';
 export class ConnectCommands {
   readonly #clusters: Clusters;
   readonly #store: ClusterStore;
+  readonly #askText: typeof vscode.window.showInputBox;
 
-  constructor(clusters: Clusters, store: ClusterStore) {
+  constructor(clusters: Clusters, store: ClusterStore, askText = vscode.window.showInputBox) {
     this.#clusters = clusters;
     this.#store = store;
+    this.#askText = askText;
   }
 
   async startLocalNode(): Promise<void> {
@@ -33,29 +36,56 @@ export class ConnectCommands {
     if (!isMeant) void showInformation(l10n.t('The local node has been stopped.'));
   }
 
+  /** A token that is wrong is asked for again: the address was right. */
   async connect(): Promise<void> {
-    const address = await vscode.window.showInputBox({
+    const address = await this.#askAddress();
+    if (address === undefined) return;
+    const { host } = new URL(address);
+    let why: string | undefined;
+    do {
+      const token = await this.#askToken(host, why);
+      if (token === undefined) return;
+      why = await this.#tryToken(address, token);
+    } while (why !== undefined);
+  }
+
+  async #askAddress(): Promise<string | undefined> {
+    return this.#askText({
       title: l10n.t('Connect to a cluster (1 of 2)'),
       prompt: l10n.t('The address of any node, or of the load balancer before them'),
       placeHolder: 'https://ci.example.com',
       ignoreFocusOut: true,
       validateInput: text => problemOf(() => checkNodeUrl(text)),
     });
-    if (address === undefined) return;
-    const { host } = new URL(address);
-    const token = await vscode.window.showInputBox({
+  }
+
+  /** @param why the one before was refused */
+  async #askToken(host: string, why: string | undefined): Promise<string | undefined> {
+    const token = await this.#askText({
       title: l10n.t('Connect to a cluster (2 of 2)'),
-      prompt: l10n.t('A token of the cluster at {0}. It is kept in the secret storage of VS Code', host),
+      prompt:
+        why === undefined
+          ? l10n.t('A token of the cluster at {0}. It is kept in the secret storage of VS Code', host)
+          : l10n.t('The cluster at {0} refused that token: {1}. Give another one', host, why),
       placeHolder: 'sci_…',
       password: true,
       ignoreFocusOut: true,
       validateInput: text => (text.trim() === '' ? l10n.t('A token is needed') : undefined),
     });
-    if (token === undefined) return;
-    const title = l10n.t`Connecting to ${host} …`;
-    await showProgress(title, async (_, cancel) => {
-      await this.#clusters.add(address, token.trim(), signalOf(cancel));
-    });
+    return token?.trim();
+  }
+
+  /** Why the cluster refuses the token; undefined: it knows it. */
+  async #tryToken(address: string, token: string): Promise<string | undefined> {
+    try {
+      await showProgress(l10n.t`Connecting to ${new URL(address).host} …`, async (_, cancel) => {
+        await this.#clusters.add(address, token, signalOf(cancel));
+      });
+      return undefined;
+    } catch (error) {
+      if (isCiError(error, 'unauthenticated')) return describeError(error);
+      throw error;
+    }
   }
 
   async switchCluster(): Promise<void> {

@@ -77,6 +77,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const pages = new TaskPages({ clusters, clock: systemClock, extension: context.extensionUri });
   const notices = new TaskNotices({
     connection: clusters.connection,
+    memory: context.workspaceState,
     setting: notifications,
     isShown: task => panels.isShown(task) || pages.isShown(task),
     show: notice => void guard.run(() => showNotice(notice)),

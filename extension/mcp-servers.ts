@@ -1,10 +1,10 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { describeError } from '../shared/errors.ts';
-import { currentFolder } from './agent-tools.ts';
 import type { Clusters } from './clusters.ts';
 import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
+import { openFolders } from './open-folders.ts';
 import type { Program } from './program.ts';
 import type { RunCommands } from './run-commands.ts';
 
@@ -40,7 +40,7 @@ export class McpServers
 
   async provideMcpServerDefinitions(): Promise<vscode.McpStdioServerDefinition[]> {
     const choice = this.#choice;
-    const folder = currentFolder();
+    const folder = openFolders().current;
     this.#told = choice?.id;
     if (!choice || folder?.scheme !== 'file' || !vscode.workspace.isTrusted) return [];
     const { command, args } = await this.#options.findProgram();

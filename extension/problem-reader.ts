@@ -21,7 +21,7 @@ export class ProblemReader {
     const lines = this.#lines
       .read([event])
       .flatMap(line => (line.kind === 'output' && line.isWhole ? [line.text] : []));
-    const known = lines.flatMap(line => this.#known.push(line) ?? []);
+    const known = lines.flatMap(line => this.#known.push(line));
     const described = this.#described.push(lines);
     return [...known, ...described.filter(problem => !known.some(other => isSame(problem, other)))];
   }

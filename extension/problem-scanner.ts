@@ -1,4 +1,5 @@
 import { plainLine } from '../shared/log-model/ansi.ts';
+import { type GoTestLine, GoTestLines } from './go-test-lines.ts';
 
 /** What a compiler, linter or test says of a place in a file. Lines and columns are counted from 1. */
 export interface Problem {
@@ -9,6 +10,8 @@ export interface Problem {
   readonly end?: { readonly line: number; readonly column: number };
   /** Folders of the workspace that the path may be counted from; its root if absent. */
   readonly folders?: readonly string[];
+  /** The path is a name alone, of a file in any folder: only where there is no other of that name is it the one that is meant. */
+  readonly isInAnyFolder?: true;
   readonly severity: 'error' | 'warning' | 'information';
   readonly message: string;
   /** Such as `TS2322`, or the name of a rule. */
@@ -34,7 +37,15 @@ const SINGLE_LINE: readonly { readonly source: string; readonly expression: RegE
     expression:
       /^(?<path>\S[^:]*): line (?<line>\d+), col (?<column>\d+), (?<severity>Error|Warning) - (?<message>.+?)(?: \((?<code>[\w@/-]+)\))?$/,
   },
-  { source: 'javac', expression: /^(?<path>\S[^:]*\.java):(?<line>\d+): (?<severity>error|warning): (?<message>.+)$/ },
+  {
+    source: 'javac',
+    expression: /^(?: {2})?(?<path>\S[^:]*\.java):(?<line>\d+): (?<severity>error|warning): (?<message>.+)$/,
+  },
+  {
+    source: 'maven',
+    expression:
+      /^\[(?<severity>ERROR|WARNING)\] +(?<path>\S[^:]*\.\w+):\[(?<line>\d+)(?:,(?<column>-?\d+))?\] (?:(?:error|warning): )?(?<message>.+)$/,
+  },
   {
     source: 'mypy',
     expression:
@@ -50,7 +61,6 @@ const SINGLE_LINE: readonly { readonly source: string; readonly expression: RegE
       /^(?<path>\S[^:]*):(?<line>\d+):(?<column>\d+): (?:fatal )?(?<severity>error|warning|note): (?<message>.+?)(?: \[(?<code>-W[\w=+-]+)\])?$/,
   },
   { source: 'go', expression: /^(?:vet: )?(?<path>\S[^:]*\.go):(?<line>\d+):(?<column>\d+): (?<message>.+)$/ },
-  { source: 'go test', expression: /^ {4}(?<path>[\w./-]+_test\.go):(?<line>\d+): (?<message>.+)$/ },
 ];
 
 const RUST_HEAD = /^(?<severity>error|warning)(?:\[(?<code>E\d+)\])?: (?<message>.+)$/;
@@ -64,16 +74,35 @@ const STYLISH_LINE =
 /** Longer lines are no messages of compilers. */
 const LONGEST_LINE = 2000;
 
-/** Reads a log line by line and finds what is wrong with the code: gcc, clang, tsc, eslint, go, rustc, Python, javac. */
+/** Build tools for Java say it as it happens, and once more at their end. */
+const SAID_TWICE: readonly string[] = ['javac', 'maven'];
+/** More of them are not compared. */
+const MOST_SAID = 1000;
+
+/** Reads a log line by line and finds what is wrong with the code: gcc, clang, tsc, eslint, go, rustc, Python, javac, Maven. */
 export class ProblemScanner {
+  readonly #goTest = new GoTestLines();
+  readonly #said = new Set<string>();
   #rust: Record<string, string | undefined> | undefined;
   #python: Record<string, string | undefined> | undefined;
   #stylish: string | undefined;
 
-  push(text: string): Problem | undefined {
+  /** Mostly none or one; with the verdict on a test, all that it has said. */
+  push(text: string): readonly Problem[] {
     const line = plainLine(text).trimEnd();
-    if (line.length > LONGEST_LINE) return undefined;
-    return this.#severalLines(line) ?? singleLine(line);
+    if (line.length > LONGEST_LINE) return [];
+    const tested = this.#goTest.push(line);
+    if (tested.length > 0) return tested.map(goTestProblem);
+    const problem = this.#severalLines(line) ?? singleLine(line);
+    return problem && !this.#wasSaid(problem) ? [problem] : [];
+  }
+
+  #wasSaid(problem: Problem): boolean {
+    if (!SAID_TWICE.includes(problem.source)) return false;
+    const key = JSON.stringify(problem);
+    const wasSaid = this.#said.has(key);
+    if (this.#said.size < MOST_SAID) this.#said.add(key);
+    return wasSaid;
   }
 
   #severalLines(line: string): Problem | undefined {
@@ -118,6 +147,11 @@ function singleLine(line: string): Problem | undefined {
     if (found) return problemOf(source, found);
   }
   return undefined;
+}
+
+function goTestProblem({ path, line, message }: GoTestLine): Problem {
+  const problem = problemOf('go test', { path, line, message });
+  return path.includes('/') ? problem : { ...problem, isInAnyFolder: true };
 }
 
 function problemOf(source: string, found: Record<string, string | undefined>): Problem {

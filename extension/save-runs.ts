@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts';
 import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
 import type { LogPanels } from './log-panels.ts';
+import { onSaveText } from './on-save-text.ts';
 import { plainLabel } from './plain-message.ts';
 import { askUser, type RunCommands } from './run-commands.ts';
 import { isSent, RunOnSave, type RunOnSaveEvent } from './run-on-save.ts';
@@ -34,13 +35,16 @@ export class SaveRuns implements vscode.Disposable {
   readonly #item = vscode.window.createStatusBarItem('simple-ci.runOnSave', vscode.StatusBarAlignment.Left, 9);
   readonly #active = new Map<string, { readonly task: WantedTask; readonly onSave: RunOnSave }>();
   readonly #listening: readonly vscode.Disposable[];
-  #problem: string | undefined;
+  #problem: { readonly folder: string; readonly text: string } | undefined;
 
   constructor(options: SaveRunsOptions) {
     this.#options = options;
     this.#item.name = l10n.t('Simple CI: Run on Save');
     this.#item.command = 'simple-ci.toggleRunOnSave';
-    this.#listening = [vscode.workspace.onDidSaveTextDocument(document => this.#saved(document))];
+    this.#listening = [
+      vscode.workspace.onDidSaveTextDocument(document => this.#saved(document)),
+      vscode.workspace.onDidChangeWorkspaceFolders(() => this.#show()),
+    ];
     const chosen = options.memory.get<Record<string, WantedTask>>(ON_SAVE, {});
     for (const [folder, task] of Object.entries(chosen)) this.#begin(folder, task);
     this.#show();
@@ -137,11 +141,12 @@ export class SaveRuns implements vscode.Disposable {
   async #happened(folder: string, task: WantedTask, event: RunOnSaveEvent): Promise<void> {
     const { note, onRun, panels } = this.#options;
     const name = nameOf(task);
-    this.#problem = event.kind === 'failed' ? l10n.t`Cannot run ${name} on save: ${event.why}` : undefined;
+    const problem = event.kind === 'failed' ? l10n.t`Cannot run ${name} on save: ${event.why}` : undefined;
+    this.#problem = problem === undefined ? undefined : { folder, text: problem };
     this.#show();
     switch (event.kind) {
       case 'failed':
-        return note(this.#problem!);
+        return note(problem!);
       case 'superseded':
         note(`Cancelled ${name} (${event.task}), as files were saved since`);
         vscode.window.setStatusBarMessage(
@@ -157,18 +162,18 @@ export class SaveRuns implements vscode.Disposable {
     }
   }
 
+  /** Of a folder that was taken out of the workspace nothing is saved: its task runs again when it is put back. */
   #show(): void {
-    const names = [...this.#active.values()].map(({ task }) => nameOf(task));
-    if (names.length === 0) {
+    const open = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString());
+    const tasks = [...this.#active].map(([folder, { task }]) => ({ folder, name: nameOf(task) }));
+    const shown = onSaveText({ tasks, problem: this.#problem, open });
+    if (!shown) {
       this.#item.hide();
       return;
     }
-    const icon = this.#problem === undefined ? 'save' : 'warning';
-    const all = names.join(', ');
-    this.#item.text = `$(${icon}) ${plainLabel(l10n.t`${all} on save`)}`;
-    const what = this.#problem ?? l10n.t`Runs ${all} whenever a file is saved`;
-    this.#item.tooltip = l10n.t`${what}. Click to switch it off.`;
-    this.#item.accessibilityInformation = { label: `Simple CI: ${this.#item.tooltip}` };
+    this.#item.text = shown.text;
+    this.#item.tooltip = shown.tooltip;
+    this.#item.accessibilityInformation = { label: `Simple CI: ${shown.tooltip}` };
     this.#item.show();
   }
 }

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { Clusters } from './clusters.ts';
+import { findOnlyFile } from './find-only-file.ts';
 import { matcherSources } from './matcher-sources.ts';
 import { showWarning } from './messages.ts';
 import { findWorkspaceFile } from './open-file.ts';
@@ -72,8 +73,9 @@ export class TaskProblems implements vscode.Disposable {
     this.#reading.delete(key);
   }
 
-  async #read(submitted: Submitted, { shown, edits }: Omit<Showing, 'folders'>, signal: AbortSignal): Promise<void> {
-    const { id, name, folders } = submitted;
+  async #read(submitted: Submitted, { shown, edits }: Omit<Showing, 'files'>, signal: AbortSignal): Promise<void> {
+    const { id, name } = submitted;
+    const files = new SentFiles(submitted);
     const matchers = await this.#matchers(submitted);
     const newReader = () => new ProblemReader(matchers, text => this.#warn(text));
     await using client = await this.#clusters.connection.client();
@@ -87,7 +89,7 @@ export class TaskProblems implements vscode.Disposable {
       }
       const problems = reader.read(event).slice(0, MOST_PROBLEMS - count);
       count += problems.length;
-      await show(problems, name, { shown, edits, folders });
+      await show(problems, name, { shown, edits, files });
     }
   }
 
@@ -111,18 +113,44 @@ export class TaskProblems implements vscode.Disposable {
 interface Showing {
   readonly shown: vscode.DiagnosticCollection;
   readonly edits: WorkspaceEdits;
-  /** That paths are counted from. */
-  readonly folders: readonly string[];
+  readonly files: SentFiles;
+}
+
+/** The files of the workspace that was sent, as its log names them. */
+class SentFiles {
+  readonly #sent: Pick<Submitted, 'root' | 'folders'>;
+  /** A whole workspace is looked through for each name once, however often the log has it. */
+  readonly #byName = new Map<string, Promise<string | undefined>>();
+
+  constructor(sent: Pick<Submitted, 'root' | 'folders'>) {
+    this.#sent = sent;
+  }
+
+  async find({ path, folders = [''], isInAnyFolder }: Problem): Promise<vscode.Uri | undefined> {
+    if (isInAnyFolder) return this.#only(path);
+    for (const folder of folders) {
+      const place = folder === '' || path.startsWith('/') ? path : `${folder}/${path}`;
+      const file = await findWorkspaceFile(place, this.#sent.folders);
+      if (file) return file;
+    }
+    return undefined;
+  }
+
+  async #only(name: string): Promise<vscode.Uri | undefined> {
+    if (!this.#byName.has(name)) this.#byName.set(name, findOnlyFile(name, this.#sent.root));
+    const file = await this.#byName.get(name);
+    return file === undefined ? undefined : vscode.Uri.file(file);
+  }
 }
 
 /** Those of one file are told at once, as each time VS Code is told all that there are; and it is looked for once. */
-async function show(problems: readonly Problem[], task: string, { shown, edits, folders }: Showing): Promise<void> {
+async function show(problems: readonly Problem[], task: string, { shown, edits, files }: Showing): Promise<void> {
   const found = new Map<string, { readonly file: vscode.Uri; readonly diagnostics: vscode.Diagnostic[] }>();
-  const files = new Map<string, vscode.Uri | undefined>();
+  const known = new Map<string, vscode.Uri | undefined>();
   for (const problem of problems) {
-    const key = JSON.stringify([problem.path, problem.folders]);
-    if (!files.has(key)) files.set(key, await findFile(problem, folders));
-    const file = files.get(key);
+    const key = JSON.stringify([problem.path, problem.folders, problem.isInAnyFolder]);
+    if (!known.has(key)) known.set(key, await files.find(problem));
+    const file = known.get(key);
     const now = file && edits.placeNow(file, { line: problem.line - 1, character: problem.column - 1 });
     if (!file || !now) continue;
     const of = found.get(file.toString()) ?? { file, diagnostics: [...(shown.get(file) ?? [])] };
@@ -138,16 +166,6 @@ function diagnosticOf(problem: Problem, now: Place, task: string): vscode.Diagno
   diagnostic.source = `Simple CI: ${task} (${problem.source})`;
   if (problem.code !== undefined) diagnostic.code = problem.code;
   return diagnostic;
-}
-
-/** @param within folders that paths are counted from */
-async function findFile({ path, folders = [''] }: Problem, within: readonly string[]): Promise<vscode.Uri | undefined> {
-  for (const folder of folders) {
-    const place = folder === '' || path.startsWith('/') ? path : `${folder}/${path}`;
-    const file = await findWorkspaceFile(place, within);
-    if (file) return file;
-  }
-  return undefined;
 }
 
 /** @param now where its place is now */

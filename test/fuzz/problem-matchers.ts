@@ -75,7 +75,7 @@ export const problemMatcherTargets: readonly FuzzTarget[] = [
     500,
     fc.property(fc.array(lines, { maxLength: 5 }), printed => {
       const scanner = new ProblemScanner();
-      for (const line of printed) checkProblem(inTime(() => scanner.push(line), line));
+      for (const line of printed) for (const problem of inTime(() => scanner.push(line), line)) checkProblem(problem);
     }),
   ),
   ...pure(

@@ -17,6 +17,7 @@ export interface ClusterNodeOptions {
   readonly data: string;
   /** Default: any that is free. */
   readonly port?: number;
+  readonly labels?: readonly string[];
 }
 
 /** All that were started here: none outlives the tests. */
@@ -28,8 +29,10 @@ export async function clusterNode({
   name,
   data,
   port = 0,
+  labels = [],
 }: ClusterNodeOptions): Promise<ClusterNode> {
   const words = ['--cluster', cluster, '--node-id', name, '--listen', `127.0.0.1:${port}`, '--data', data];
+  if (labels.length > 0) words.push('--labels', labels.join());
   const child = await start(['node', '--json', ...words], { env: {} });
   nodes.push(child);
   let text = '';

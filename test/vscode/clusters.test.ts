@@ -24,6 +24,9 @@ const FILES = {
     run: exit 3
   hang:
     run: sleep 1000
+  later:
+    run: exit 3
+    labels: [later]
 `,
 };
 
@@ -65,7 +68,10 @@ test('of several clusters one is meant: one switches between them, stops the loc
     await nodeIs('acme is meant', name => name === 'a1');
     await page.getByRole('button', { name: 'Run Task from Workspace' }).first().waitFor();
     assert.deepEqual(await workbench.rows('Tasks'), [], 'what ran on this machine is not shown as of acme');
-    await workbench.connect(globex.address, globex.token!);
+    await workbench.connect(globex.address, 'sci_wrong');
+    await page.locator('.quick-input-widget', { hasText: 'refused that token' }).waitFor();
+    await picture('refused-token');
+    await workbench.type(globex.token!);
     await nodeIs('globex is meant', name => name === 'g1');
 
     await inTitle('Switch Cluster…', async timeout => {
@@ -195,5 +201,32 @@ test('of many tasks one sees one’s own, those of this branch, those that faile
       .waitFor({ state: 'detached' });
   } finally {
     await picture('filters');
+  }
+});
+
+test('the end of a task is told also when the window was loaded anew since it was run', async t => {
+  if (!requireVscode(t)) return;
+  await using server = await startCodeServer({ files: FILES, vsix: [await packagedExtension()] });
+  await using data = await temporaryFolder();
+  const node = await clusterNode({ name: 'n1', data: data.path });
+  await using workbench = await Workbench.open(server.url);
+  const { page } = workbench;
+  const notice = page.locator('.notification-toast', { hasText: 'later: failed after' });
+  try {
+    await workbench.openSideBar('Simple CI');
+    await page.getByRole('button', { name: 'Connect to a Cluster' }).click();
+    await workbench.answerConnect(node.address, node.token!);
+    await workbench.row('Nodes', 'it is connected', row => row.label === 'n1');
+    await workbench.answer('Simple CI: Run Task from Workspace', timeout => workbench.pickLabel('later', timeout));
+    await page.locator('.monaco-dialog-box').getByRole('button', { name: 'Send', exact: true }).click();
+    await workbench.row('Tasks', 'it waits for a node', row => row.label === 'later' && /queued/.test(row.spoken));
+    // Whose log is looked at is not told of.
+    await workbench.command('View: Hide Panel');
+    await workbench.reload();
+    await workbench.row('Tasks', 'it is known again', row => row.label === 'later' && /queued/.test(row.spoken));
+    await clusterNode({ name: 'n2', data: data.path, labels: ['later'] });
+    await notice.waitFor({ timeout: LIMIT_MS });
+  } finally {
+    await workbench.screenshot(PICTURES, 'told-after-reload');
   }
 });

@@ -4,8 +4,10 @@ import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { ClusterTool } from '../../../extension/agent-tools.ts';
 import { systemClock } from '../../../extension/clock.ts';
+import type { ClusterStore } from '../../../extension/cluster-store.ts';
 import type { Clusters } from '../../../extension/clusters.ts';
 import { CommandGuard } from '../../../extension/command-guard.ts';
+import { ConnectCommands } from '../../../extension/connect-commands.ts';
 import { EventSource } from '../../../extension/event-source.ts';
 import { LogPage } from '../../../extension/log-page.ts';
 import { McpServers } from '../../../extension/mcp-servers.ts';
@@ -19,6 +21,7 @@ import { TaskProblems } from '../../../extension/task-problems.ts';
 import { WorkspaceBranches } from '../../../extension/workspace-branches.ts';
 import { WorkspaceEdits } from '../../../extension/workspace-edits.ts';
 import type { TaskSummary } from '../../../shared/api.ts';
+import { CiError } from '../../../shared/errors.ts';
 
 /** What is tested inside the extension host, where the API of VS Code is. The names are sentences about the product. */
 export const suite: Readonly<Record<string, () => Promise<void>>> = {
@@ -248,6 +251,33 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     await vscode.workspace.fs.delete(inner, { recursive: true });
   },
 
+  'a file that go test names without its folder is found where there is no other of its name': async () => {
+    const [only, one, other] = ['pkg/deep/only_test.go', 'pkg/twice_test.go', 'twice_test.go'].map(path =>
+      vscode.Uri.joinPath(workspace(), path),
+    ) as [vscode.Uri, vscode.Uri, vscode.Uri];
+    for (const file of [only, one, other]) await vscode.workspace.fs.writeFile(file, Buffer.from('package pkg\n'));
+    const said = ['twice_test.go:1: which one', 'only_test.go:1: this one', 'only_test.go:2: again'];
+    const text = `--- FAIL: TestX (0.00s)\n${said.map(line => `    ${line}\n`).join('')}FAIL\n`;
+    async function* log() {
+      yield { kind: 'attempt', fence: 1, attempt: 1, node: 'n1', offset: 0 };
+      yield { kind: 'bytes', offset: 0, time: 0, bytes: Buffer.from(text) };
+    }
+    const client = { log, [Symbol.asyncDispose]: async () => undefined };
+    const clusters = { connection: { client: async () => client } } as unknown as Clusters;
+    const problems = new TaskProblems(clusters, text => assert.fail(text));
+    problems.follow(sentFrom(workspace(), 'gotest'), new WorkspaceEdits());
+    const shown = (file: vscode.Uri) =>
+      vscode.languages
+        .getDiagnostics(file)
+        .filter(({ source }) => source === 'Simple CI: gotest (go test)')
+        .map(({ message }) => message);
+    await eventually('what it says of that one is shown', () => shown(only).length === 2 || undefined);
+    assert.deepEqual([shown(only), shown(one), shown(other)], [['this one', 'again'], [], []]);
+    problems.dispose();
+    await vscode.workspace.fs.delete(vscode.Uri.joinPath(workspace(), 'pkg'), { recursive: true });
+    await vscode.workspace.fs.delete(other);
+  },
+
   'problem matchers of tasks.json, of the settings and of other extensions find problems in the log': async () => {
     const rule = {
       base: '$tsc',
@@ -331,6 +361,47 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
         /does not want the files to be sent/,
       );
       assert.equal(submitted.length, 1);
+    },
+
+  'of several folders a language model runs a task on the one that the user was asked for, whatever he edits by then':
+    async () => {
+      const [app, site] = [vscode.Uri.file('/w/app'), vscode.Uri.file('/w/[site](command:x)')];
+      const sent: string[] = [];
+      let current = site;
+      const tool = new ClusterTool('run', {
+        clusters: {
+          ready: async () => undefined,
+          connection: {
+            connection: { kind: 'none' },
+            reach: async () => undefined,
+            client: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
+          },
+        } as unknown as Clusters,
+        running: { submit: async ({ folder }: { folder: vscode.Uri }) => void sent.push(folder.fsPath) } as never,
+        findProgram: async () => assert.fail('nothing is started'),
+        clock: systemClock,
+        mayStart: () => true,
+        folders: () => ({ all: [app, site], current }),
+      });
+      const run = (command: string) =>
+        assert.rejects(
+          tool.invoke(
+            { input: { command }, toolInvocationToken: undefined },
+            new vscode.CancellationTokenSource().token,
+          ),
+          /does not want the files to be sent/,
+        );
+      const { confirmationMessages: asked } = tool.prepareInvocation({ input: { command: 'make' } });
+      const { value } = asked!.message as vscode.MarkdownString;
+      const [before, folder, between, command] = value.split(/`{3,}(?:text|sh)?\n/).map(part => part.trim());
+      assert.deepEqual(
+        [before, folder, between, command],
+        ['On the files of this folder as they are now:', site.fsPath, 'this is run:', 'make'],
+      );
+      current = app;
+      await run('make');
+      await run('make');
+      assert.deepEqual(sent, [site.fsPath, app.fsPath]);
     },
 
   'a log that is closed while it is being opened is not followed by anybody': async () => {
@@ -430,6 +501,35 @@ export const suite: Readonly<Record<string, () => Promise<void>>> = {
     happened.length = 0;
     await guard.run(async () => assert.fail('a mistake'));
     assert.deepEqual(happened, ['a mistake [Show Log]']);
+  },
+
+  'a token that the cluster refuses is asked for again, with why, and the address is not': async () => {
+    const asked: string[] = [];
+    const answers = ['https://ci.example.com', 'sci_wrong', ' sci_right '];
+    const tried: string[] = [];
+    const clusters = {
+      add: async (address: string, token: string) => {
+        tried.push(`${address} ${token}`);
+        if (token !== 'sci_right') throw new CiError('unauthenticated', 'its token is unknown');
+      },
+    } as unknown as Clusters;
+    const connecting = new ConnectCommands(clusters, {} as ClusterStore, async options => {
+      asked.push(`${options?.title}: ${options?.prompt}`);
+      return answers.shift();
+    });
+    await connecting.connect();
+    assert.deepEqual(tried, ['https://ci.example.com sci_wrong', 'https://ci.example.com sci_right']);
+    assert.deepEqual(asked.slice(1), [
+      'Connect to a cluster (2 of 2): A token of the cluster at ci.example.com. It is kept in the secret storage of VS Code',
+      'Connect to a cluster (2 of 2): The cluster at ci.example.com refused that token: its token is unknown. Give another one',
+    ]);
+    // Who gives up is not asked again, and what else goes wrong is told as it is.
+    answers.push('https://ci.example.com', 'sci_wrong');
+    await connecting.connect();
+    answers.push('https://ci.example.com', 'sci_any');
+    clusters.add = () => Promise.reject(new CiError('unavailable', 'It is silent'));
+    await assert.rejects(connecting.connect(), { message: 'It is silent' });
+    assert.deepEqual([answers, asked.length], [[], 8]);
   },
 
   'a node that is unfolded shows the task that has taken the place of another, and how long each has run': async () => {
