@@ -22,6 +22,8 @@ export interface LogPageOptions {
   readonly foldersOf: (task: string) => readonly string[] | undefined;
   /** The name of the task, for the title of what the page is in. */
   readonly onTitle: (title: string) => void;
+  /** What there is to do with the task; undefined before that is known. */
+  readonly onProgress?: (progress: TaskProgress | undefined) => void;
 }
 
 /** Which log is to be shown, and where in it. */
@@ -32,6 +34,8 @@ export interface WantedLog {
   /** The offset of a line of that attempt; the end if absent. */
   readonly line?: number | undefined;
 }
+
+export type TaskProgress = 'unfinished' | 'finished';
 
 /** One log on one page, from the moment the page says that it is there until it is gone. */
 export class LogPage implements vscode.Disposable {
@@ -141,6 +145,7 @@ export class LogPage implements vscode.Disposable {
     this.#hasFailed = false;
     this.#line = undefined;
     const wanted = this.#wanted;
+    this.#options.onProgress?.(undefined);
     if (!wanted) return this.#send({ type: 'task', task: undefined });
     const signal = new AbortController();
     try {
@@ -199,6 +204,7 @@ export class LogPage implements vscode.Disposable {
     const view = await this.#options.clusters.connection.ask(l10n.t('Cannot open the log'), ask, signal);
     if (this.#wanted?.task !== task) return view;
     this.#options.onTitle(titleOf(view, this.#wanted.attempt));
+    this.#options.onProgress?.(view.state === 'finished' ? 'finished' : 'unfinished');
     this.#send({ type: 'task', task: panelTask(view, this.#whyQueued(task)) });
     return view;
   }

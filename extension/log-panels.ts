@@ -9,10 +9,12 @@ import type { SentTasks } from './sent-tasks.ts';
 const VIEW = 'simple-ci.log';
 const PANEL = 'simple-ci.logPanel';
 const SHOWN = 'shown';
+/** Of the task in the panel area, for its menu. */
+const PROGRESS = 'simple-ci.shownTask';
 
 /** Where logs are shown: one in the panel area beside the terminal, and any number beside the editors. */
 export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPanelSerializer, vscode.Disposable {
-  readonly #pages: Omit<LogPageOptions, 'isInPanel' | 'onTitle'>;
+  readonly #pages: Omit<LogPageOptions, 'isInPanel' | 'onTitle' | 'onProgress'>;
   readonly #memory: vscode.Memento;
   readonly #registered: vscode.Disposable[];
   readonly #panels = new OpenPanels<LogPage>('output');
@@ -89,6 +91,7 @@ export class LogPanels implements vscode.WebviewViewProvider, vscode.WebviewPane
       onTitle: title => {
         view.description = title;
       },
+      onProgress: progress => void vscode.commands.executeCommand('setContext', PROGRESS, progress),
     });
     this.#view = { view, page };
     if (this.#shown) page.show(this.#shown);

@@ -153,10 +153,14 @@ describe('the extension in VS Code', () => {
     await workbench.page.locator('.activitybar .badge-content', { hasText: '1' }).first().waitFor();
   });
 
-  step('cancels a task, and it ends', async () => {
-    await workbench.command('Simple CI: Cancel Task');
+  step('cancels a task, and it ends; the log offers what there is to do with it', async () => {
+    const button = (name: string) => workbench.page.locator('.part.panel').getByRole('button', { name, exact: true });
+    assert.equal(await button('Run Again').count(), 0);
+    await button('Cancel Task').click();
     await rowOf('greet', /cancelled/);
     await workbench.log().locator('.state', { hasText: 'cancelled' }).waitFor();
+    await button('Run Again').waitFor();
+    await button('Cancel Task').waitFor({ state: 'detached' });
   });
 
   step('shows why a task failed: the steps that passed are folded, the one that did not is open', async () => {
@@ -498,6 +502,7 @@ describe('the extension in VS Code', () => {
   });
 
   step('runs a task from the line above it in the task file', async () => {
+    await workbench.command('Notifications: Clear All Notifications');
     await workbench.openFile('simple-ci.yaml');
     await workbench.page.keyboard.press('Control+Home');
     await workbench.page.locator('.codelens-decoration a', { hasText: 'Run' }).first().waitFor();
