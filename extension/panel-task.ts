@@ -22,7 +22,8 @@ export function panelTask(view: TaskView, why: string | undefined): PanelTask {
 function toneOf(view: TaskView): TaskTone {
   if (view.state === 'queued') return 'waiting';
   if (view.state === 'running') return 'running';
-  return view.result.outcome === 'passed' ? 'passed' : 'failed';
+  const { outcome } = view.result;
+  return outcome === 'passed' || outcome === 'cancelled' ? outcome : 'failed';
 }
 
 /** All attempts at the task so far, by number. */

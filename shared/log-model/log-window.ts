@@ -328,9 +328,14 @@ export class LogWindow {
       ];
     }
     if (mark.kind === 'step-finished' && text === 'passed') return [];
-    const kind = mark.kind === 'note' ? 'note' : 'failure';
+    const kind = mark.kind === 'note' || isCancelled(text) ? 'note' : 'failure';
     return [{ kind, key: `${kind}${step ?? ''}@${offset}:${text}`, offset, time, text }];
   }
+}
+
+/** Whether a step has ended because somebody wanted it to, by what its mark says: `cancelled: Cancelled by ann`. */
+export function isCancelled(end: string): boolean {
+  return /^cancelled(?::|$)/.test(end);
 }
 
 /** The key of the row of a line of output. */

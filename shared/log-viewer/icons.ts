@@ -15,5 +15,6 @@ export const ICONS = {
   toEnd: icon('M8 2.5v8', 'M4.5 7.5l3.5 3.5l3.5-3.5', 'M3.5 13.5h9'),
   passed: icon('M3 8.5l3.5 3.5l6.5-7.5'),
   failed: icon('M4 4l8 8', 'M12 4l-8 8'),
+  cancelled: icon('M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11', 'M4.2 4.2l7.6 7.6'),
   running: icon('M8 3a5 5 0 1 1-5 5'),
 } as const;

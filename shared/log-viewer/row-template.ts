@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { formatDuration } from '../duration.ts';
 import type { TextStyle } from '../log-model/ansi.ts';
 import type { TextLink } from '../log-model/links.ts';
-import type { LogRow } from '../log-model/log-window.ts';
+import { isCancelled, type LogRow } from '../log-model/log-window.ts';
 import type { TimestampStyle } from '../log-model/panel-messages.ts';
 import { type RowText, rowText } from '../log-model/row-text.ts';
 import { ICONS } from './icons.ts';
@@ -53,8 +53,15 @@ type StepRow = Extract<LogRow, { kind: 'step' }>;
 
 function stepTemplate(row: StepRow): TemplateResult {
   const { end, isFolded, text } = row;
-  const state = end === undefined ? 'running' : end.text === 'passed' ? 'passed' : 'failed';
+  const state = stateOf(end?.text);
   return html`${isFolded ? ICONS.right : ICONS.down}<span class=${state}>${ICONS[state]}</span><span>${text}</span><span class="took">${duration(row)}</span>`;
+}
+
+/** As it looks: all that is neither is a failure of some kind. */
+function stateOf(end: string | undefined): 'running' | 'passed' | 'cancelled' | 'failed' {
+  if (end === undefined) return 'running';
+  if (end === 'passed') return end;
+  return isCancelled(end) ? 'cancelled' : 'failed';
 }
 
 function stepLabel(row: StepRow): string {

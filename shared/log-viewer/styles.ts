@@ -70,6 +70,9 @@ export const styles: CSSResult = css`
   .state.failed {
     color: var(--failed);
   }
+  .state.cancelled {
+    color: var(--quiet);
+  }
   .message {
     color: var(--quiet);
     overflow: hidden;
@@ -218,6 +221,9 @@ export const styles: CSSResult = css`
   }
   .step span.passed {
     color: var(--passed);
+  }
+  .step span.cancelled {
+    color: var(--quiet);
   }
   .step span.failed,
   .failure {

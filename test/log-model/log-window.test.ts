@@ -98,6 +98,13 @@ describe('a window over a log', () => {
     );
   });
 
+  test('tells a failure from what somebody wanted', () => {
+    const kinds = ['failed: It exited with code 3', 'cancelled: Cancelled by ann', 'cancelled'].map(
+      end => new TestLog(numbered(1), stepMarks([0, 7, end])).tail(100).rows.at(-1)?.kind,
+    );
+    assert.deepEqual(kinds, ['failure', 'note', 'note']);
+  });
+
   test('goes on where it is while the log grows', () => {
     const log = new TestLog(numbered(10));
     const window = new LogWindow(0);

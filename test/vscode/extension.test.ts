@@ -158,7 +158,8 @@ describe('the extension in VS Code', () => {
     assert.equal(await button('Run Again').count(), 0);
     await button('Cancel Task').click();
     await rowOf('greet', /cancelled/);
-    await workbench.log().locator('.state', { hasText: 'cancelled' }).waitFor();
+    await workbench.log().locator('.state.cancelled', { hasText: 'cancelled' }).waitFor();
+    await workbench.log().locator('.step span.cancelled').waitFor();
     await button('Run Again').waitFor();
     await button('Cancel Task').waitFor({ state: 'detached' });
   });
