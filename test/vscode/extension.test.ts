@@ -159,7 +159,7 @@ describe('the extension in VS Code', () => {
     await button('Cancel Task').click();
     await rowOf('greet', /cancelled/);
     await workbench.log().locator('.state.cancelled', { hasText: 'cancelled' }).waitFor();
-    await workbench.log().locator('.step span.cancelled').waitFor();
+    await workbench.log().locator('.row.note', { hasText: 'cancelled: Cancelled by' }).waitFor();
     await button('Run Again').waitFor();
     await button('Cancel Task').waitFor({ state: 'detached' });
   });
