@@ -76,9 +76,10 @@ export class ClusterTool implements vscode.LanguageModelTool<ToolInput> {
     const { clusters } = this.#options;
     await clusters.ready();
     const { connection } = clusters;
-    await connection.reach(l10n.t('Cannot use the cluster'));
+    const signal = signalOf(cancel);
+    await connection.reach(l10n.t('Cannot use the cluster'), signal);
     await using client = await connection.client();
-    const text = await useTool(this.#name, input, this.#host(client, folder), signalOf(cancel));
+    const text = await useTool(this.#name, input, this.#host(client, folder), signal);
     return new vscode.LanguageModelToolResult([new vscode.LanguageModelTextPart(text)]);
   }
 

@@ -1,15 +1,14 @@
 import { access } from 'node:fs/promises';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { join } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import { CiError } from '../shared/errors.ts';
 import { quote } from '../shared/ids.ts';
+import { isBelow } from './is-below.ts';
 
 /** Where an artifact is saved below the folder that was chosen. A cluster says where a file was: never outside of it. */
 export function artifactTarget(folder: string, path: string): string {
   const target = join(folder, path);
-  const inside = relative(folder, target);
-  const isInside = inside !== '' && inside !== '..' && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
-  if (isInside) return target;
+  if (isBelow(folder, target)) return target;
   throw new CiError('invalid', l10n.t('Cannot save an artifact outside the folder that was chosen: {0}', quote(path)));
 }
 

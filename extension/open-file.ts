@@ -2,6 +2,7 @@ import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { filePlaces } from './find-file.ts';
 import { showInformation } from './messages.ts';
+import { openFolders } from './open-folders.ts';
 
 export interface FilePlace {
   readonly path: string;
@@ -15,7 +16,7 @@ export interface FilePlace {
  * @param folders that its paths are counted from, if that is known: a file of the same name in another folder is another one
  */
 export async function findWorkspaceFile(path: string, folders?: readonly string[]): Promise<vscode.Uri | undefined> {
-  const within = folders?.map(folder => vscode.Uri.file(folder)) ?? openFolders();
+  const within = folders?.map(folder => vscode.Uri.file(folder)) ?? openFolders().all;
   for (const place of filePlaces(path)) {
     for (const folder of within) {
       const file = vscode.Uri.joinPath(folder, place);
@@ -40,10 +41,6 @@ export async function openWorkspaceFile(
 export async function showPlace(file: vscode.Uri, { line = 1, column = 1 }: Omit<FilePlace, 'path'>): Promise<void> {
   const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
   await vscode.window.showTextDocument(file, { selection: new vscode.Range(at, at), preview: true });
-}
-
-function openFolders(): vscode.Uri[] {
-  return (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri);
 }
 
 async function isFile(uri: vscode.Uri): Promise<boolean> {

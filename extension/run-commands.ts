@@ -1,4 +1,4 @@
-import { isAbsolute, relative, sep } from 'node:path';
+import { relative } from 'node:path';
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { count, formatBytes } from '../shared/amounts.ts';
@@ -8,6 +8,7 @@ import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
 import type { ClusterChoice } from './connection.ts';
 import { LOCAL_CLUSTER } from './local-node.ts';
+import { isBelow } from './is-below.ts';
 import type { LogPanels } from './log-panels.ts';
 import { agrees, showProgress } from './messages.ts';
 import type { Program } from './program.ts';
@@ -189,8 +190,8 @@ async function saveAll(folder: vscode.Uri, name: string): Promise<void> {
   await vscode.workspace.saveAll(false);
   const unsaved = vscode.workspace.textDocuments
     .filter(({ uri, isDirty, isUntitled }) => isDirty && !isUntitled && uri.scheme === folder.scheme)
-    .map(({ uri }) => relative(folder.fsPath, uri.fsPath))
-    .filter(path => path !== '..' && !path.startsWith(`..${sep}`) && !isAbsolute(path));
+    .filter(({ uri }) => isBelow(folder.fsPath, uri.fsPath))
+    .map(({ uri }) => relative(folder.fsPath, uri.fsPath));
   if (unsaved.length > 0)
     throw new CiError(
       'invalid',

@@ -8,6 +8,7 @@ import type { Clusters } from './clusters.ts';
 import { checkTrust } from './connect-commands.ts';
 import type { LogPanels } from './log-panels.ts';
 import { onSaveText } from './on-save-text.ts';
+import { openFolders } from './open-folders.ts';
 import { plainLabel } from './plain-message.ts';
 import { askUser, type RunCommands } from './run-commands.ts';
 import { isSent, RunOnSave, type RunOnSaveEvent } from './run-on-save.ts';
@@ -164,7 +165,7 @@ export class SaveRuns implements vscode.Disposable {
 
   /** Of a folder that was taken out of the workspace nothing is saved: its task runs again when it is put back. */
   #show(): void {
-    const open = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString());
+    const open = openFolders().all.map(uri => uri.toString());
     const tasks = [...this.#active].map(([folder, { task }]) => ({ folder, name: nameOf(task) }));
     const shown = onSaveText({ tasks, problem: this.#problem, open });
     if (!shown) {

@@ -1,6 +1,7 @@
 import * as l10n from '@vscode/l10n';
 import * as vscode from 'vscode';
 import { showPlace } from './open-file.ts';
+import { openFolders } from './open-folders.ts';
 import { placesInLine } from './places-in-line.ts';
 import { taskInLine } from './task-in-line.ts';
 
@@ -36,7 +37,7 @@ export class TerminalLinks implements vscode.TerminalLinkProvider<Link> {
 }
 
 function toFiles(line: string): Link[] {
-  const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+  const folders = openFolders().all.map(({ fsPath }) => fsPath);
   return folders
     .filter(folder => folder.includes(' '))
     .flatMap(folder => placesInLine(line, folder))

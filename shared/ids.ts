@@ -1,4 +1,5 @@
 import { CiError } from './errors.ts';
+import { visible } from './visible.ts';
 
 /** One task: the priority digit, then a ULID in lower case. Key order is queue order. */
 export type TaskId = string & { readonly taskId: unique symbol };
@@ -80,13 +81,9 @@ export function parseNodeId(text: string): NodeId {
   throw new CiError('invalid', `Cannot use node id as it is not 1 to 253 of [A-Za-z0-9._:-]: ${quote(text)}`);
 }
 
-/** What JSON leaves as it is, though it ends a line, steers a terminal or turns the direction of text. */
-const UNSEEN = /[\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-
 /** A value as it appears in a message: quoted, on one line, and never longer than a line. */
 export function quote(value: unknown): string {
-  const json = JSON.stringify(value) ?? String(value);
-  const text = json.replace(UNSEEN, one => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const text = visible(JSON.stringify(value) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 117)}…"` : text;
 }
 

@@ -12,6 +12,7 @@ import {
   visit,
 } from 'yaml';
 import { quote } from '../ids.ts';
+import { visible } from '../visible.ts';
 import { findJsonMistake } from './json-mistake.ts';
 import { formatPath, type Path, type TaskFileProblem } from './problem.ts';
 
@@ -101,18 +102,10 @@ function syntaxProblems(document: Document.Parsed, lines: LineCounter): TaskFile
   }));
 }
 
-/** The parser quotes what it stumbled over, to the last of its lines. */
+/** The parser quotes what it stumbled over, to the last of its lines: line breaks, and what steers a terminal, among it. */
 function clipped(message: string): string {
   const line = visible(message.replace(/\s+/g, ' '));
   return line.length > LONGEST_MESSAGE ? `${line.slice(0, LONGEST_MESSAGE - 1)}…` : line;
-}
-
-/** A parser names what it did not expect, which may be a line break, or what steers a terminal. */
-function visible(text: string): string {
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function keyAt(document: Document.Parsed, offset: number): string {

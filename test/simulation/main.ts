@@ -21,6 +21,8 @@ const USAGE = `Usage: npm run simulate -- [options]
   --seeds K      how many, one after the other (1; with --hours as many as it takes)
   --hours H      until so many hours have passed in the clusters
   --acts A,B     these faults only, again and again
+  --each-act     each fault alone, again and again, in K seeds of its own; all of them, also after a broken promise
+  --each-pair    each fault with each other one, in the same way
   --workload W   in every seed: ${WORKLOADS.join(' or ')}
   --only A,B     only these parts of the seed, as a failure names them
   --mutant NAME  with a mistake in the product, one of test/simulation/mutants.ts
@@ -50,14 +52,18 @@ const { simulate } = await import('./world.ts');
 const { ACTS, parseActs } = await import('./nemesis.ts');
 
 const first = numberOf('seed', values.seed);
-if (values['each-act'] || values['each-pair']) await simulateSweep();
+const isSweep = values['each-act'] || values['each-pair'];
+for (const name of ['hours', 'acts', 'workload', 'only'] as const)
+  if (isSweep && values[name] !== undefined)
+    explain(`Cannot simulate with --${name} as each fault has its own: ${values[name]}`);
+if (isSweep) await simulateSweep();
 else await simulateSeeds();
 
 async function simulateSeeds(): Promise<void> {
   const hours = values.hours === undefined ? Number.POSITIVE_INFINITY : numberOf('hours', values.hours);
   const byDefault = values.hours === undefined ? 1 : Number.POSITIVE_INFINITY;
   const seeds = values.seeds === undefined ? byDefault : numberOf('seeds', values.seeds);
-  const acts = values.acts === undefined ? mutant?.acts : parseActs(values.acts);
+  const acts = values.acts === undefined ? mutant?.acts : actsOf(values.acts);
   const workload = values.workload === undefined ? mutant?.workload : workloadOf(values.workload);
   const only = values.only?.split(',');
   const choice = { acts, workload, only };
@@ -102,6 +108,14 @@ function numberOf(name: string, text: string): number {
   const number = Number(text);
   if (Number.isFinite(number) && number > 0) return number;
   return explain(`Cannot simulate as --${name} is not a number above 0: ${text}`);
+}
+
+function actsOf(names: string): Act[] {
+  try {
+    return parseActs(names);
+  } catch (error) {
+    return explain((error as Error).message);
+  }
 }
 
 function parseOrExplain<T extends NonNullable<Parameters<typeof parseArgs>[0]>>(
